@@ -1,0 +1,22 @@
+//! Tenantry: promises of a multi-tenant service, made true on Kubernetes.
+//!
+//! The rooms and the one way through them:
+//!
+//! ```text
+//! Git ─► source ─► validate ─► (Tenant/Platform written to the cluster)              the source loop
+//! cluster ─► observe::inputs ─► validate ─► desired ─► apply ─► observe ─► status     the tenant loop
+//! ```
+//!
+//! `api`, `validate`, `desired` and `status` are pure: no client, no clock, no
+//! disk, no environment, no async. `tests/layering.rs` holds them to it.
+
+pub mod api;
+pub mod apply;
+pub mod cli;
+pub mod controller;
+pub mod desired;
+pub mod observe;
+pub mod runtime;
+pub mod source;
+pub mod status;
+pub mod validate;
