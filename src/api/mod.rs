@@ -1,5 +1,24 @@
 //! What users write and read: types, CEL rules, condition and reason constants.
 //!
 //! The only place where a field is documented. Pure.
+//!
+//! - [`platform`], [`tenant`], [`service`]: what users write
+//! - [`platform_status`], [`tenant_status`], [`conditions`]: what they read
+//! - [`promises`]: the one table of promises
+//! - [`marks`]: labels, annotations and field managers
+//! - [`common`], [`quantity`], [`finding`]: values that the others share
 
+pub mod common;
+pub mod conditions;
 pub mod finding;
+pub mod marks;
+pub mod platform;
+pub mod platform_status;
+pub mod promises;
+pub mod quantity;
+pub mod service;
+pub mod tenant;
+pub mod tenant_status;
+
+pub use platform::Platform;
+pub use tenant::Tenant;
