@@ -27,7 +27,11 @@ impl Path {
     /// Whether the path starts with these fields.
     pub fn below(&self, fields: &[&str]) -> bool {
         self.0.len() >= fields.len()
-            && self.0.iter().zip(fields).all(|(step, field)| matches!(step, Step::Field(name) if name == field))
+            && self
+                .0
+                .iter()
+                .zip(fields)
+                .all(|(step, field)| matches!(step, Step::Field(name) if name == field))
     }
 
     /// The JSON pointer of the field in this object; `None` when it isn't there.

@@ -7,11 +7,7 @@ use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::O
 use kube::{Api, Client};
 
 use crate::{
-    api::{
-        Tenant,
-        marks,
-        tenant_status::Purpose,
-    },
+    api::{Tenant, marks, tenant_status::Purpose},
     runtime::call::{CallError, deadline},
     validate::{
         cidr::Cidr,

@@ -42,7 +42,8 @@ impl Live {
     /// Reads an object's metadata.
     pub fn read(kind: Kind, meta: &ObjectMeta) -> Self {
         let label = |key: &str| meta.labels.as_ref().and_then(|map| map.get(key)).map_or("", String::as_str);
-        let annotation = |key: &str| meta.annotations.as_ref().and_then(|map| map.get(key)).map_or("", String::as_str);
+        let annotation =
+            |key: &str| meta.annotations.as_ref().and_then(|map| map.get(key)).map_or("", String::as_str);
         let entries = meta.managed_fields.as_deref().unwrap_or_default();
         let own = entries.iter().find(|entry| is_ours(entry));
         let own_fields = own.and_then(|entry| entry.fields_v1.as_ref());
@@ -84,17 +85,23 @@ fn guarded(kind: Kind) -> &'static [&'static [&'static str]] {
 
 fn additions(kind: Kind, entries: &[ManagedFieldsEntry]) -> Option<Box<[Addition]>> {
     let guarded = guarded(kind);
-    let foreign = |entry: &&ManagedFieldsEntry| !is_ours(entry) && entry.subresource.as_deref().unwrap_or_default().is_empty();
+    let foreign = |entry: &&ManagedFieldsEntry| {
+        !is_ours(entry) && entry.subresource.as_deref().unwrap_or_default().is_empty()
+    };
     if guarded.is_empty() || !entries.iter().any(|entry| foreign(&entry)) {
         return None;
     }
-    let leaves = |entry: &ManagedFieldsEntry| entry.fields_v1.as_ref().map(|fields| fields::leaves(&fields.0)).unwrap_or_default();
+    let leaves = |entry: &ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().map(|fields| fields::leaves(&fields.0)).unwrap_or_default()
+    };
     let own: BTreeSet<Path> = entries.iter().filter(|entry| is_ours(entry)).flat_map(leaves).collect();
     let found: Vec<Addition> = entries
         .iter()
         .filter(foreign)
         .filter_map(|entry| {
-            let counts = |path: &Path| guarded.iter().any(|part| path.below(part)) && !own.contains(path) && !is_allowed(path);
+            let counts = |path: &Path| {
+                guarded.iter().any(|part| path.below(part)) && !own.contains(path) && !is_allowed(path)
+            };
             let paths: Vec<Path> = leaves(entry).into_iter().filter(counts).collect();
             let manager = entry.manager.clone().unwrap_or_default();
             (!paths.is_empty()).then_some(Addition { manager, paths })
@@ -140,10 +147,20 @@ mod tests {
         let restart = json!({"f:spec": {"f:template": {"f:metadata": {"f:annotations": {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}}}}}});
         let live = deployment(vec![
             ours(),
-            entry("kube-controller-manager", "Update", Some("status"), json!({"f:status": {"f:replicas": {}}})),
+            entry(
+                "kube-controller-manager",
+                "Update",
+                Some("status"),
+                json!({"f:status": {"f:replicas": {}}}),
+            ),
             entry("kubectl", "Update", Some("scale"), json!({"f:spec": {"f:replicas": {}}})),
             entry("kubectl-rollout", "Update", None, restart),
-            entry("kube-controller-manager", "Update", None, json!({"f:metadata": {"f:annotations": {"f:deployment.kubernetes.io/revision": {}}}})),
+            entry(
+                "kube-controller-manager",
+                "Update",
+                None,
+                json!({"f:metadata": {"f:annotations": {"f:deployment.kubernetes.io/revision": {}}}}),
+            ),
         ]);
         assert_eq!(live.additions, None);
     }

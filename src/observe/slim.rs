@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::{NamespaceResourceScope, ClusterResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    ClusterResourceScope, NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use serde::{Deserialize, Serialize};
 
 /// Makes a struct a Kubernetes resource of a kind that it holds a part of.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, pin_mut};
-use k8s_openapi::{api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
@@ -57,7 +57,7 @@ impl Synced {
 }
 
 /// The watches under way.
-#[derive(Debug)]
+#[allow(missing_debug_implementations)]
 pub struct Watches {
     tasks: JoinSet<()>,
     world: Arc<Mutex<World>>,
@@ -88,8 +88,14 @@ impl Watches {
         (watches, Synced { receiver, all })
     }
 
-    fn spawn<K>(&mut self, name: &'static str, api: Api<K>, config: watcher::Config, sink: &Sink, handle: Handler<K>)
-    where
+    fn spawn<K>(
+        &mut self,
+        name: &'static str,
+        api: Api<K>,
+        config: watcher::Config,
+        sink: &Sink,
+        handle: impl Fn(&mut World, Event<K>) -> Vec<Signal> + Send + 'static,
+    ) where
         K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     {
         self.started += 1;
@@ -120,15 +126,21 @@ impl Watches {
     /// Tenants and Platforms, whole: they are our own.
     fn customers(&mut self, sink: &Sink) {
         let client = self.client.clone();
-        self.spawn("tenants", Api::<Tenant>::all(client.clone()), config(), sink, |world, event| match event {
-            Event::Init => {
-                world.tenants_listing();
-                Vec::new()
-            }
-            Event::InitApply(tenant) | Event::Apply(tenant) => world.tenant_seen(Arc::new(tenant)),
-            Event::InitDone => world.tenants_listed(),
-            Event::Delete(tenant) => world.tenant_gone(tenant.meta().name.as_deref().unwrap_or_default()),
-        });
+        self.spawn(
+            "tenants",
+            Api::<Tenant>::all(client.clone()),
+            config(),
+            sink,
+            |world, event| match event {
+                Event::Init => {
+                    world.tenants_listing();
+                    Vec::new()
+                }
+                Event::InitApply(tenant) | Event::Apply(tenant) => world.tenant_seen(Arc::new(tenant)),
+                Event::InitDone => world.tenants_listed(),
+                Event::Delete(tenant) => world.tenant_gone(tenant.meta().name.as_deref().unwrap_or_default()),
+            },
+        );
         self.spawn("platforms", Api::<Platform>::all(client), config(), sink, |world, event| match event {
             Event::Init => {
                 world.platforms_listing();
@@ -136,22 +148,30 @@ impl Watches {
             }
             Event::InitApply(platform) | Event::Apply(platform) => world.platform_seen(Arc::new(platform)),
             Event::InitDone => world.platforms_listed(),
-            Event::Delete(platform) => world.platform_gone(platform.meta().name.as_deref().unwrap_or_default()),
+            Event::Delete(platform) => {
+                world.platform_gone(platform.meta().name.as_deref().unwrap_or_default())
+            }
         });
     }
 
     /// Deployments, pods, nodes and API servers, slim.
     fn places(&mut self, sink: &Sink) {
         let client = self.client.clone();
-        self.spawn("deployments", Api::<SlimDeployment>::all(client.clone()), ours(), sink, |world, event| match event {
-            Event::Init => {
-                world.children_listing(Kind::Deployment);
-                Vec::new()
-            }
-            Event::InitApply(one) | Event::Apply(one) => world.deployment_seen(&one),
-            Event::InitDone => world.deployments_listed(),
-            Event::Delete(one) => world.deployment_gone(&one),
-        });
+        self.spawn(
+            "deployments",
+            Api::<SlimDeployment>::all(client.clone()),
+            ours(),
+            sink,
+            |world, event| match event {
+                Event::Init => {
+                    world.children_listing(Kind::Deployment);
+                    Vec::new()
+                }
+                Event::InitApply(one) | Event::Apply(one) => world.deployment_seen(&one),
+                Event::InitDone => world.deployments_listed(),
+                Event::Delete(one) => world.deployment_gone(&one),
+            },
+        );
         let pods = config().labels(marks::TENANT);
         self.spawn("pods", Api::<SlimPod>::all(client.clone()), pods, sink, |world, event| match event {
             Event::Init => {
@@ -162,15 +182,21 @@ impl Watches {
             Event::InitDone => world.pods_listed(),
             Event::Delete(pod) => world.pod_gone(&pod),
         });
-        self.spawn("nodes", Api::<SlimNode>::all(client.clone()), config(), sink, |world, event| match event {
-            Event::Init => {
-                world.nodes_listing();
-                Vec::new()
-            }
-            Event::InitApply(node) | Event::Apply(node) => world.node_seen(&node),
-            Event::InitDone => world.nodes_listed(),
-            Event::Delete(node) => world.node_gone(&node),
-        });
+        self.spawn(
+            "nodes",
+            Api::<SlimNode>::all(client.clone()),
+            config(),
+            sink,
+            |world, event| match event {
+                Event::Init => {
+                    world.nodes_listing();
+                    Vec::new()
+                }
+                Event::InitApply(node) | Event::Apply(node) => world.node_seen(&node),
+                Event::InitDone => world.nodes_listed(),
+                Event::Delete(node) => world.node_gone(&node),
+            },
+        );
         let slices = config().labels("kubernetes.io/service-name=kubernetes");
         let api = Api::<EndpointSlice>::namespaced(client, "default");
         self.spawn("endpointslices", api, slices, sink, |world, event| match event {
@@ -203,20 +229,18 @@ impl Watches {
     }
 }
 
-/// Turns an event into a change of the world.
-type Handler<K> = Box<dyn Fn(&mut World, Event<K>) -> Vec<Signal> + Send>;
-
-fn child_handler(kind: Kind) -> Handler<PartialObjectMeta<DynamicObject>> {
-    let seen = move |world: &mut World, meta: &ObjectMeta| world.child_seen(kind, meta);
-    Box::new(move |world, event| match event {
+fn child_handler(
+    kind: Kind,
+) -> impl Fn(&mut World, Event<PartialObjectMeta<DynamicObject>>) -> Vec<Signal> + Send {
+    move |world, event| match event {
         Event::Init => {
             world.children_listing(kind);
             Vec::new()
         }
-        Event::InitApply(object) | Event::Apply(object) => seen(world, &object.metadata),
+        Event::InitApply(object) | Event::Apply(object) => world.child_seen(kind, &object.metadata),
         Event::InitDone => world.children_listed(kind),
         Event::Delete(object) => world.child_gone(kind, &object.metadata),
-    })
+    }
 }
 
 fn config() -> watcher::Config {

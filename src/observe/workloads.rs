@@ -49,5 +49,9 @@ pub fn observe(world: &World, tenant: &ValidatedTenant, platform: &ValidatedPlat
         let workload = world.workload(&tenant.namespace, &service.spec.name).cloned();
         ObservedService { name: service.spec.name.clone(), workload, ready }
     });
-    Observed { services: services.collect(), foreign: world.foreign(&tenant.namespace), zones: zones.iter().cloned().collect() }
+    Observed {
+        services: services.collect(),
+        foreign: world.foreign(&tenant.namespace),
+        zones: zones.iter().cloned().collect(),
+    }
 }

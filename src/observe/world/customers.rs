@@ -74,7 +74,10 @@ impl World {
             // Somebody may have waited for the namespace.
             if let Some(heir) = self.tenants.values().find(|other| other.namespace() == namespace).cloned() {
                 self.claim(&heir);
-                return vec![Signal::Tenant(heir.name_any()), Signal::Platform(heir.spec.platform_ref.name.clone())];
+                return vec![
+                    Signal::Tenant(heir.name_any()),
+                    Signal::Platform(heir.spec.platform_ref.name.clone()),
+                ];
             }
         }
         vec![Signal::Platform(tenant.spec.platform_ref.name.clone())]
@@ -114,7 +117,8 @@ impl World {
         }
         let changed = known.is_none_or(|known| {
             known.metadata.uid != platform.metadata.uid
-                || known.metadata.deletion_timestamp.is_some() != platform.metadata.deletion_timestamp.is_some()
+                || known.metadata.deletion_timestamp.is_some()
+                    != platform.metadata.deletion_timestamp.is_some()
                 || known.spec != platform.spec
                 || requests(known.as_ref()) != requests(platform.as_ref())
         });
@@ -125,7 +129,8 @@ impl World {
     /// We wrote a Platform's status.
     pub fn platform_written(&mut self, platform: Arc<Platform>) {
         let name = platform.name_any();
-        if self.platforms.get(&name).is_some_and(|known| version(known.as_ref()) < version(platform.as_ref())) {
+        if self.platforms.get(&name).is_some_and(|known| version(known.as_ref()) < version(platform.as_ref()))
+        {
             self.platforms.insert(name, platform);
         }
     }

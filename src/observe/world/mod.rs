@@ -23,8 +23,6 @@ use super::live::Live;
 mod children;
 mod customers;
 mod nodes;
-#[cfg(test)]
-mod tests;
 
 pub use nodes::{NodeFacts, PodFacts, Workload};
 
@@ -54,7 +52,11 @@ pub struct Expected {
 
 impl From<&InventoryEntry> for Expected {
     fn from(entry: &InventoryEntry) -> Self {
-        Self { uid: entry.uid.as_str().into(), hash: entry.hash.as_str().into(), digest: entry.digest.as_str().into() }
+        Self {
+            uid: entry.uid.as_str().into(),
+            hash: entry.hash.as_str().into(),
+            digest: entry.digest.as_str().into(),
+        }
     }
 }
 
@@ -122,9 +124,10 @@ impl World {
         memory.injectors = left.injectors;
         let gone = deleted.iter().any(|(id, uid)| memory.expected.get(id).is_some_and(|one| one.uid == *uid));
         let memory = &self.memories[tenant];
-        let moved = self.children.get(tenant).is_some_and(|children| {
-            children.iter().any(|(id, live)| self.is_drift(memory, id, live))
-        });
+        let moved = self
+            .children
+            .get(tenant)
+            .is_some_and(|children| children.iter().any(|(id, live)| self.is_drift(memory, id, live)));
         left.settled && (gone || moved)
     }
 

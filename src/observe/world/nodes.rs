@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 
-use crate::api::{kinds::{Kind, ObjectId}, marks};
+use crate::api::{
+    kinds::{Kind, ObjectId},
+    marks,
+};
 
 use super::{Signal, World};
 use crate::observe::slim::{DeploymentStatus, SlimDeployment, SlimNode, SlimPod, is_true};
@@ -69,7 +72,9 @@ impl World {
         };
         let owner = deployment.labels().get(marks::TENANT).cloned().unwrap_or_default();
         let before = self.workloads.insert(key.clone(), workload.clone());
-        let Some(memory) = self.memories.get(&owner).filter(|memory| !memory.in_flight) else { return signals };
+        let Some(memory) = self.memories.get(&owner).filter(|memory| !memory.in_flight) else {
+            return signals;
+        };
         let rule = memory.scales.get(&key);
         if rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
             signals.push(Signal::Tenant(owner));
@@ -139,12 +144,15 @@ impl World {
             namespace: pod.namespace().unwrap_or_default(),
             service: service.clone(),
             node: pod.spec.node_name.clone(),
-            ready: !ended && pod.metadata.deletion_timestamp.is_none() && is_true(&pod.status.conditions, "Ready"),
+            ready: !ended
+                && pod.metadata.deletion_timestamp.is_none()
+                && is_true(&pod.status.conditions, "Ready"),
         };
         let pods = self.pods.entry(tenant.clone()).or_default();
         let before = pods.insert(key, facts.clone());
         // A pod that was and is not ready changes nothing that a status says.
-        let matters = before.as_ref() != Some(&facts) && (facts.ready || before.is_some_and(|before| before.ready));
+        let matters =
+            before.as_ref() != Some(&facts) && (facts.ready || before.is_some_and(|before| before.ready));
         if matters { vec![Signal::TenantSoon(tenant.clone())] } else { Vec::new() }
     }
 
@@ -217,7 +225,10 @@ impl World {
 
     /// Addresses that no tenant may reach: nodes and API servers.
     pub fn infrastructure(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.nodes.values().flat_map(|node| node.addresses.iter().copied()).chain(self.api_servers.iter().copied())
+        self.nodes
+            .values()
+            .flat_map(|node| node.addresses.iter().copied())
+            .chain(self.api_servers.iter().copied())
     }
 }
 
