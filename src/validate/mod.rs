@@ -5,6 +5,7 @@
 //!
 //! | module | question |
 //! |---|---|
+//! | [`place`] | how a JSON pointer becomes a finding with a position |
 //! | [`text`] | which characters may not reach a person's terminal |
 //! | [`sink`] | how many findings, how long, in which order |
 //! | [`yaml`] | bytes → JSON values, each with its line and column |
@@ -15,6 +16,8 @@
 //!
 //! Pure: no client, no clock, no disk.
 
+pub mod place;
+pub mod schema;
 pub mod sink;
 pub mod text;
 pub mod yaml;

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::api::finding::Finding;
 
+use super::place::Place;
 use super::sink::Sink;
 use super::text::code;
 use build::{Builder, Stop};
@@ -80,22 +81,9 @@ pub struct Document {
 }
 
 impl Document {
-    /// A finding about the value at a JSON pointer.
-    pub fn finding(&self, pointer: &str, message: impl Into<String>) -> Finding {
-        self.located(pointer, self.spans.locate(pointer), message)
-    }
-
-    /// A finding about the key of a map entry, such as one that should not be there.
-    pub fn key_finding(&self, pointer: &str, message: impl Into<String>) -> Finding {
-        self.located(pointer, self.spans.locate_key(pointer), message)
-    }
-
-    fn located(&self, pointer: &str, (line, column): (u32, u32), message: impl Into<String>) -> Finding {
-        let finding = Finding::of_file(&self.file, message).at(line, column);
-        match spans::dotted(pointer) {
-            path if path.is_empty() => finding,
-            path => finding.field(path),
-        }
+    /// Where its values stand, to say what is wrong with them.
+    pub fn place(&self) -> Place<'_> {
+        Place { file: &self.file, spans: &self.spans }
     }
 }
 

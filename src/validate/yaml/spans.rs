@@ -24,7 +24,7 @@ struct Child {
 
 impl Spans {
     /// Line and column of the value at a JSON pointer, or of the nearest value
-    /// around it that stands in the file.
+    /// around it that stands in the file; (0, 0) if there is no file.
     pub fn locate(&self, pointer: &str) -> (u32, u32) {
         self.walk(pointer).0
     }
@@ -38,7 +38,7 @@ impl Spans {
 
     /// The deepest existing value on the way, and its own key if it is the one asked for.
     fn walk(&self, pointer: &str) -> (Mark, Option<Mark>) {
-        let Some(mut node) = self.nodes.first() else { return ((1, 1), None) };
+        let Some(mut node) = self.nodes.first() else { return ((0, 0), None) };
         let mut key = None;
         for token in pointer.split('/').skip(1) {
             let Some(child) = node.child(&unescape(token)) else { return (node.mark, None) };
@@ -136,6 +136,6 @@ mod tests {
         assert_eq!(spans.locate_key("/list"), (2, 1));
         assert_eq!(spans.locate("/list/7/x"), (2, 3));
         assert_eq!(spans.locate("/other"), (1, 1));
-        assert_eq!(Spans::default().locate("/x"), (1, 1));
+        assert_eq!(Spans::default().locate("/x"), (0, 0));
     }
 }
