@@ -1,2 +1,6 @@
 //! tenantry.
-fn main() {}
+fn main() {
+    for (name, crd) in tenantry::cli::crds::definitions() {
+        let _ = std::fs::write(format!("crds/{name}"), tenantry::cli::crds::yaml(&crd).unwrap());
+    }
+}

@@ -1,5 +1,26 @@
 //! What users write and read: types, CEL rules, condition and reason constants.
 //!
 //! The only place where a field is documented. Pure.
+//!
+//! - [`platform`], [`tenant`], [`service`]: what users write
+//! - [`platform_status`], [`tenant_status`], [`conditions`]: what they read
+//! - [`promises`]: the one table of promises
+//! - [`kinds`]: the kinds of child, in the order in which they are written
+//! - [`marks`]: labels, annotations and field managers
+//! - [`common`], [`quantity`], [`finding`]: values that the others share
 
+pub mod common;
+pub mod conditions;
 pub mod finding;
+pub mod kinds;
+pub mod marks;
+pub mod platform;
+pub mod platform_status;
+pub mod promises;
+pub mod quantity;
+pub mod service;
+pub mod tenant;
+pub mod tenant_status;
+
+pub use platform::Platform;
+pub use tenant::Tenant;

@@ -1,1 +1,8 @@
-//! The `runtime` room.
+//! What makes a process of it: leadership, the queue, metrics, health, telemetry, shutdown.
+//!
+//! Nothing here knows what a Tenant is; the `controller` room wires it up.
+
+pub mod backoff;
+pub mod call;
+pub mod lease;
+pub mod queue;

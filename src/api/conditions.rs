@@ -1,0 +1,169 @@
+//! Conditions: their types, their reasons, and how one is written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One observation about an object, in the form of `metav1.Condition`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Which observation.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 64))]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// Generation of the spec that it speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// RFC 3339 time of the last change of `status`.
+    #[schemars(length(max = 40))]
+    pub last_transition_time: String,
+    /// Why, as a PascalCase constant.
+    #[schemars(length(max = 128))]
+    pub reason: String,
+    /// Why, for people: names the object and the next step.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // the names say it, and variant docs would turn the schema's enum into oneOf
+pub enum ConditionStatus {
+    True,
+    False,
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The word that Kubernetes writes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// The observation that a condition makes. kstatus gives the first three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// The spec is applied, nothing waits to be pruned, declared services are available.
+    Ready,
+    /// Work is going on.
+    Reconciling,
+    /// Only a human can go on.
+    Stalled,
+    /// Writes to children are stopped by `tenantry.dev/paused-until`.
+    Paused,
+    /// Every promise that the spec asks for is kept.
+    PromisesKept,
+    /// The configuration in Git is what the cluster runs.
+    SourceSynced,
+    /// Nothing weakens the tenant's isolation.
+    Isolated,
+    /// Every service has the pods that it asked for.
+    WorkloadsAvailable,
+    /// Every service is ready in as many zones as the Platform asks for.
+    ZoneSpread,
+}
+
+impl ConditionType {
+    /// The name as it stands in `status.conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Paused => "Paused",
+            Self::PromisesKept => "PromisesKept",
+            Self::SourceSynced => "SourceSynced",
+            Self::Isolated => "Isolated",
+            Self::WorkloadsAvailable => "WorkloadsAvailable",
+            Self::ZoneSpread => "ZoneSpread",
+        }
+    }
+}
+
+/// Finds a condition by type.
+pub fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_.as_str())
+}
+
+/// Reasons, as they stand in `status.conditions[].reason`. They are API.
+pub mod reasons {
+    /// All is as it should be.
+    pub const SUCCEEDED: &str = "Succeeded";
+    /// The spec is wrong; the message says where.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// `platformRef` names a Platform that isn't there.
+    pub const PLATFORM_NOT_FOUND: &str = "PlatformNotFound";
+    /// The namespace belongs to somebody else.
+    pub const NAMESPACE_NOT_OURS: &str = "NamespaceNotOurs";
+    /// Another Tenant has the namespace.
+    pub const NAMESPACE_TAKEN: &str = "NamespaceTaken";
+    /// The namespace has another uid than the one we made.
+    pub const NAMESPACE_REPLACED: &str = "NamespaceReplaced";
+    /// The namespace is being deleted.
+    pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+    /// A Platform limit refuses the spec.
+    pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
+    /// The API server refused an object.
+    pub const APPLY_REFUSED: &str = "ApplyRefused";
+    /// The API server doesn't answer, or asks to wait.
+    pub const APPLY_FAILED: &str = "ApplyFailed";
+    /// Something that the pass needs can't be read.
+    pub const INPUT_UNREADABLE: &str = "InputUnreadable";
+    /// Pods are on their way.
+    pub const PROGRESSING: &str = "Progressing";
+    /// Fewer pods are available than asked for.
+    pub const UNAVAILABLE: &str = "Unavailable";
+    /// Objects wait for their deletion.
+    pub const PRUNING: &str = "Pruning";
+    /// `lifecycle: Suspended`.
+    pub const SUSPENDED: &str = "Suspended";
+    /// `lifecycle: Cancelled`.
+    pub const CANCELLED: &str = "Cancelled";
+    /// `mode: Observe`: what would be done is in the message.
+    pub const OBSERVING: &str = "Observing";
+    /// `tenantry.dev/paused-until` holds.
+    pub const PAUSED: &str = "Paused";
+    /// Somebody changed a child; it is healed.
+    pub const DRIFT_HEALED: &str = "DriftHealed";
+    /// A zone has fewer ready pods than the rule asks for.
+    pub const ZONE_SHORT: &str = "ZoneShort";
+    /// The cluster has fewer zones than the Platform asks for.
+    pub const TOO_FEW_ZONES: &str = "TooFewZones";
+    /// A NetworkPolicy that isn't ours is in the namespace.
+    pub const FOREIGN_POLICY: &str = "ForeignPolicy";
+    /// A RoleBinding that isn't ours is in the namespace.
+    pub const FOREIGN_BINDING: &str = "ForeignBinding";
+    /// The isolation objects are in place; nobody has tried them yet.
+    pub const NOT_PROBED: &str = "NotProbed";
+    /// Isolation objects are missing.
+    pub const NOT_APPLIED: &str = "NotApplied";
+    /// The file is gone from the repository; the Tenant stays.
+    pub const MISSING_FROM_SOURCE: &str = "MissingFromSource";
+    /// The file in the repository is wrong; the last good content stays.
+    pub const INVALID_FILE: &str = "InvalidFile";
+    /// Another door owns the Tenant.
+    pub const OWNED_ELSEWHERE: &str = "OwnedElsewhere";
+    /// Two files name the Tenant.
+    pub const DUPLICATE: &str = "Duplicate";
+    /// The commit changes the Platform's trust root.
+    pub const TRUST_ROOT_CHANGE: &str = "TrustRootChange";
+    /// The CRD in the cluster isn't the one that this operator knows.
+    pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
+    /// A promise isn't kept; `PromisesKept`'s message names it.
+    pub const PROMISE_BROKEN: &str = "PromiseBroken";
+    /// A promise can't be judged yet.
+    pub const PROMISE_UNKNOWN: &str = "PromiseUnknown";
+    /// Tenants refer to the Platform, which is being deleted.
+    pub const IN_USE: &str = "InUse";
+    /// Some Tenants of the Platform aren't Ready.
+    pub const TENANTS_NOT_READY: &str = "TenantsNotReady";
+    /// The repository has files that are wrong.
+    pub const FINDINGS: &str = "Findings";
+}

@@ -1,0 +1,58 @@
+//! Labels, annotations and field managers. They are API: never change them.
+
+/// API group of every custom resource.
+pub const GROUP: &str = "tenantry.dev";
+/// The one served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every custom resource.
+pub const API_VERSION: &str = "tenantry.dev/v1alpha1";
+
+/// Label key that says who manages an object; always with [`MANAGED_BY_VALUE`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`MANAGED_BY`] on every child.
+pub const MANAGED_BY_VALUE: &str = "tenantry";
+/// Label with the Tenant's name, on every child and on pods.
+pub const TENANT: &str = "tenantry.dev/tenant";
+/// Label with the service's name, on a service's children and pods.
+pub const SERVICE: &str = "app.kubernetes.io/name";
+/// Label with the Platform's name, on Tenants that come from its source.
+pub const PLATFORM: &str = "tenantry.dev/platform";
+
+/// Annotation with the uid of the Tenant that a child was made for.
+pub const TENANT_UID: &str = "tenantry.dev/tenant-uid";
+/// Annotation with the id of the installation (uid of the operator's namespace).
+pub const INSTALL_ID: &str = "tenantry.dev/install-id";
+/// Annotation with the hash of the desired object.
+pub const HASH: &str = "tenantry.dev/hash";
+/// Annotation on a Tenant: which door owns it, `<platform>/<path>` for Git.
+pub const SOURCE: &str = "tenantry.dev/source";
+/// Annotation on a Tenant: the commit that last changed its file.
+pub const COMMIT: &str = "tenantry.dev/commit";
+/// Annotation on a Tenant: RFC 3339 commit time of [`COMMIT`].
+pub const COMMITTED_AT: &str = "tenantry.dev/committed-at";
+/// Annotation on a Tenant from Git: id of the blob (or part of it) that it was written from.
+pub const BLOB: &str = "tenantry.dev/blob";
+/// Annotation on a Tenant or Platform: no writes to children before this RFC 3339 time (at most 24 h ahead).
+pub const PAUSED_UNTIL: &str = "tenantry.dev/paused-until";
+/// Annotation that lets a guarded object be deleted.
+pub const ALLOW_DELETE: &str = "tenantry.dev/allow-delete";
+/// Annotation that asks for a pass now; any new value.
+pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
+/// Pod-template annotation that rolls a service when it changes.
+pub const RESTARTED_AT: &str = "tenantry.dev/restarted-at";
+/// kubectl's own restart annotation: allowed beside ours.
+pub const KUBECTL_RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// Field manager of children.
+pub const MANAGER_CHILDREN: &str = "tenantry";
+/// Field manager of `/scale` writes.
+pub const MANAGER_REPLICAS: &str = "tenantry-replicas";
+/// Field manager of what Git writes.
+pub const MANAGER_SOURCE: &str = "tenantry-source";
+/// Field manager of status writes.
+pub const MANAGER_STATUS: &str = "tenantry-status";
+
+/// ClusterRole that `members[].role: Viewer` is bound to.
+pub const ROLE_VIEWER: &str = "tenantry-viewer";
+/// ClusterRole that `members[].role: Editor` is bound to.
+pub const ROLE_EDITOR: &str = "tenantry-editor";

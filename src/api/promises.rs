@@ -1,0 +1,71 @@
+//! The one table of promises. Conditions, alerts, README, `why` and reports are fed from it.
+
+use super::conditions::{ConditionType, reasons};
+
+/// Something that a security page says, and the condition that says whether it is true.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise {
+    /// Short name, as reports use it.
+    pub id: &'static str,
+    /// The sentence on the security page.
+    pub sentence: &'static str,
+    /// The condition; absent where it isn't built yet.
+    pub condition: Option<ConditionType>,
+    /// Every reason that makes the condition not True.
+    pub reasons: &'static [&'static str],
+    /// Name of the alert.
+    pub alert: &'static str,
+    /// What proves it.
+    pub evidence: &'static str,
+}
+
+/// Every promise, in the order in which reports list them.
+pub const TABLE: &[Promise] = &[
+    Promise {
+        id: "isolation",
+        sentence: "tenants are kept apart: network, quota, roles and Pod Security",
+        condition: Some(ConditionType::Isolated),
+        reasons: &[reasons::FOREIGN_POLICY, reasons::FOREIGN_BINDING, reasons::NOT_APPLIED],
+        alert: "TenantryTenantNotIsolated",
+        evidence: "objects in place, foreign policies and bindings listed",
+    },
+    Promise {
+        id: "config-as-code",
+        sentence: "configuration is code: what runs is what the repository says",
+        condition: Some(ConditionType::SourceSynced),
+        reasons: &[
+            reasons::MISSING_FROM_SOURCE,
+            reasons::INVALID_FILE,
+            reasons::DUPLICATE,
+            reasons::OWNED_ELSEWHERE,
+        ],
+        alert: "TenantrySourceNotSynced",
+        evidence: "commit id on every Tenant",
+    },
+    Promise {
+        id: "availability",
+        sentence: "declared services run, and heal when somebody touches them",
+        condition: Some(ConditionType::WorkloadsAvailable),
+        reasons: &[reasons::PROGRESSING, reasons::UNAVAILABLE, reasons::SUSPENDED],
+        alert: "TenantryWorkloadsUnavailable",
+        evidence: "available pods of each service",
+    },
+    Promise {
+        id: "zone-spread",
+        sentence: "services run over several zones",
+        condition: Some(ConditionType::ZoneSpread),
+        reasons: &[reasons::ZONE_SHORT, reasons::TOO_FEW_ZONES, reasons::SUSPENDED],
+        alert: "TenantryZoneSpreadLost",
+        evidence: "ready pods by zone, measured",
+    },
+    later("backups", "databases are backed up daily and kept 30 days", "TenantryBackupsNotCurrent"),
+    later("restores", "restores are tested", "TenantryRestoreNotVerified"),
+    later("audit", "audit logs go to a separate account and are complete", "TenantryAuditIncomplete"),
+    later("erasure", "data is gone within 30 days of cancellation", "TenantryErasureOverdue"),
+    later("access", "access is least-privilege and expires", "TenantryAccessExpired"),
+];
+
+/// A promise that isn't built yet: no condition says it.
+const fn later(id: &'static str, sentence: &'static str, alert: &'static str) -> Promise {
+    Promise { id, sentence, condition: None, reasons: &[], alert, evidence: "" }
+}

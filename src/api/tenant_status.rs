@@ -1,0 +1,135 @@
+//! What a Tenant's status says.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::Condition;
+
+/// What is true of a Tenant: a pure function of the cluster's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TenantStatus {
+    /// Generation of the spec that the last pass worked on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Observations; kstatus' three and one a promise.
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// What the columns of `kubectl get` show.
+    pub summary: TenantSummary,
+    /// The tenant's namespaces by purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["purpose"]))]
+    pub namespaces: Vec<NamespaceStatus>,
+    /// The services and where their pods are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub services: Vec<ServiceStatus>,
+    /// Every object that we created, or are about to create, and nothing else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
+    pub inventory: Vec<InventoryEntry>,
+}
+
+/// What the columns of `kubectl get tenants` show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TenantSummary {
+    /// Services with all their pods, of services declared (`3/3`).
+    #[schemars(length(max = 16))]
+    pub services: String,
+    /// Zones with ready pods, of zones asked for; the worst service counts (`3/3`).
+    #[schemars(length(max = 16))]
+    pub zones: String,
+    /// Promises kept, of promises asked for (`3/3`).
+    #[schemars(length(max = 16))]
+    pub promises: String,
+    /// The commit that last changed the Tenant's file, shortened.
+    #[schemars(length(max = 16))]
+    pub commit: String,
+}
+
+/// What a namespace is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Purpose {
+    /// The tenant's workloads run here.
+    Workload,
+    /// Backup jobs run here.
+    Backup,
+}
+
+/// One of the tenant's namespaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceStatus {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Its name.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Its uid: a namespace of the same name with another uid is not ours.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}
+
+/// One service and where its pods are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceStatus {
+    /// The service's name.
+    #[schemars(length(max = 40))]
+    pub name: String,
+    /// Pods that should be.
+    pub desired: i32,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// Ready pods by zone, every zone that counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub zones: Vec<ZoneStatus>,
+    /// Difference between the fullest and the emptiest zone, in ready pods.
+    pub skew: i32,
+}
+
+/// Ready pods in a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ZoneStatus {
+    /// The zone.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Ready pods in it.
+    pub ready: i32,
+}
+
+/// An object that we created, or are about to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryEntry {
+    /// API group; empty for the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub group: String,
+    /// Kind.
+    #[schemars(length(max = 63))]
+    pub kind: String,
+    /// Namespace; empty for cluster-scoped kinds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// uid of the object that we created; empty until the write came back.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// Hash of what we applied last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Digest of our own entry in the object's managed fields after that write.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub digest: String,
+}

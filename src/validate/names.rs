@@ -1,0 +1,24 @@
+//! Names that tenants may not have.
+
+/// Namespaces that are never a tenant's, as names and as prefixes.
+const RESERVED: [&str; 1] = ["default"];
+const RESERVED_PREFIXES: [&str; 3] = ["kube-", "openshift-", "tenantry-"];
+
+/// Whether a namespace belongs to the cluster or to the operator by its name alone.
+pub fn is_reserved_namespace(name: &str) -> bool {
+    RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Longest name of a Tenant, in characters: every child's name then fits without being cut.
+pub const TENANT_NAME_MAX: usize = 40;
+
+/// Whether `text` is an RFC 1123 label.
+pub fn is_dns_label(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    !bytes.is_empty()
+        && bytes.len() <= 63
+        && bytes.iter().all(|b| plain(*b) || *b == b'-')
+        && plain(bytes[0])
+        && plain(bytes[bytes.len() - 1])
+}

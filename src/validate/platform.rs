@@ -1,0 +1,241 @@
+//! A Platform's rules, checked.
+
+use std::collections::BTreeMap;
+
+use crate::api::{
+    Platform,
+    common::{Labels, Peer, PortRange},
+    platform::{Environment, Images, Isolation, PlatformSpec, Topology},
+    quantity::Quantity,
+    service::Resources,
+};
+
+use super::{
+    cidr::Cidr,
+    problem::{Problem, at},
+};
+
+/// A Platform whose every field has been checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidatedPlatform {
+    /// Its name.
+    pub name: String,
+    /// Zones that services spread over.
+    pub topology: Topology,
+    /// Peers that may reach every service.
+    pub ingress_from: Vec<ValidatedPeer>,
+    /// Peers that every tenant may reach.
+    pub shared_egress: Vec<ValidatedPeer>,
+    /// Name servers, each with the DNS ports.
+    pub dns: Vec<ValidatedPeer>,
+    /// Ranges that no CIDR opens.
+    pub denied: Vec<Cidr>,
+    /// How tenants are kept apart.
+    pub isolation: Isolation,
+    /// Which images may run.
+    pub images: Images,
+    /// Requests and limits of a pod that says nothing.
+    pub default_resources: Resources,
+    /// Quota of a Tenant that says nothing.
+    pub default_quota: BTreeMap<String, Quantity>,
+    /// Seconds between stop signal and kill of a service that says nothing.
+    pub default_grace_seconds: i64,
+    /// Largest quota.
+    pub quota_limits: BTreeMap<String, Quantity>,
+    /// Most replicas of a service.
+    pub replica_limit: Option<i32>,
+    /// Ranges that tenants may open a part of.
+    pub egress_limits: Vec<Cidr>,
+    /// Annotation keys allowed on ServiceAccounts.
+    pub service_account_annotations: Vec<String>,
+}
+
+/// The other end of a network rule: selectors or a range, never both and never neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidatedPeer {
+    /// Name of the rule.
+    pub name: String,
+    /// Who it is.
+    pub end: PeerEnd,
+    /// Ports; empty opens every port.
+    pub ports: Vec<PortRange>,
+}
+
+/// Who a peer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerEnd {
+    /// Pods by the labels of their namespace and their own; at least one is given.
+    Pods {
+        /// Labels of the namespace; the tenant's own namespace when absent.
+        namespace: Option<Labels>,
+        /// Labels of the pods; all of the namespace when absent.
+        pods: Option<Labels>,
+    },
+    /// Addresses.
+    Range(Cidr),
+}
+
+/// Base quota, under the Platform's default and the Tenant's own: nothing that reaches round the
+/// network policies (node ports, load balancers), and a bound on pods.
+const BASE_QUOTA: [(&str, &str); 3] =
+    [("pods", "100"), ("services.nodeports", "0"), ("services.loadbalancers", "0")];
+
+/// Checks a Platform.
+///
+/// # Errors
+/// Every problem that was found, not only the first.
+pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> {
+    let spec = &platform.spec;
+    let mut problems = Vec::new();
+    check_source(spec, &mut problems);
+    let network = "/spec/network";
+    let ingress_from = peers(&spec.network.ingress_from, &at(network, "ingressFrom"), &mut problems);
+    let shared_egress = peers(&spec.network.shared_egress, &at(network, "sharedEgress"), &mut problems);
+    let mut dns = peers(&spec.network.dns.peers, "/spec/network/dns/peers", &mut problems);
+    dns.iter_mut().for_each(|peer| peer.ports.clone_from(&spec.network.dns.ports));
+    check_ports(&spec.network.dns.ports, "/spec/network/dns/ports", &mut problems);
+    let denied = ranges(&spec.network.denied, &at(network, "denied"), &mut problems);
+    let egress_limits = ranges(&spec.limits.egress, "/spec/limits/egress", &mut problems);
+    quantities(&spec.defaults.quota, "/spec/defaults/quota", &mut problems);
+    quantities(&spec.limits.quota, "/spec/limits/quota", &mut problems);
+    let default_resources = default_resources(spec, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut default_quota: BTreeMap<String, Quantity> =
+        BASE_QUOTA.iter().map(|(key, value)| ((*key).to_owned(), Quantity::from(*value))).collect();
+    default_quota.extend(spec.defaults.quota.clone());
+    Ok(ValidatedPlatform {
+        name: platform.metadata.name.clone().unwrap_or_default(),
+        topology: spec.topology.clone(),
+        ingress_from,
+        shared_egress,
+        dns,
+        denied,
+        isolation: spec.isolation.clone(),
+        images: spec.images.clone(),
+        default_resources,
+        default_quota,
+        default_grace_seconds: spec.defaults.termination_grace_period.map_or(30, |d| d.whole_seconds()),
+        quota_limits: spec.limits.quota.clone(),
+        replica_limit: spec.limits.replicas,
+        egress_limits,
+        service_account_annotations: spec.limits.service_account_annotations.clone(),
+    })
+}
+
+/// Floor of `source.git.interval` outside `environment: test`, in seconds.
+const INTERVAL_FLOOR: u64 = 10;
+
+fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
+    let Some(source) = &spec.source else { return };
+    let git = &source.git;
+    if spec.environment != Environment::Test && git.interval.0.as_secs() < INTERVAL_FLOOR {
+        let message = format!("{} is less than {INTERVAL_FLOOR}s", git.interval);
+        problems.push(
+            Problem::new("/spec/source/git/interval", message)
+                .hint("use a longer interval, or environment: test"),
+        );
+    }
+    for (name, path) in [("path", &git.path), ("platformPath", &git.platform_path)] {
+        let outside = |path: &String| path.starts_with('/') || path.split('/').any(|part| part == "..");
+        if path.as_ref().is_some_and(outside) {
+            problems.push(
+                Problem::new(at("/spec/source/git", name), "must be a relative path inside the repository")
+                    .hint("write it like tenants/production"),
+            );
+        }
+    }
+    for (name, quantity) in
+        [("repositoryBytes", &git.limits.repository_bytes), ("fileBytes", &git.limits.file_bytes)]
+    {
+        if let Err(message) = quantity.milli() {
+            problems.push(Problem::new(at("/spec/source/git/limits", name), message));
+        }
+    }
+}
+
+fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<ValidatedPeer> {
+    let mut valid = Vec::new();
+    for (index, peer) in peers.iter().enumerate() {
+        let base = at(base, index);
+        check_ports(&peer.ports, &at(&base, "ports"), problems);
+        let selectors = peer.namespace_selector.is_some() || peer.pod_selector.is_some();
+        let end = match &peer.cidr {
+            Some(_) if selectors => {
+                problems.push(
+                    Problem::new(base, "has a cidr and selectors")
+                        .hint("make two rules: one with the cidr, one with the selectors"),
+                );
+                continue;
+            }
+            None if !selectors => {
+                problems.push(
+                    Problem::new(base, "has neither a cidr nor selectors")
+                        .hint("an empty peer would mean everyone; name the peer"),
+                );
+                continue;
+            }
+            Some(text) => match Cidr::parse(text) {
+                Ok(range) => PeerEnd::Range(range),
+                Err(message) => {
+                    problems.push(Problem::new(at(&base, "cidr"), message));
+                    continue;
+                }
+            },
+            None => {
+                PeerEnd::Pods { namespace: peer.namespace_selector.clone(), pods: peer.pod_selector.clone() }
+            }
+        };
+        valid.push(ValidatedPeer { name: peer.name.clone(), end, ports: peer.ports.clone() });
+    }
+    valid
+}
+
+/// Checks that ranges of ports run upwards.
+pub(super) fn check_ports(ports: &[PortRange], base: &str, problems: &mut Vec<Problem>) {
+    for (index, range) in ports.iter().enumerate() {
+        if range.end_port.is_some_and(|end| end < range.port) {
+            problems.push(Problem::new(at(&at(base, index), "endPort"), "is less than port"));
+        }
+    }
+}
+
+fn ranges(texts: &[String], base: &str, problems: &mut Vec<Problem>) -> Vec<Cidr> {
+    let mut valid = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        match Cidr::parse(text) {
+            Ok(range) => valid.push(range),
+            Err(message) => problems.push(Problem::new(at(base, index), message)),
+        }
+    }
+    valid
+}
+
+/// Checks that every value is a quantity that isn't negative.
+pub(super) fn quantities(map: &BTreeMap<String, Quantity>, base: &str, problems: &mut Vec<Problem>) {
+    for (key, quantity) in map {
+        match quantity.milli() {
+            Ok(amount) if amount.0 >= 0 => {}
+            Ok(_) => problems.push(Problem::new(at(base, key), format!("{quantity} is negative"))),
+            Err(message) => problems.push(Problem::new(at(base, key), message)),
+        }
+    }
+}
+
+/// What a pod gets when neither service nor Platform says anything: enough to start, bounded in memory.
+fn default_resources(spec: &PlatformSpec, problems: &mut Vec<Problem>) -> Resources {
+    let given = &spec.defaults.resources;
+    quantities(&given.requests, "/spec/defaults/resources/requests", problems);
+    quantities(&given.limits, "/spec/defaults/resources/limits", problems);
+    if given.requests.is_empty() && given.limits.is_empty() {
+        let map = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), Quantity::from(*value))).collect()
+        };
+        return Resources {
+            requests: map(&[("cpu", "100m"), ("memory", "128Mi")]),
+            limits: map(&[("memory", "256Mi")]),
+        };
+    }
+    given.clone()
+}

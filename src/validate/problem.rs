@@ -1,0 +1,98 @@
+//! What a semantic check finds, before it is tied to a file or an object.
+
+use crate::api::{conditions::reasons, finding::Finding};
+
+/// Something wrong with a Tenant or Platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON pointer of the field (`/spec/services/0/image`); empty for the whole object.
+    pub pointer: String,
+    /// Reason constant for the condition.
+    pub reason: &'static str,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// The spec is wrong at `pointer`.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), reason: reasons::INVALID_SPEC, message: message.into(), hint: None }
+    }
+
+    /// The same problem with another reason than `InvalidSpec`.
+    #[must_use]
+    pub fn reason(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// The same problem with a next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The field as people write it: `spec.services[0].image`.
+    pub fn field(&self) -> String {
+        let mut field = String::new();
+        for part in self.pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            if part.bytes().all(|b| b.is_ascii_digit()) {
+                field.push_str(&format!("[{part}]"));
+            } else {
+                if !field.is_empty() {
+                    field.push('.');
+                }
+                field.push_str(&part);
+            }
+        }
+        field
+    }
+
+    /// The problem at a place in a file.
+    pub fn at(&self, file: &str, (line, column): (u32, u32)) -> Finding {
+        let mut finding = Finding::of_file(file, &self.message).at(line, column);
+        finding.field = Some(self.field()).filter(|field| !field.is_empty());
+        finding.hint.clone_from(&self.hint);
+        finding
+    }
+}
+
+impl std::fmt::Display for Problem {
+    /// `field: message; next step`, as a condition's message says it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let field = self.field();
+        if !field.is_empty() {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A JSON pointer below another: `at("/spec/services", 2)` is `/spec/services/2`.
+pub fn at(base: &str, part: impl std::fmt::Display) -> String {
+    let part = part.to_string().replace('~', "~0").replace('/', "~1");
+    format!("{base}/{part}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_reads_as_a_field() {
+        let problem = Problem::new(at("/metadata/annotations", "a.b/c"), "is wrong");
+        assert_eq!(problem.field(), "metadata.annotations.a.b/c");
+        assert_eq!(
+            Problem::new("/spec/services/0/image", "x").hint("y").to_string(),
+            "spec.services[0].image: x; y"
+        );
+    }
+}

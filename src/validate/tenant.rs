@@ -1,0 +1,242 @@
+//! A Tenant, checked against its Platform.
+
+use std::collections::BTreeMap;
+
+use crate::api::{
+    Tenant,
+    common::PortRange,
+    conditions::reasons,
+    quantity::{Milli, Quantity},
+    tenant::{Lifecycle, Member, Mode, Placement},
+};
+
+use super::{
+    cidr::Cidr,
+    names::{TENANT_NAME_MAX, is_dns_label, is_reserved_namespace},
+    platform::{ValidatedPlatform, check_ports, quantities},
+    problem::{Problem, at},
+    service::{self, ValidatedService},
+};
+
+/// A Tenant whose every field has been checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidatedTenant {
+    /// Its name.
+    pub name: String,
+    /// Its uid; empty offline.
+    pub uid: String,
+    /// Name of the workload namespace.
+    pub namespace: String,
+    /// uid of an existing namespace to take over.
+    pub adopt: Option<String>,
+    /// Whether it runs.
+    pub lifecycle: Lifecycle,
+    /// Whether the operator writes.
+    pub mode: Mode,
+    /// Who may do what.
+    pub members: Vec<Member>,
+    /// Limits of the namespace.
+    pub quota: BTreeMap<String, Quantity>,
+    /// Ranges that it may reach.
+    pub egress: Vec<ValidatedEgress>,
+    /// Its workloads.
+    pub services: Vec<ValidatedService>,
+}
+
+/// A range that a tenant may reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidatedEgress {
+    /// Name of the rule.
+    pub name: String,
+    /// The range.
+    pub cidr: Cidr,
+    /// Ports; empty opens every port.
+    pub ports: Vec<PortRange>,
+}
+
+/// Addresses that no tenant may reach: cloud metadata services, and everything else that is link-local.
+pub const METADATA_RANGES: [&str; 3] = ["169.254.0.0/16", "fd00:ec2::254/128", "fe80::/10"];
+
+/// Checks a Tenant against the Platform that it names.
+///
+/// # Errors
+/// Every problem that was found, not only the first.
+pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<ValidatedTenant, Vec<Problem>> {
+    let spec = &tenant.spec;
+    let mut problems = Vec::new();
+    let name = tenant.metadata.name.clone().unwrap_or_default();
+    check_names(&name, tenant, &mut problems);
+    if spec.placement == Placement::Pooled {
+        problems.push(
+            Problem::new("/spec/placement", "Pooled is reserved and does not work yet").hint("use Dedicated"),
+        );
+    }
+    for (index, member) in spec.members.iter().enumerate() {
+        if member.name.starts_with("system:") {
+            let pointer = at(&at("/spec/members", index), "name");
+            problems.push(
+                Problem::new(pointer, format!("\"{}\" belongs to the cluster", member.name))
+                    .hint("name a user or group of your identity provider"),
+            );
+        }
+    }
+    let services: Vec<ValidatedService> = spec
+        .services
+        .iter()
+        .enumerate()
+        .map(|(index, one)| service::validate(one, &at("/spec/services", index), platform, &mut problems))
+        .collect();
+    let egress = check_egress(tenant, platform, &mut problems);
+    let quota = check_quota(tenant, platform, &mut problems);
+    check_sum(&services, &quota, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(ValidatedTenant {
+        namespace: tenant.namespace().to_owned(),
+        uid: tenant.metadata.uid.clone().unwrap_or_default(),
+        adopt: spec.adopt.as_ref().map(|adopt| adopt.uid.clone()),
+        lifecycle: spec.lifecycle,
+        mode: spec.mode,
+        members: spec.members.clone(),
+        name,
+        quota,
+        egress,
+        services,
+    })
+}
+
+fn check_names(name: &str, tenant: &Tenant, problems: &mut Vec<Problem>) {
+    if !is_dns_label(name) || name.len() > TENANT_NAME_MAX {
+        let message =
+            format!("\"{name}\" is not a name of at most {TENANT_NAME_MAX} lower-case letters, digits and -");
+        problems.push(Problem::new("/metadata/name", message));
+    }
+    let namespace = tenant.namespace();
+    if is_reserved_namespace(namespace) {
+        let pointer = if tenant.spec.namespace.is_some() { "/spec/namespace" } else { "/metadata/name" };
+        problems.push(
+            Problem::new(
+                pointer,
+                format!("namespace \"{namespace}\" belongs to the cluster or the operator"),
+            )
+            .hint("choose a namespace of the tenant's own"),
+        );
+    } else if !is_dns_label(namespace) {
+        problems.push(Problem::new("/spec/namespace", format!("\"{namespace}\" is not a namespace name")));
+    }
+}
+
+fn check_egress(
+    tenant: &Tenant,
+    platform: &ValidatedPlatform,
+    problems: &mut Vec<Problem>,
+) -> Vec<ValidatedEgress> {
+    let mut valid = Vec::new();
+    for (index, rule) in tenant.spec.egress.iter().enumerate() {
+        let base = at("/spec/egress", index);
+        check_ports(&rule.ports, &at(&base, "ports"), problems);
+        let pointer = at(&base, "cidr");
+        let cidr = match Cidr::parse(&rule.cidr) {
+            Ok(cidr) => cidr,
+            Err(message) => {
+                problems.push(Problem::new(pointer, message));
+                continue;
+            }
+        };
+        if !platform.egress_limits.iter().any(|limit| limit.contains(cidr)) {
+            let limits: Vec<String> = platform.egress_limits.iter().map(ToString::to_string).collect();
+            let allowed = if limits.is_empty() { "no address".to_owned() } else { limits.join(", ") };
+            problems.push(
+                Problem::new(
+                    pointer,
+                    format!("Platform {} does not allow {cidr}; it allows {allowed}", platform.name),
+                )
+                .reason(reasons::LIMIT_EXCEEDED)
+                .hint("a cluster admin can allow it in Platform.spec.limits.egress"),
+            );
+            continue;
+        }
+        valid.push(ValidatedEgress { name: rule.name.clone(), cidr, ports: rule.ports.clone() });
+    }
+    valid
+}
+
+/// The Platform's default quota with the Tenant's own entries over it, each within the Platform's limit.
+fn check_quota(
+    tenant: &Tenant,
+    platform: &ValidatedPlatform,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Quantity> {
+    let own = tenant.spec.quota.clone().unwrap_or_default().hard;
+    quantities(&own, "/spec/quota/hard", problems);
+    let mut quota = platform.default_quota.clone();
+    quota.extend(own);
+    for (key, limit) in &platform.quota_limits {
+        let (Some(asked), Ok(limit_amount)) = (quota.get(key), limit.milli()) else {
+            quota.insert(key.clone(), limit.clone());
+            continue;
+        };
+        if asked.milli().is_ok_and(|amount| amount > limit_amount) {
+            problems.push(
+                Problem::new(
+                    at("/spec/quota/hard", key),
+                    format!("{asked} is more than the {limit} that Platform {} allows", platform.name),
+                )
+                .reason(reasons::LIMIT_EXCEEDED),
+            );
+        }
+    }
+    quota
+}
+
+/// The quota must hold every pod that there may be at once, or a roll-out would hang.
+fn check_sum(services: &[ValidatedService], quota: &BTreeMap<String, Quantity>, problems: &mut Vec<Problem>) {
+    for (key, hard) in quota {
+        let Ok(hard_amount) = hard.milli() else { continue };
+        let Some(needed) = needed(key, services) else { continue };
+        if needed > hard_amount {
+            problems.push(
+                Problem::new(
+                    at("/spec/quota/hard", key),
+                    format!("the services need {needed} with roll-outs, and the quota is {hard}"),
+                )
+                .reason(reasons::LIMIT_EXCEEDED)
+                .hint("raise the quota, or lower replicas or resources"),
+            );
+        }
+    }
+}
+
+/// What the services use of one key of a quota; `None` for keys that they don't touch.
+fn needed(key: &str, services: &[ValidatedService]) -> Option<Milli> {
+    let count = |amount: usize| Some(Milli(i128::try_from(amount).ok()? * 1000));
+    let (limits, resource) = match key {
+        "pods" | "count/pods" => {
+            let pods: i32 = services.iter().map(ValidatedService::most_pods).sum();
+            return count(usize::try_from(pods).ok()?);
+        }
+        "services" | "count/services" => {
+            return count(services.iter().filter(|s| !s.spec.ports.is_empty()).count());
+        }
+        "count/deployments.apps" => return count(services.len()),
+        "count/configmaps" | "configmaps" => {
+            // kube-root-ca.crt is in every namespace; a roll-out keeps the old ConfigMap for a moment.
+            return count(1 + 2 * services.iter().filter(|s| !s.spec.config.is_empty()).count());
+        }
+        "cpu" | "memory" | "ephemeral-storage" => (false, key),
+        _ => match key.split_once('.') {
+            Some(("requests", resource)) => (false, resource),
+            Some(("limits", resource)) => (true, resource),
+            _ => return None,
+        },
+    };
+    let sum = services.iter().fold(Milli::default(), |sum, service| {
+        let map = if limits { &service.resources.limits } else { &service.resources.requests };
+        // A request that isn't given is the limit, as Kubernetes fills it in.
+        let amount =
+            map.get(resource).or_else(|| service.resources.limits.get(resource)).and_then(|q| q.milli().ok());
+        sum.plus(amount.unwrap_or_default(), i128::from(service.most_pods()))
+    });
+    Some(sum)
+}
