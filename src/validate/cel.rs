@@ -145,7 +145,8 @@ impl Node {
             items: below("items"),
             keys: Keys::of(schema),
         };
-        (has_rules || !node.fields.is_empty() || node.entries.is_some() || node.items.is_some()).then_some(node)
+        (has_rules || !node.fields.is_empty() || node.entries.is_some() || node.items.is_some())
+            .then_some(node)
     }
 }
 
@@ -155,8 +156,7 @@ impl Default for Node {
     }
 }
 
-/// The schema with the rules of its outermost node only, and without defaults:
-/// they have been filled in.
+/// The schema with the rules of its outermost node only.
 fn without_inner_rules(schema: &Value, outermost: bool) -> Value {
     match schema {
         Value::Object(fields) => fields

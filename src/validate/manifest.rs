@@ -115,7 +115,12 @@ impl Shape {
 
     /// The value as the cluster would see it, what is wrong with it, and what
     /// cannot be decided here. With the old state also the rules about change.
-    pub fn check(&self, value: &Value, old: Option<&Value>, place: super::place::Place<'_>) -> (Value, Checked) {
+    pub fn check(
+        &self,
+        value: &Value,
+        old: Option<&Value>,
+        place: super::place::Place<'_>,
+    ) -> (Value, Checked) {
         let mut filled = value.clone();
         self.schema.default(&mut filled);
         let findings = self.schema.check(&filled, place);
@@ -147,9 +152,12 @@ pub fn manifests(parsed: Parsed, schemas: &Schemas, max_findings: usize) -> Mani
                 continue;
             }
         };
-        let mut findings: Vec<Finding> = name_rules(kind, &name, &document).into_iter().collect();
         let (value, checked) = schemas.of(kind).check(&document.value, None, document.place());
-        findings.extend(checked.findings);
+        let mut findings = checked.findings;
+        if let Some(finding) = name_rules(kind, &name, &document) {
+            findings.retain(|other| other.field.is_some()); // rules of the root speak of the name, too
+            findings.push(finding);
+        }
         let manifest = Manifest {
             kind,
             file: document.file.clone(),
@@ -187,8 +195,11 @@ fn identify(document: &Document) -> Identity {
     let text = |field: &str| fields.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         let missing = if text("apiVersion").is_none() { "apiVersion" } else { "kind" };
-        let finding = place.value(&format!("/{missing}"), format!("required field {} is missing", code(missing)));
-        return Identity::Unknown(finding.hint(format!("start with `apiVersion: {GROUP}/{VERSION}` and `kind: Tenant`")));
+        let finding =
+            place.value(&format!("/{missing}"), format!("required field {} is missing", code(missing)));
+        return Identity::Unknown(
+            finding.hint(format!("start with `apiVersion: {GROUP}/{VERSION}` and `kind: Tenant`")),
+        );
     };
     if version.split('/').next() != Some(GROUP) {
         let message = format!("{} ({}) is not accepted: only {GROUP} kinds are", code(kind), quote(version));
@@ -224,16 +235,32 @@ fn identify(document: &Document) -> Identity {
 /// What to do about a kind that is not ours.
 fn advice(kind: &str) -> &'static str {
     match kind {
-        "Namespace" | "ResourceQuota" | "LimitRange" | "NetworkPolicy" | "RoleBinding" | "ServiceAccount"
-        | "Deployment" | "Service" | "PodDisruptionBudget" | "HorizontalPodAutoscaler" | "ConfigMap" => {
-            "the operator creates it: describe it in the Tenant's spec, and remove it here"
-        }
-        "ClusterRole" | "ClusterRoleBinding" | "CustomResourceDefinition" | "PersistentVolume"
-        | "ValidatingAdmissionPolicy" | "ValidatingAdmissionPolicyBinding" | "ValidatingWebhookConfiguration"
-        | "MutatingWebhookConfiguration" | "StorageClass" | "PriorityClass" => {
+        "Namespace"
+        | "ResourceQuota"
+        | "LimitRange"
+        | "NetworkPolicy"
+        | "RoleBinding"
+        | "ServiceAccount"
+        | "Deployment"
+        | "Service"
+        | "PodDisruptionBudget"
+        | "HorizontalPodAutoscaler"
+        | "ConfigMap" => "the operator creates it: describe it in the Tenant's spec, and remove it here",
+        "ClusterRole"
+        | "ClusterRoleBinding"
+        | "CustomResourceDefinition"
+        | "PersistentVolume"
+        | "ValidatingAdmissionPolicy"
+        | "ValidatingAdmissionPolicyBinding"
+        | "ValidatingWebhookConfiguration"
+        | "MutatingWebhookConfiguration"
+        | "StorageClass"
+        | "PriorityClass" => {
             "no tenant may have cluster-scoped resources: a cluster admin applies them by another way"
         }
-        "Secret" => "keep secrets out of Git: create it in the tenant's namespace and name it in `secretRefs`",
+        "Secret" => {
+            "keep secrets out of Git: create it in the tenant's namespace and name it in `secretRefs`"
+        }
         kind if kind.ends_with("List") => "write each resource as a document of its own, separated by `---`",
         _ => "move it to a folder that Tenantry does not read, or apply it by another way",
     }
@@ -243,12 +270,15 @@ fn name_rules(kind: ManifestKind, name: &str, document: &Document) -> Option<Fin
     let finding = |message: String| document.place().value("/metadata/name", message);
     if !is_dns_label(name) {
         let message = format!("invalid value {}: not an RFC 1123 label", quote(name));
-        let hint = "use lower-case letters, digits and `-`, at most 63, and begin and end with a letter or digit";
+        let hint =
+            "use lower-case letters, digits and `-`, at most 63, and begin and end with a letter or digit";
         return Some(finding(message).hint(hint));
     }
     if kind == ManifestKind::Tenant && name.len() > TENANT_NAME_MAX {
         let message = format!("too long: {} characters, at most {TENANT_NAME_MAX} are allowed", name.len());
-        return Some(finding(message).hint("names of the tenant's objects are built from it, and are never cut"));
+        return Some(
+            finding(message).hint("names of the tenant's objects are built from it, and are never cut"),
+        );
     }
     None
 }

@@ -65,7 +65,11 @@ fn duplicate(claims: &[Manifest], index: usize) -> Finding {
         2 => format!("{kind} {name} is also declared at {}:{}", other.file, other.line),
         many => format!("{kind} {name} is declared {many} times, also at {}:{}", other.file, other.line),
     };
-    claim.document.place().value("/metadata/name", message).hint("keep one of them; until then neither is applied")
+    claim
+        .document
+        .place()
+        .value("/metadata/name", message)
+        .hint("keep one of them; until then neither is applied")
 }
 
 #[cfg(test)]

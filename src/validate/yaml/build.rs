@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::super::sink::Sink;
 use super::super::text::{code, quote};
-use super::spans::{Mark, Spans};
+use super::spans::{Mark, Spans, dotted, push};
 use super::{Limits, bytes, over, scalar, syntax};
+use crate::api::finding::Finding;
 
 /// How much of the file is given up.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +126,18 @@ impl<'a> Builder<'a> {
     /// A finding that leaves the document readable but not valid.
     fn object(&mut self, mark: Mark, message: impl Into<String>, hint: impl Into<String>, sink: &mut Sink) {
         self.valid = false;
-        sink.at(mark.0, mark.1, message, hint);
+        let finding = Finding::of_file(sink.file(), message).at(mark.0, mark.1).hint(hint);
+        let field = dotted(&self.pointer());
+        sink.push(if field.is_empty() { finding } else { finding.field(field) });
+    }
+
+    /// Where in the document we are.
+    fn pointer(&self) -> String {
+        self.stack.iter().fold(String::new(), |at, frame| match &frame.kind {
+            Kind::List(items) => push(&at, &items.len().to_string()),
+            Kind::Map(_, Some(Key::Named(name, _))) => push(&at, name),
+            Kind::Map(..) => at,
+        })
     }
 
     /// Counts values; each is charged where it stands and where an anchor or alias copies it.

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // a panic is a failed test
+
 use std::time::Instant;
 
 use proptest::prelude::*;
