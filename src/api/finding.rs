@@ -31,14 +31,7 @@ pub struct Finding {
 impl Finding {
     /// A finding about a whole file.
     pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            line: 0,
-            column: 0,
-            field: None,
-            message: message.into(),
-            hint: None,
-        }
+        Self { file: file.into(), line: 0, column: 0, field: None, message: message.into(), hint: None }
     }
 
     /// The same finding at a position, both counted from 1.
