@@ -45,14 +45,12 @@ impl Address {
         }
         let uri: Uri = url.parse().map_err(|_| invalid("it is not a valid URL"))?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| invalid("it has no host"))?;
-        let port = match uri.port() {
-            None if https => 443,
-            None => 80,
-            Some(port) => port.as_u16(),
+        // The parser takes any digits for a port and then forgets those that are none.
+        let port = match authority.len().checked_sub(host.len()) {
+            Some(0) => Some(if https { 443 } else { 80 }),
+            _ => uri.port_u16().filter(|port| *port > 0),
         };
-        if port == 0 {
-            return Err(invalid("its port is 0"));
-        }
+        let port = port.ok_or_else(|| invalid("its port is not a number from 1 to 65535"))?;
         let path = uri.path().trim_end_matches('/').to_owned();
         if path.split('/').any(|part| matches!(part, "." | "..")) {
             return Err(invalid("its path has a . or .. part"));

@@ -87,6 +87,14 @@ pub(super) async fn run(settings: &Settings, operation: Operation) -> Result<Don
         };
         match once(settings, &request, &at, deadline).await? {
             Done::Redirected { location, suffix } => {
+                // A server that puts the token into an address would have us show it to everybody.
+                if secrets(settings, &request).iter().any(|secret| location.contains(secret.as_str())) {
+                    return Err(SourceError::RedirectRefused {
+                        from: at.to_string(),
+                        to: "an address".to_owned(),
+                        problem: "it holds credentials",
+                    });
+                }
                 let next = at.redirected(&location, &suffix)?;
                 if !at.same_origin(&next) {
                     // Whoever we are sent to is not who the token was given for.
@@ -130,7 +138,8 @@ async fn once(
         detail: "talking to it broke".to_owned(),
         source: Some(source),
     })?;
-    let words = text::printable(&text::redact(&words, &secrets(settings, request)), 300);
+    let secrets = secrets(settings, request);
+    let words = text::printable(&text::redact(&words, &secrets), 300);
     if !words.is_empty() {
         tracing::warn!(url = %address, output = %words, "the fetch process wrote to stderr");
     }
@@ -140,8 +149,12 @@ async fn once(
     let Ok(answer) = serde_json::from_slice::<Answer>(&answer) else {
         return Err(died(status, &words, request.limits.repository_bytes));
     };
-    answer.landlock.map(remember_sandbox);
-    answer.result.map_err(|failure| failure.into_error(address, &request.reference, settings.deadline))
+    if let Some(version) = answer.landlock {
+        remember_sandbox(version);
+    }
+    answer
+        .result
+        .map_err(|failure| failure.into_error(address, &request.reference, settings.deadline, &secrets))
 }
 
 /// Every string that must not appear in what we pass on.

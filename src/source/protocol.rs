@@ -103,22 +103,24 @@ pub(super) enum Failure {
 const RETRY_AFTER: std::ops::RangeInclusive<u64> = 1..=3600;
 
 impl Failure {
-    /// The error that users read. Everything in `self` is treated as hostile text.
+    /// The error that users read. Everything in `self` is treated as hostile text: a server may
+    /// even say back the token that it was shown.
     pub(super) fn into_error(
         self,
         address: &Address,
         reference: &Reference,
         deadline: Duration,
+        secrets: &[String],
     ) -> SourceError {
         let url = address.to_string();
-        let clean = |text: String| text::printable(&text, 300);
+        let clean = |text: String| text::printable(&text::redact(&text, secrets), 300);
         match self {
             Self::Status { status, retry_after } => status_error(url, status, retry_after),
             Self::NotAGitServer { detail } => SourceError::NotAGitServer { url, detail: clean(detail) },
             Self::ReferenceNotFound { existing, more } => SourceError::ReferenceNotFound {
                 url,
                 reference: reference.to_string(),
-                existing: existing.iter().take(5).map(|name| text::printable(name, 60)).collect(),
+                existing: existing.into_iter().take(5).map(clean).collect(),
                 more,
             },
             Self::EmptyRepository => SourceError::EmptyRepository { url },

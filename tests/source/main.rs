@@ -1,8 +1,17 @@
 //! The source room against a real smart-HTTP Git server, in good weather and bad.
 
+#![allow(missing_docs, reason = "the names of tests are their documentation")]
+
+mod confinement;
+mod content;
+mod faults;
+mod recovery;
 mod repo;
+mod secrets;
 mod server;
+mod speed;
 mod sync;
+mod tls;
 
 use std::path::Path;
 use std::time::Duration;

@@ -2,11 +2,13 @@
 //! forges run, with a switch for every fault a server or network can have.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What the server does with a request.
 #[derive(Clone)]
@@ -23,8 +25,12 @@ pub enum Answer {
     Slow(Duration),
     /// Git's answer, cut off after so many bytes.
     Cut(usize),
+    /// Git's answer, silent after so many bytes.
+    Stall(usize),
     /// Git's answer with one byte flipped.
     Flip(usize),
+    /// The same bytes again and again, without an end.
+    Endless(&'static str, Vec<u8>),
 }
 
 /// A request as it arrived.
@@ -55,6 +61,11 @@ pub struct Server {
 impl Server {
     /// Serves the bare repositories in a folder.
     pub fn start(root: &Path) -> Self {
+        Self::start_with(root, None)
+    }
+
+    /// The same over TLS.
+    pub fn start_with(root: &Path, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let server = Self {
             address: listener.local_addr().expect("bound"),
@@ -65,9 +76,15 @@ impl Server {
         let running = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let server = running.clone();
+                let (server, tls) = (running.clone(), tls.clone());
                 // Errors are clients that went away, which tests do on purpose.
-                std::thread::spawn(move || server.serve(stream));
+                std::thread::spawn(move || match tls {
+                    None => server.serve(stream),
+                    Some(tls) => {
+                        let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
+                        server.serve(StreamOwned::new(session, stream))
+                    }
+                });
             }
         });
         server
@@ -87,14 +104,19 @@ impl Server {
         std::mem::take(&mut *lock(&self.asked))
     }
 
-    fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let Some((asked, headers)) = read_head(&mut reader)? else { return Ok(()) };
+    fn serve(&self, stream: impl Read + Write) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let (asked, headers) = match read_head(&mut reader) {
+            Ok(Some(head)) => head,
+            // What a web server says to a TLS handshake.
+            _ => return reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
+        };
         let body = read_body(&mut reader, &headers)?;
+        let stream = reader.get_mut();
         lock(&self.asked).push(asked.clone());
         let rule = Arc::clone(&lock(&self.rule));
         match rule(&asked) {
-            Answer::Git => self.git(&asked, &headers, &body, &mut stream, &mut |_, _| true),
+            Answer::Git => self.git(&asked, &headers, &body, stream, &mut |_, _| true),
             Answer::Status(status, extra) => {
                 let extra: String =
                     extra.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -109,18 +131,34 @@ impl Server {
                     stream,
                     "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
                 )?;
-                stream.write_all(&bytes)
+                stream.write_all(&bytes)?;
+                stream.flush()
             }
             Answer::Hang => {
                 std::thread::sleep(Duration::from_secs(120));
                 Ok(())
             }
-            Answer::Slow(pause) => self.git(&asked, &headers, &body, &mut stream, &mut |_, _| {
+            Answer::Endless(kind, piece) => {
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n")?;
+                loop {
+                    stream.write_all(&piece)?;
+                }
+            }
+            Answer::Slow(pause) => self.git(&asked, &headers, &body, stream, &mut |_, _| {
                 std::thread::sleep(pause);
                 true
             }),
-            Answer::Cut(after) => self.git(&asked, &headers, &body, &mut stream, &mut |at, _| at < after),
-            Answer::Flip(which) => self.git(&asked, &headers, &body, &mut stream, &mut |at, byte| {
+            Answer::Stall(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| {
+                // The byte before is sent on its own by `pass`, so that it arrives.
+                match at {
+                    at if at + 1 == after => std::thread::sleep(Duration::from_millis(5)),
+                    at if at == after => std::thread::sleep(Duration::from_secs(60)),
+                    _ => {}
+                }
+                true
+            }),
+            Answer::Cut(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| at < after),
+            Answer::Flip(which) => self.git(&asked, &headers, &body, stream, &mut |at, byte| {
                 if at == which {
                     *byte ^= 0x55;
                 }
@@ -135,7 +173,7 @@ impl Server {
         asked: &Asked,
         headers: &[(String, String)],
         body: &[u8],
-        stream: &mut TcpStream,
+        stream: &mut impl Write,
         each: &mut dyn FnMut(usize, &mut u8) -> bool,
     ) -> std::io::Result<()> {
         let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
@@ -176,9 +214,10 @@ impl Server {
     }
 }
 
+/// Sends the body on; byte by byte where `each` takes its time.
 fn pass(
     from: &mut dyn Read,
-    to: &mut TcpStream,
+    to: &mut impl Write,
     each: &mut dyn FnMut(usize, &mut u8) -> bool,
 ) -> std::io::Result<()> {
     let mut at = 0;
@@ -186,24 +225,23 @@ fn pass(
     loop {
         let read = from.read(&mut buffer)?;
         if read == 0 {
-            return Ok(());
+            return to.flush();
         }
-        let mut start = 0;
+        let mut sent = 0;
         for i in 0..read {
-            let before = buffer[i];
             let begun = std::time::Instant::now();
             if !each(at, &mut buffer[i]) {
-                to.write_all(&buffer[start..i])?;
-                return Ok(());
+                to.write_all(&buffer[sent..i])?;
+                return to.flush();
             }
-            let _ = before;
             at += 1;
             if begun.elapsed() > Duration::from_millis(1) {
-                to.write_all(&buffer[start..=i])?;
-                start = i + 1;
+                to.write_all(&buffer[sent..=i])?;
+                to.flush()?;
+                sent = i + 1;
             }
         }
-        to.write_all(&buffer[start..read])?;
+        to.write_all(&buffer[sent..read])?;
     }
 }
 

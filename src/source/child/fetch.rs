@@ -31,6 +31,8 @@ pub(super) fn fetch(request: &Request, commit: CommitId, server: &Server) -> Res
         folder.wipe().map_err(disk)?;
         create(&folder, request)?;
     }
+    // Of a fetch that was killed at its start there is a folder, but nothing in it to continue.
+    fresh = fresh || folder.packs() == 0;
     let mut done = exchange(&folder, request, commit, server, fresh);
     let too_large = |done: &Result<Done, Failure>| matches!(done, Err(Failure::TooLarge { .. }));
     let grown = |folder: &Folder| folder.bytes().map(|bytes| bytes > request.limits.repository_bytes);
@@ -104,11 +106,22 @@ fn exchange(
     server: &Server,
     fresh: bool,
 ) -> Result<Done, Failure> {
+    let pinned = matches!(request.reference, Reference::Commit(_));
     match converse(folder, request, commit, fresh) {
         Ok(Ok(commit)) => Ok(Done::Fetched { commit: commit.into(), received: 0, stored: 0, fresh }),
         Ok(Err(failure)) => Err(failure),
-        Err(error) => server.explain(&error),
+        Err(error) => match server.explain(&error) {
+            // The words of git's own server for a commit that it does not have.
+            Err(Failure::Remote { message }) if pinned && message.contains("not our ref") => {
+                Err(no_such_commit())
+            }
+            explained => explained,
+        },
     }
+}
+
+fn no_such_commit() -> Failure {
+    Failure::ReferenceNotFound { existing: Vec::new(), more: 0 }
 }
 
 fn converse(
@@ -124,10 +137,9 @@ fn converse(
         Ok(found) => found,
         Err(failure) => return Ok(Err(failure)),
     };
-    let empty = repository.refname_to_id(HEAD).is_err();
     let mut options = FetchOptions::new();
     options.download_tags(AutotagOption::None).update_fetchhead(false);
-    if fresh || empty {
+    if fresh {
         options.depth(1);
     }
     let specs = match &found.name {
@@ -151,9 +163,9 @@ fn converse(
     };
     let tip = wanted.oid().ok().filter(|wanted| holds(&repository, *wanted)).unwrap_or(tip);
     if !holds(&repository, tip) {
-        return Ok(Err(match refs::pinned(&request.reference) {
-            Some(_) => Failure::ReferenceNotFound { existing: Vec::new(), more: 0 },
-            None => Failure::Corrupt { detail: format!("commit {tip} did not arrive whole") },
+        return Ok(Err(match &request.reference {
+            Reference::Commit(_) => no_such_commit(),
+            _ => Failure::Corrupt { detail: format!("commit {tip} did not arrive whole") },
         }));
     }
     repository.reference(HEAD, tip, true, "fetched")?;

@@ -274,7 +274,8 @@ impl Exchange {
 impl Read for Exchange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let shared = Arc::clone(&self.server.0);
-        if self.answer.is_none() {
+        let first = self.answer.is_none();
+        if first {
             let service = "git-upload-pack";
             let body = if self.listing {
                 shared.send(DISCOVERY, service, None)?
@@ -285,9 +286,19 @@ impl Read for Exchange {
         }
         let Some(answer) = &mut self.answer else { return Ok(0) };
         let read = answer.read(buffer).map_err(|error| shared.fail(failure_of_io(&error)))?;
+        if let Some(message) = first.then(|| refusal(&buffer[..read])).flatten() {
+            return Err(shared.fail(Failure::Remote { message }));
+        }
         self.count(read as u64)?;
         Ok(read)
     }
+}
+
+/// The words of an answer that begins with an error packet. libgit2 drops them when it expected
+/// news about shallow commits.
+fn refusal(answer: &[u8]) -> Option<String> {
+    let words = answer.get(4..)?.strip_prefix(b"ERR ")?;
+    Some(String::from_utf8_lossy(words).into_owned())
 }
 
 impl Write for Exchange {

@@ -3,7 +3,7 @@
 use git2::{Direction, Oid, Remote, RemoteHead};
 
 use super::super::protocol::{Done, Failure, Request};
-use super::super::settings::{CommitId, Reference};
+use super::super::settings::Reference;
 use super::http::Server;
 
 /// Names listed in an error.
@@ -63,13 +63,5 @@ fn missing(heads: &[RemoteHead<'_>], full: &str) -> Failure {
     Failure::ReferenceNotFound {
         existing: names.iter().take(NAMES).map(|name| (*name).to_owned()).collect(),
         more: names.len().saturating_sub(NAMES),
-    }
-}
-
-/// The commit that a pinned reference names, which no server needs to be asked for.
-pub(super) fn pinned(reference: &Reference) -> Option<CommitId> {
-    match reference {
-        Reference::Commit(id) => id.parse().ok(),
-        Reference::Branch(_) | Reference::Tag(_) => None,
     }
 }
