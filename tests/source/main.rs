@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tenantry::source::{CommitId, Fetched, Limits, Reference, Settings, Snapshot, SourceError};
 
 /// A repository, its server and a folder for our copy, all gone with the value.
-pub struct World {
+pub(crate) struct World {
     pub folder: TempDir,
     pub repo: Repo,
     pub server: Server,
@@ -55,7 +55,7 @@ impl World {
     }
 }
 
-pub fn settings(url: &str, repository: &Path) -> Settings {
+pub(crate) fn settings(url: &str, repository: &Path) -> Settings {
     Settings {
         url: url.to_owned(),
         reference: Reference::Branch("main".to_owned()),
@@ -71,7 +71,7 @@ pub fn settings(url: &str, repository: &Path) -> Settings {
 }
 
 /// The text of a file in a snapshot.
-pub fn text<'s>(snapshot: &'s Snapshot, path: &str) -> &'s str {
+pub(crate) fn text<'s>(snapshot: &'s Snapshot, path: &str) -> &'s str {
     let file = snapshot.files.get(path).unwrap_or_else(|| panic!("no {path} in {:?}", snapshot.files.keys()));
     std::str::from_utf8(&file.bytes).expect("UTF-8")
 }

@@ -44,6 +44,10 @@ pub(super) fn fetch(request: &Request, commit: CommitId, server: &Server) -> Res
         fresh = true;
         done = exchange(&folder, request, commit, server, fresh);
     }
+    if too_large(&done) {
+        // What arrived of it is of no use and takes up the volume.
+        folder.wipe().map_err(disk)?;
+    }
     let done = done?;
     let stored = folder.bytes().map_err(disk)?;
     if stored > request.limits.repository_bytes {

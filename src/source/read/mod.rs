@@ -73,12 +73,29 @@ fn with_repository<T>(
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     };
-    let result =
-        Repository::open_bare(folder.git()).map_err(|error| damaged(&error)).and_then(|it| work(&it));
+    let result = open(&folder).and_then(|repository| work(&repository));
     if matches!(result, Err(SourceError::Corrupt { .. })) {
         folder.mark_corrupt().map_err(disk)?;
     }
     result
+}
+
+/// The objects alone. The fetch process wrote the folder, and a process that was taken over could
+/// have put anything there: its configuration, alternates and references are not looked at.
+fn open(folder: &Folder) -> Result<Repository, SourceError> {
+    let objects = folder.git().join("objects");
+    let Some(path) = objects.to_str() else {
+        let source = std::io::Error::other("the path is not valid UTF-8");
+        return Err(SourceError::Disk {
+            path: text::printable_bytes(objects.as_os_str().as_encoded_bytes(), 200),
+            source,
+        });
+    };
+    let opened = git2::Odb::new().and_then(|odb| {
+        odb.add_disk_alternate(path)?;
+        Repository::from_odb(odb)
+    });
+    opened.map_err(|error| damaged(&error))
 }
 
 fn find_commit(repository: &Repository, id: CommitId) -> Result<Commit<'_>, SourceError> {
@@ -151,7 +168,7 @@ fn bounded(mut findings: Vec<Finding>) -> Vec<Finding> {
     let more = findings.len().saturating_sub(FINDINGS);
     if more > 0 {
         findings.truncate(FINDINGS);
-        findings.push(Finding::of_file("", format!("{more} more findings of this kind are not listed")));
+        findings.push(Finding::of_file(".", format!("{more} more findings of this kind are not listed")));
     }
     findings
 }
