@@ -88,11 +88,14 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
         // The API server adds system:authenticated by itself.
-        let groups: Vec<&str> = groups.iter().copied().filter(|group| *group != "system:authenticated").collect();
+        let groups: Vec<&str> =
+            groups.iter().copied().filter(|group| *group != "system:authenticated").collect();
         // rcgen keeps one value per type; the bare object id is a second type.
         let types = [DnType::OrganizationName, DnType::CustomDnType(ORGANIZATION.to_vec())];
         if groups.len() > types.len() {
-            return Err(Error::Invalid(format!("{user}: a test user can be in at most two groups, not {groups:?}")));
+            return Err(Error::Invalid(format!(
+                "{user}: a test user can be in at most two groups, not {groups:?}"
+            )));
         }
         for (kind, group) in types.into_iter().zip(groups) {
             params.distinguished_name.push(kind, group);
@@ -110,7 +113,12 @@ impl Authority {
 }
 
 /// A kubeconfig with one cluster and one user: the files of `identity` are written beside it.
-pub(crate) fn write_kubeconfig(path: &Path, server: &str, ca: &Path, identity: Option<&Identity>) -> Result<()> {
+pub(crate) fn write_kubeconfig(
+    path: &Path,
+    server: &str,
+    ca: &Path,
+    identity: Option<&Identity>,
+) -> Result<()> {
     let mut user = json!({});
     if let Some(identity) = identity {
         let (cert, key) = (path.with_extension("crt"), path.with_extension("key"));

@@ -87,7 +87,10 @@ impl GitServer {
             async move {
                 match alive {
                     Err(error) => Ok(Err(error)),
-                    Ok(()) => tokio::net::TcpStream::connect(address).await.map(|_| Ok(())).map_err(|e| e.to_string()),
+                    Ok(()) => tokio::net::TcpStream::connect(address)
+                        .await
+                        .map(|_| Ok(()))
+                        .map_err(|e| e.to_string()),
                 }
             }
         })
@@ -110,7 +113,11 @@ impl GitServer {
         let bare = self.folder.join(format!("{name}.git"));
         let work = self.run.folder("work")?.join(format!("{}-{name}", self.port));
         let text = |path: &Path| path.display().to_string();
-        git(&self.folder, 0, ["init", "--quiet", "--bare", &format!("--initial-branch={BRANCH}"), &text(&bare)])?;
+        git(
+            &self.folder,
+            0,
+            ["init", "--quiet", "--bare", &format!("--initial-branch={BRANCH}"), &text(&bare)],
+        )?;
         for (key, value) in [
             ("http.receivepack", "true"),
             ("uploadpack.allowReachableSHA1InWant", "true"),
@@ -253,7 +260,8 @@ impl Repo {
     /// # Errors
     /// git fails.
     pub fn push_to(&self, reference: &str) -> Result<()> {
-        let full = if reference.starts_with("refs/") { reference.into() } else { format!("refs/heads/{reference}") };
+        let full =
+            if reference.starts_with("refs/") { reference.into() } else { format!("refs/heads/{reference}") };
         self.git(["push", "--quiet", "--force", "origin", &format!("HEAD:{full}")]).map(drop)
     }
 
@@ -301,9 +309,15 @@ where
 {
     let date = format!("{} +0000", FIRST_COMMIT + commits);
     let mut command = Command::new("git");
-    command.args(args).current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    command
+        .args(args)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1");
     for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "Tess Bed").env(format!("GIT_{role}_EMAIL"), "tess@example.com");
+        command
+            .env(format!("GIT_{role}_NAME"), "Tess Bed")
+            .env(format!("GIT_{role}_EMAIL"), "tess@example.com");
         command.env(format!("GIT_{role}_DATE"), &date);
     }
     // Set inside Git hooks, where tests may run.

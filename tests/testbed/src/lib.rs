@@ -20,6 +20,7 @@ mod git;
 mod operator;
 mod process;
 pub mod programs;
+mod proxy;
 mod registry;
 mod wait;
 
@@ -28,5 +29,6 @@ pub use error::{Error, Result};
 pub use git::{Credentials, GitServer, Repo};
 pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
+pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
 pub use registry::Run;
 pub use wait::eventually;

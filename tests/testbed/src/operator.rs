@@ -128,9 +128,9 @@ impl Operator {
     /// As [`Operator::metrics`].
     pub async fn metric(&self, name: &str) -> Result<f64> {
         let page = self.metrics().await?;
-        let samples = page.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
+        let samples = page
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         Ok(samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
     }
 
@@ -139,9 +139,13 @@ impl Operator {
     /// # Errors
     /// It does not answer with 200 within 5 s.
     pub async fn get(&self, path: &str) -> Result<String> {
-        let failed = |reason: String| Error::Process { name: "operator".into(), reason: format!("GET {path}: {reason}") };
+        let failed = |reason: String| Error::Process {
+            name: "operator".into(),
+            reason: format!("GET {path}: {reason}"),
+        };
         let answer = tokio::time::timeout(Duration::from_secs(5), request(self.port, path)).await;
-        let answer = answer.map_err(|_| failed("no answer in 5 s".into()))?.map_err(|e| failed(e.to_string()))?;
+        let answer =
+            answer.map_err(|_| failed("no answer in 5 s".into()))?.map_err(|e| failed(e.to_string()))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.contains(" 200 ") { Ok(body.to_string()) } else { Err(failed(format!("{status}: {body}"))) }
@@ -151,10 +155,14 @@ impl Operator {
     #[must_use]
     pub fn rss_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok();
-        let text = match status.as_deref().and_then(|all| all.lines().find_map(|line| line.strip_prefix("VmRSS:"))) {
+        let text = match status
+            .as_deref()
+            .and_then(|all| all.lines().find_map(|line| line.strip_prefix("VmRSS:")))
+        {
             Some(line) => line.trim_end_matches("kB").to_string(),
             None => {
-                let ps = Command::new("ps").args(["-o", "rss=", "-p", &self.id().to_string()]).output().ok()?;
+                let ps =
+                    Command::new("ps").args(["-o", "rss=", "-p", &self.id().to_string()]).output().ok()?;
                 String::from_utf8(ps.stdout).ok()?
             }
         };

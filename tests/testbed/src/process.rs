@@ -51,7 +51,13 @@ impl Process {
         let pid = child.id();
         let note = run.pid_file(name);
         fs::write(&note, identity(pid).unwrap_or_default()).map_err(io("write", &note))?;
-        Ok(Self { name: name.to_string(), pid, state: Mutex::new(State { child, ended: None }), log, run: Arc::clone(run) })
+        Ok(Self {
+            name: name.to_string(),
+            pid,
+            state: Mutex::new(State { child, ended: None }),
+            log,
+            run: Arc::clone(run),
+        })
     }
 
     /// The process id.

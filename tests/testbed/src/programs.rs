@@ -18,7 +18,8 @@ use crate::error::{Error, Result, io, tail};
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";
 
-const GET_GO: &str = "get Go 1.26 or newer from https://go.dev/dl (Debian: apt install golang, macOS: brew install go)";
+const GET_GO: &str =
+    "get Go 1.26 or newer from https://go.dev/dl (Debian: apt install golang, macOS: brew install go)";
 const GET_GIT: &str = "get it from https://git-scm.com (Debian: apt install git, macOS: brew install git)";
 
 /// A program that the testbed builds by itself.
@@ -97,7 +98,9 @@ pub fn cache_folder() -> Result<PathBuf> {
         return Ok(folder.join("tenantry"));
     }
     let home = set("HOME").ok_or_else(|| {
-        Error::Invalid("no home folder is known; set TENANTRY_CACHE to a folder for built helper programs".into())
+        Error::Invalid(
+            "no home folder is known; set TENANTRY_CACHE to a folder for built helper programs".into(),
+        )
     })?;
     let caches = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
     Ok(home.join(caches).join("tenantry"))

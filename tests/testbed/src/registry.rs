@@ -112,7 +112,15 @@ impl Run {
             fs::write(&reservation, name.as_encoded_bytes()).map_err(io("write", &reservation))?;
             return Ok(port);
         }
-        Err(Error::Invalid("no free port between 20000 and 32000; stop other programs that listen there".into()))
+        Err(Error::Invalid(
+            "no free port between 20000 and 32000; stop other programs that listen there".into(),
+        ))
+    }
+
+    /// The process id of the reaper.
+    #[must_use]
+    pub fn reaper_id(&self) -> Option<u32> {
+        self.reaper.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Child::id)
     }
 
     /// Where the pid of the process `name` is noted.

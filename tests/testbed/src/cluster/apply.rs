@@ -23,8 +23,8 @@ impl Cluster {
     /// # Errors
     /// The text is not YAML, or the API server refuses a document.
     pub async fn apply_yaml(&self, yaml: &str) -> Result<()> {
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(yaml).map_err(|error| Error::Invalid(format!("not YAML: {error}")))?;
+        let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)
+            .map_err(|error| Error::Invalid(format!("not YAML: {error}")))?;
         self.apply_documents(documents).await
     }
 
@@ -93,7 +93,8 @@ async fn apply(client: &Client, document: &Value) -> Result<()> {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", &api_version));
     let gvk = GroupVersionKind::gvk(group, version, &kind);
     let found = pinned_kind(client, &gvk).await;
-    let (resource, capabilities) = found.map_err(kube_error(format!("find the kind {api_version} {kind}")))?;
+    let (resource, capabilities) =
+        found.map_err(kube_error(format!("find the kind {api_version} {kind}")))?;
     let namespace = document.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default");
     let api: Api<DynamicObject> = match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), &resource),

@@ -55,7 +55,8 @@ impl ControlPlane {
                 write_kubeconfig(&path, &plane.url(), &authority.path("ca.crt"), Some(&identity))?;
                 Ok(path)
             };
-            let manager = controller_manager(program, authority, &user("system:kube-controller-manager", &[])?);
+            let manager =
+                controller_manager(program, authority, &user("system:kube-controller-manager", &[])?);
             let scheduler = scheduler(program, &user("system:kube-scheduler", &[])?);
             let kwok = nodes(run, &kwok, &user("kwok", &["system:masters"])?)?;
             plane.controllers = vec![

@@ -129,7 +129,8 @@ impl Cluster {
         kubeconfig.current_context = Some(context.to_string());
         let run = Run::start()?;
         let path = run.dir().join("kubeconfig");
-        let text = serde_json::to_string_pretty(&kubeconfig).map_err(|error| Error::Invalid(error.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(&kubeconfig).map_err(|error| Error::Invalid(error.to_string()))?;
         write_private(&path, &text)?;
         let config = load(&path, Some(context)).await?;
         Ok(Self { own: None, config, kubeconfig: path, kubectl: PathBuf::from("kubectl"), run })
@@ -230,8 +231,10 @@ impl Cluster {
         self.own()?.plane().apiserver_pid()
     }
 
-    pub(crate) fn authority(&self) -> Result<&Authority> {
-        Ok(&self.own()?.authority)
+    /// Who signs certificates, and the API server's own address.
+    pub(crate) fn authority(&self) -> Result<(&Authority, String)> {
+        let own = self.own()?;
+        Ok((&own.authority, own.plane().url()))
     }
 
     fn own(&self) -> Result<&Own> {

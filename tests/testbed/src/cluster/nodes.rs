@@ -67,7 +67,10 @@ impl Cluster {
         }))
         .map_err(|error| Error::Invalid(format!("node {name}: {error}")))?;
         let nodes: Api<Node> = Api::all(self.client());
-        nodes.create(&PostParams::default(), &node).await.map_err(kube_error(format!("create node {name}")))?;
+        nodes
+            .create(&PostParams::default(), &node)
+            .await
+            .map_err(kube_error(format!("create node {name}")))?;
         Ok(())
     }
 
@@ -84,8 +87,11 @@ impl Cluster {
                     return Ok(Err(error));
                 }
                 let list = nodes.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-                let waiting: Vec<String> =
-                    list.iter().filter(|node| !takes_pods(node)).filter_map(|n| n.metadata.name.clone()).collect();
+                let waiting: Vec<String> = list
+                    .iter()
+                    .filter(|node| !takes_pods(node))
+                    .filter_map(|n| n.metadata.name.clone())
+                    .collect();
                 if !waiting.is_empty() {
                     return Err(format!("not Ready: {}", waiting.join(", ")));
                 }

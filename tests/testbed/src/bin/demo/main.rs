@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tenantry_testbed::{
-    Cluster, Error, GitServer, OPERATOR_USER, Operator, OperatorOptions, Options, Repo, Result, operator_groups,
-    programs,
+    Cluster, Error, GitServer, OPERATOR_USER, Operator, OperatorOptions, Options, Repo, Result,
+    operator_groups, programs,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -110,7 +110,8 @@ async fn demo(args: &Args) -> Result<()> {
         }
         build::tenantry()
     });
-    let binary = binary.await.map_err(|error| Error::Invalid(format!("a helper thread ended: {error}")))??;
+    let binary =
+        binary.await.map_err(|error| Error::Invalid(format!("a helper thread ended: {error}")))??;
     let demo = Demo::start(args, samples, binary).await?;
     let mut tenants = demo.until_ready(Duration::from_secs(args.timeout)).await?;
     println!(
@@ -147,7 +148,10 @@ impl Demo {
         let git = GitServer::start_in(cluster.run(), None).await?;
         let repo = git.create("config")?;
         let commit = repo.commit_dir(samples.root.join("manifests/samples"), "The first tenants")?;
-        say(start, &format!("pushed {} Tenants as commit {:.8} to {}", samples.tenants.len(), commit, repo.url()));
+        say(
+            start,
+            &format!("pushed {} Tenants as commit {:.8} to {}", samples.tenants.len(), commit, repo.url()),
+        );
         cluster.apply_yaml(&samples.platform_for(repo.url())?).await?;
         let options = OperatorOptions {
             binary,

@@ -50,7 +50,8 @@ impl Samples {
             if document["kind"] == "Platform" {
                 document["spec"]["source"]["git"]["url"] = url.into();
             }
-            documents.push(serde_json::to_string(&document).map_err(|error| Error::Invalid(error.to_string()))?);
+            documents
+                .push(serde_json::to_string(&document).map_err(|error| Error::Invalid(error.to_string()))?);
         }
         // JSON is YAML too.
         Ok(documents.join("\n---\n"))

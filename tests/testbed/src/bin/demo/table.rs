@@ -38,10 +38,12 @@ impl Tenants {
         let empty = Vec::new();
         let definitions = table["columnDefinitions"].as_array().unwrap_or(&empty);
         // The wide columns are left out; the message has a column of its own here.
-        let shown: Vec<usize> =
-            (0..definitions.len()).filter(|index| definitions[*index]["priority"].as_u64() == Some(0)).collect();
+        let shown: Vec<usize> = (0..definitions.len())
+            .filter(|index| definitions[*index]["priority"].as_u64() == Some(0))
+            .collect();
         let columns = shown.iter().map(|index| text(&definitions[*index]["name"]).to_uppercase()).collect();
-        let rows = table["rows"].as_array().unwrap_or(&empty).iter().map(|row| Row::new(row, &shown)).collect();
+        let rows =
+            table["rows"].as_array().unwrap_or(&empty).iter().map(|row| Row::new(row, &shown)).collect();
         Ok(Self { columns, rows })
     }
 
@@ -125,8 +127,12 @@ impl Watcher {
                 self.last.insert(row.name.clone(), state);
             }
         }
-        let gone: Vec<String> =
-            self.last.keys().filter(|name| tenants.rows.iter().all(|row| row.name != **name)).cloned().collect();
+        let gone: Vec<String> = self
+            .last
+            .keys()
+            .filter(|name| tenants.rows.iter().all(|row| row.name != **name))
+            .cloned()
+            .collect();
         for name in gone {
             self.last.remove(&name);
             if !self.in_place {
