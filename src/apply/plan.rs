@@ -51,6 +51,31 @@ pub struct Plan {
     pub announce: Vec<InventoryEntry>,
 }
 
+/// Most objects that a description names.
+const MOST_NAMED: usize = 10;
+
+impl Plan {
+    /// What would be done, for people: `create Deployment shop/web`.
+    pub fn describe(&self) -> Vec<String> {
+        let writes = self.writes.iter().map(|write| {
+            let verb = match write.why {
+                Why::New | Why::Gone => "create",
+                Why::Changed => "change",
+                Why::Drifted => "heal",
+            };
+            format!("{verb} {}", write.manifest.id)
+        });
+        let prunes = self.prune.iter().filter_map(id).map(|id| format!("delete {id}"));
+        let all: Vec<String> = writes.chain(prunes).collect();
+        let more = all.len().saturating_sub(MOST_NAMED);
+        let mut named: Vec<String> = all.into_iter().take(MOST_NAMED).collect();
+        if more > 0 {
+            named.push(format!("and {more} more"));
+        }
+        named
+    }
+}
+
 /// Compares what should be with what is recorded and what is live.
 pub fn plan(
     wanted: Vec<Manifest>,

@@ -21,6 +21,8 @@ pub struct Live {
     pub digest: Box<str>,
     /// The Tenant that its label names.
     pub tenant: Box<str>,
+    /// The Platform that its label names; namespaces have it.
+    pub platform: Box<str>,
     /// The installation that its annotation names.
     pub install_id: Box<str>,
     /// Its deletion has begun.
@@ -53,6 +55,7 @@ impl Live {
             hash: annotation(marks::HASH).into(),
             digest: own_fields.map(|fields| fields::digest(&fields.0)).unwrap_or_default().into(),
             tenant: label(marks::TENANT).into(),
+            platform: label(marks::PLATFORM).into(),
             install_id: annotation(marks::INSTALL_ID).into(),
             terminating: meta.deletion_timestamp.is_some(),
             additions: additions(kind, entries),

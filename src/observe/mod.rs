@@ -6,11 +6,13 @@
 //! - [`fields`]: managed fields as paths
 //! - [`world`]: everything that is known, and what a change of it means
 //! - [`inputs`]: what a pass needs before it decides
+//! - [`secrets`]: the Secrets that a Platform names
 //! - [`workloads`]: what status is made of after it wrote
 
 pub mod fields;
 pub mod inputs;
 pub mod live;
+pub mod secrets;
 pub mod slim;
 pub mod watch;
 pub mod workloads;

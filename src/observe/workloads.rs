@@ -27,8 +27,17 @@ pub struct ObservedService {
     pub name: String,
     /// Its Deployment; absent before it is made.
     pub workload: Option<Workload>,
+    /// Whether `workload` is as new as our own last write: before that it speaks of the old spec.
+    pub current: bool,
     /// Ready pods in each zone that counts, and in zones that don't (`""`: no zone at all).
     pub ready: BTreeMap<String, i32>,
+}
+
+impl ObservedService {
+    /// Whether the newest revision is the only one that runs.
+    pub fn is_rolled_out(&self) -> bool {
+        self.current && self.workload.as_ref().is_some_and(Workload::is_rolled_out)
+    }
 }
 
 /// Observes a tenant.
@@ -47,7 +56,10 @@ pub fn observe(world: &World, tenant: &ValidatedTenant, platform: &ValidatedPlat
             *ready.entry(zone_of(&pod.node).unwrap_or_default()).or_default() += 1;
         }
         let workload = world.workload(&tenant.namespace, &service.spec.name).cloned();
-        ObservedService { name: service.spec.name.clone(), workload, ready }
+        let written = world.written_version(&tenant.name, &tenant.namespace, &service.spec.name);
+        let current =
+            workload.as_ref().is_some_and(|workload| workload.version >= written && workload.version > 0);
+        ObservedService { name: service.spec.name.clone(), workload, current, ready }
     });
     Observed {
         services: services.collect(),

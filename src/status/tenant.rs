@@ -228,12 +228,8 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
         }
         Lifecycle::Active => {}
     }
-    let rolling: Vec<&str> = observed
-        .services
-        .iter()
-        .filter(|one| one.workload.as_ref().is_none_or(|workload| !workload.is_rolled_out()))
-        .map(|one| one.name.as_str())
-        .collect();
+    let rolling: Vec<&str> =
+        observed.services.iter().filter(|one| !one.is_rolled_out()).map(|one| one.name.as_str()).collect();
     let available = promises::workloads_available(tenant, observed);
     if available.status != crate::api::conditions::ConditionStatus::True {
         return (Verdict::no(reasons::PROGRESSING, available.message), true, false);

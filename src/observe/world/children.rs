@@ -159,6 +159,12 @@ impl World {
         self.children.get(tenant).cloned().unwrap_or_default()
     }
 
+    /// Resource version of a Deployment as it was last seen or written.
+    pub fn written_version(&self, tenant: &str, namespace: &str, name: &str) -> u64 {
+        let id = ObjectId { kind: Kind::Deployment, namespace: namespace.to_owned(), name: name.to_owned() };
+        self.children.get(tenant).and_then(|children| children.get(&id)).map_or(0, |live| live.version)
+    }
+
     /// A namespace with our marks.
     pub fn marked_namespace(&self, name: &str) -> Option<NamespaceFacts> {
         let id = ObjectId { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() };
@@ -173,12 +179,13 @@ impl World {
     }
 
     /// Namespaces with our marks whose Tenant is gone, with that Tenant's name.
-    pub fn orphans(&self) -> Vec<(String, String)> {
+    pub fn orphans(&self, platform: &str) -> Vec<(String, String)> {
         let lost = self.children.iter().filter(|(tenant, _)| !self.tenants.contains_key(*tenant));
         let mut orphans: Vec<_> = lost
             .flat_map(|(tenant, children)| {
-                let namespaces = children.keys().filter(|id| id.kind == Kind::Namespace);
-                namespaces.map(move |id| (id.name.clone(), tenant.clone()))
+                let namespaces = children.iter().filter(|(id, _)| id.kind == Kind::Namespace);
+                let ours = namespaces.filter(|(_, live)| &*live.platform == platform);
+                ours.map(move |(id, _)| (id.name.clone(), tenant.clone()))
             })
             .collect();
         orphans.sort();

@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use kube::ResourceExt;
 
-use crate::api::{Platform, Tenant, marks};
+use crate::api::{
+    Platform, Tenant,
+    conditions::{ConditionStatus, ConditionType, find},
+    marks,
+};
 
 use super::{Signal, World, id};
 
@@ -164,6 +168,24 @@ impl World {
     /// Every Tenant that names this Platform.
     pub fn tenants_of(&self, platform: &str) -> Vec<Arc<Tenant>> {
         self.tenants.values().filter(|tenant| tenant.spec.platform_ref.name == platform).cloned().collect()
+    }
+
+    /// Tenants that are Ready, that aren't, and of which nobody knows.
+    pub fn readiness(&self) -> (usize, usize, usize) {
+        let verdict = |tenant: &Arc<Tenant>| {
+            let conditions =
+                tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            find(conditions, ConditionType::Ready).map(|ready| ready.status)
+        };
+        let mut counts = (0, 0, 0);
+        for tenant in self.tenants.values() {
+            match verdict(tenant) {
+                Some(ConditionStatus::True) => counts.0 += 1,
+                Some(ConditionStatus::False) => counts.1 += 1,
+                _ => counts.2 += 1,
+            }
+        }
+        counts
     }
 
     /// Names of every Tenant.

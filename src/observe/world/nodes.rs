@@ -23,11 +23,18 @@ pub struct Workload {
     pub replicas: i32,
     /// The spec's generation.
     pub generation: i64,
+    /// The resource version that this was read from.
+    pub version: u64,
     /// What its controller says.
     pub status: DeploymentStatus,
 }
 
 impl Workload {
+    /// Whether anything that a status says is different.
+    fn differs(&self, other: &Self) -> bool {
+        (self.replicas, self.generation, &self.status) != (other.replicas, other.generation, &other.status)
+    }
+
     /// Whether the newest revision is the only one that runs.
     pub fn is_rolled_out(&self) -> bool {
         self.status.observed_generation >= self.generation
@@ -63,14 +70,16 @@ pub struct NodeFacts {
 impl World {
     /// A Deployment of ours is there, or changed.
     pub fn deployment_seen(&mut self, deployment: &SlimDeployment) -> Vec<Signal> {
-        let mut signals = self.child_seen(Kind::Deployment, &deployment.metadata);
         let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
+        let owner = deployment.labels().get(marks::TENANT).cloned().unwrap_or_default();
+        let written = self.written_version(&owner, &key.0, &key.1);
+        let mut signals = self.child_seen(Kind::Deployment, &deployment.metadata);
         let workload = Workload {
             replicas: deployment.spec.replicas,
             generation: deployment.metadata.generation.unwrap_or_default(),
+            version: deployment.resource_version().and_then(|text| text.parse().ok()).unwrap_or_default(),
             status: deployment.status.clone(),
         };
-        let owner = deployment.labels().get(marks::TENANT).cloned().unwrap_or_default();
         let before = self.workloads.insert(key.clone(), workload.clone());
         let Some(memory) = self.memories.get(&owner).filter(|memory| !memory.in_flight) else {
             return signals;
@@ -78,7 +87,7 @@ impl World {
         let rule = memory.scales.get(&key);
         if rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
             signals.push(Signal::Tenant(owner));
-        } else if before.as_ref() != Some(&workload) {
+        } else if before.is_none_or(|before| before.version < written || before.differs(&workload)) {
             signals.push(Signal::TenantSoon(owner));
         }
         signals
@@ -103,6 +112,14 @@ impl World {
             .collect();
         self.workloads.retain(|key, _| live.contains(key));
         signals
+    }
+
+    /// We scaled a Deployment: known before the watch shows it.
+    pub fn deployment_scaled(&mut self, namespace: &str, name: &str, replicas: i32) {
+        if let Some(workload) = self.workloads.get_mut(&(namespace.to_owned(), name.to_owned())) {
+            workload.replicas = replicas;
+            workload.version = 0;
+        }
     }
 
     /// A Deployment's pods.
