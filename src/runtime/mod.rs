@@ -1,3 +1,4 @@
+//! What makes a process of it: leadership, the queue, metrics, health, telemetry, shutdown.
 //!
 //! Nothing here knows what a Tenant is; the `controller` room wires it up.
 
@@ -9,3 +10,4 @@ pub mod lease;
 pub mod metrics;
 pub mod queue;
 pub mod shutdown;
+pub mod telemetry;
