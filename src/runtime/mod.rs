@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a Tenant is; the `controller` room wires it up.
 
+pub mod api_client;
 pub mod backoff;
 pub mod call;
 pub mod health;
