@@ -1,15 +1,33 @@
 //! Raw input → `Validated*`: every way that input can be wrong is found here, once, for every door
 //! (Git, CLI, reconcile). Pure.
 //!
+//! Text and shape, in the order in which a file passes through:
+//!
+//! - [`yaml`]: bytes → JSON values, each with its line and column
+//! - [`manifest`]: which documents are Tenants and Platforms of ours, and are they sound
+//! - [`schema`], [`cel`]: the shape and the rules that the CRDs ask for, offline
+//! - [`set`]: do several files claim one resource
+//! - [`place`], [`sink`], [`text`]: positions, bounds and harmless words of findings
+//!
+//! Meaning:
+//!
 //! - [`problem`]: what a semantic check finds
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cidr`], [`names`]: values that the rules speak of
 
+pub mod cel;
 pub mod cidr;
 pub mod ground;
+pub mod manifest;
 pub mod names;
+pub mod place;
 pub mod platform;
 pub mod problem;
+pub mod schema;
 pub mod service;
+pub mod set;
+pub mod sink;
 pub mod tenant;
+pub mod text;
+pub mod yaml;
