@@ -83,7 +83,8 @@ async fn a_cut_off_leader_stops_in_time_and_another_takes_over_after_the_lease()
     view.lost(1).await;
     assert!(cut.elapsed() <= 10 * SECOND, "stepped down after {:?}", cut.elapsed());
     assert_eq!(b.leadership.leading().await, 2);
-    assert!((12..18).contains(&cut.elapsed().as_secs()), "took over after {:?}", cut.elapsed());
+    // 15 s after b saw the last renewal, give or take a pause of each
+    assert!((12..20).contains(&cut.elapsed().as_secs()), "took over after {:?}", cut.elapsed());
     a.fake.set_road(Road::default());
     sleep(6 * SECOND).await; // a call that hangs, and a pause
     assert_eq!(a.standby_of().as_deref(), Some("b"));
