@@ -65,7 +65,6 @@ pub(super) fn applied(objects: Objects<Prepared>) -> Objects<crate::desired::App
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::api::kinds::Kind;
 
     #[test]

@@ -29,7 +29,8 @@ pub async fn healed(ctx: &Context, tenant: &Tenant, id: &ObjectId, changes: &[Ch
         action: "Heal".into(),
         secondary: None,
     };
-    let publish = ctx.recorder.publish(&event, &tenant.object_ref(&()));
+    let reference = tenant.object_ref(&());
+    let publish = ctx.recorder.publish(&event, &reference);
     match tokio::time::timeout(DEADLINE, publish).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "event not published"),

@@ -54,6 +54,7 @@ pub async fn run(ctx: &Context, mut leadership: Leadership, health: &Health, shu
             () = shutdown.requested() => {}
         }
         tasks.shutdown().await;
+        health.forget_workers();
         if shutdown.is_requested() {
             return;
         }

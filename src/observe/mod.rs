@@ -5,10 +5,12 @@
 //! - [`live`]: what is kept of a child, and how drift shows in it
 //! - [`fields`]: managed fields as paths
 //! - [`world`]: everything that is known, and what a change of it means
+//! - [`crds`]: does the cluster have the schema that this version knows
 //! - [`inputs`]: what a pass needs before it decides
 //! - [`secrets`]: the Secrets that a Platform names
 //! - [`workloads`]: what status is made of after it wrote
 
+pub mod crds;
 pub mod fields;
 pub mod inputs;
 pub mod live;

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::{
     api::{Platform, Tenant, kinds::Kind, marks},
     desired::pull_secret,
+    runtime::health::Health,
 };
 
 use super::{
@@ -63,18 +64,20 @@ pub struct Watches {
     world: Arc<Mutex<World>>,
     client: Client,
     count: Arc<signal::Sender<usize>>,
+    health: Health,
     started: usize,
 }
 
 impl Watches {
     /// Starts every watch; signals go into `sink`. They end when this is dropped.
-    pub fn start(client: &Client, world: &Arc<Mutex<World>>, sink: &Sink) -> (Self, Synced) {
+    pub fn start(client: &Client, world: &Arc<Mutex<World>>, sink: &Sink, health: &Health) -> (Self, Synced) {
         let (count, receiver) = signal::channel(0);
         let mut watches = Self {
             tasks: JoinSet::new(),
             world: Arc::clone(world),
             client: client.clone(),
             count: Arc::new(count),
+            health: health.clone(),
             started: 0,
         };
         watches.customers(sink);
@@ -102,6 +105,7 @@ impl Watches {
         let world = Arc::clone(&self.world);
         let count = Arc::clone(&self.count);
         let sink = Arc::clone(sink);
+        let beat = self.health.watch(name);
         self.tasks.spawn(async move {
             let mut first = true;
             let stream = watcher(api, config).default_backoff();
@@ -109,11 +113,13 @@ impl Watches {
             while let Some(event) = stream.next().await {
                 match event {
                     Ok(event) => {
+                        beat.beat();
                         let done = matches!(event, Event::InitDone);
                         let signals = handle(&mut lock(&world), event);
                         signals.into_iter().for_each(|signal| sink(signal));
                         if done && std::mem::take(&mut first) {
                             info!(watch = name, "synced");
+                            beat.synced();
                             count.send_modify(|count| *count += 1);
                         }
                     }

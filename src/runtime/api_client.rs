@@ -13,6 +13,7 @@ use kube::client::ClientBuilder;
 use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use self::gate::Gate;
+use super::health::Health;
 use super::metrics::Metrics;
 
 /// Time to connect, TLS included.
@@ -109,11 +110,16 @@ fn bounded(mut config: Config) -> Config {
 ///
 /// # Errors
 /// [`ClientError::Build`].
-pub fn client(config: Config, metrics: &Metrics, in_flight: usize) -> Result<Client, ClientError> {
+pub fn client(
+    config: Config,
+    metrics: &Metrics,
+    health: &Health,
+    in_flight: usize,
+) -> Result<Client, ClientError> {
     install_tls_provider();
     let builder = ClientBuilder::try_from(bounded(config));
     let builder = builder.map_err(|error| ClientError::Build(Box::new(error)))?;
-    Ok(builder.with_layer(&Gate::new(metrics.clone(), in_flight)).build())
+    Ok(builder.with_layer(&Gate::new(metrics.clone(), health.clone(), in_flight)).build())
 }
 
 /// Makes aws-lc-rs the TLS provider of this process; the first call counts.

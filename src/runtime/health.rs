@@ -81,6 +81,19 @@ impl Health {
         WatchBeat { health: self.clone(), name }
     }
 
+    /// A watch was answered or renewed: `name` as it was announced. Quiet watches end and begin anew
+    /// without an event, and that is life too. Unknown names are passed over.
+    pub fn beat(&self, name: &str) {
+        if let Some(watch) = self.lock().watches.get_mut(name) {
+            watch.beat = Instant::now();
+        }
+    }
+
+    /// Forgets every worker: they were ended on purpose.
+    pub fn forget_workers(&self) {
+        self.lock().workers.clear();
+    }
+
     /// Forgets a watch that was ended on purpose. One that just dies stays, and
     /// grows stale.
     pub fn forget_watch(&self, name: &str) {

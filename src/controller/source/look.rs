@@ -25,6 +25,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// Most findings of one file.
 const FILE_FINDINGS: usize = 100;
 
+/// What a Secret is for, in errors.
+const CREDENTIALS: &str = "credentials";
+const CA: &str = "CA certificates";
+
 /// What is known of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Look {
@@ -164,7 +168,7 @@ fn limits(git: &GitSource) -> Limits {
 }
 
 async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceError> {
-    let values = texts(ctx, name).await?;
+    let values = texts(ctx, CREDENTIALS, name).await?;
     if let Some(token) = values.get("token") {
         return Ok(Credentials::Bearer(Secret::new(token.trim())));
     }
@@ -173,24 +177,29 @@ async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceErr
             username: username.trim().to_owned(),
             password: Secret::new(password.trim()),
         }),
-        _ => Err(secret_error(format!(
-            "Secret {}/{name} needs the keys username and password, or token",
-            ctx.namespace
-        ))),
+        _ => Err(secret_error(
+            CREDENTIALS,
+            format!("Secret {}/{name} needs the keys username and password, or token", ctx.namespace),
+        )),
     }
 }
 
 async fn value(ctx: &Context, name: &str, key: &str) -> Result<String, SourceError> {
-    let mut values = texts(ctx, name).await?;
+    let mut values = texts(ctx, CA, name).await?;
     values
         .remove(key)
-        .ok_or_else(|| secret_error(format!("Secret {}/{name} has no key {key}", ctx.namespace)))
+        .ok_or_else(|| secret_error(CA, format!("Secret {}/{name} has no key {key}", ctx.namespace)))
 }
 
-async fn texts(ctx: &Context, name: &str) -> Result<BTreeMap<String, String>, SourceError> {
-    secrets::texts(&ctx.client, &ctx.namespace, name).await.map_err(|error| secret_error(error.to_string()))
+async fn texts(
+    ctx: &Context,
+    what: &'static str,
+    name: &str,
+) -> Result<BTreeMap<String, String>, SourceError> {
+    let read = secrets::texts(&ctx.client, &ctx.namespace, name).await;
+    read.map_err(|error| secret_error(what, error.to_string()))
 }
 
-fn secret_error(problem: String) -> SourceError {
-    SourceError::InvalidSecret { problem }
+fn secret_error(what: &'static str, problem: String) -> SourceError {
+    SourceError::InvalidSecret { what, problem }
 }

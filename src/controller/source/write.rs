@@ -44,7 +44,8 @@ pub(super) async fn all(ctx: &Context, platform: &Platform, look: &Look, decisio
     }
     let jobs = decision.wanted.values().filter_map(|wanted| job(ctx, name, look, wanted));
     let jobs: Vec<_> = jobs.collect();
-    let mut results = stream::iter(jobs.into_iter().map(|job| one(ctx, job))).buffer_unordered(AT_ONCE);
+    let futures = jobs.into_iter().map(|job| one(ctx.clone(), job));
+    let mut results = stream::iter(futures).buffer_unordered(AT_ONCE);
     while let Some((wanted, result)) = results.next().await {
         let Err(error) = result else { continue };
         warn!(tenant = wanted.manifest.name, %error, "not written");
@@ -65,14 +66,14 @@ pub(super) async fn all(ctx: &Context, platform: &Platform, look: &Look, decisio
 }
 
 /// A Tenant that has to be written.
-struct Job<'a> {
-    wanted: &'a Wanted,
+struct Job {
+    wanted: Wanted,
     live: Option<Arc<Tenant>>,
     origin: Origin,
 }
 
 /// What has to be done for a Tenant; `None` when it is right.
-fn job<'a>(ctx: &Context, platform: &str, look: &Look, wanted: &'a Wanted) -> Option<Job<'a>> {
+fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Job> {
     let live = ctx.world().tenant(&wanted.manifest.name);
     let value = &wanted.manifest.document.value;
     let content =
@@ -89,19 +90,18 @@ fn job<'a>(ctx: &Context, platform: &str, look: &Look, wanted: &'a Wanted) -> Op
     }
     let (commit, committed_at) = look.commit(&wanted.manifest.file).unwrap_or_default();
     Some(Job {
-        wanted,
+        wanted: wanted.clone(),
         live,
         origin: Origin { source, commit, committed_at, blob, platform: platform.to_owned() },
     })
 }
 
-async fn one<'a>(ctx: &Context, job: Job<'a>) -> (&'a Wanted, Result<(), CallError>) {
-    let wanted = job.wanted;
-    let result = write(ctx, &job).await;
-    (wanted, result)
+async fn one(ctx: Context, job: Job) -> (Wanted, Result<(), CallError>) {
+    let result = write(&ctx, &job).await;
+    (job.wanted, result)
 }
 
-async fn write(ctx: &Context, job: &Job<'_>) -> Result<(), CallError> {
+async fn write(ctx: &Context, job: &Job) -> Result<(), CallError> {
     let name = &job.wanted.manifest.name;
     let empty = Value::Null;
     let value = &job.wanted.manifest.document.value;

@@ -11,18 +11,20 @@ use kube::client::Body;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
+use crate::runtime::health::Health;
 use crate::runtime::metrics::Metrics;
 
 /// The layer; all clients made of one share its limit.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     metrics: Metrics,
+    health: Health,
     slots: Arc<Semaphore>,
 }
 
 impl Gate {
-    pub(super) fn new(metrics: Metrics, in_flight: usize) -> Self {
-        Self { metrics, slots: Arc::new(Semaphore::new(in_flight)) }
+    pub(super) fn new(metrics: Metrics, health: Health, in_flight: usize) -> Self {
+        Self { metrics, health, slots: Arc::new(Semaphore::new(in_flight)) }
     }
 }
 
@@ -63,6 +65,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let verb = verb(&request);
         let count = Count { metrics: self.gate.metrics.clone(), verb, outcome: "timeout" };
+        // A watch that begins (and begins anew) is a sign of life, also when nothing happens in it.
+        let renewed = (verb == "watch").then(|| (self.gate.health.clone(), plural(request.uri())));
         let slots = (verb != "watch").then(|| Arc::clone(&self.gate.slots));
         let call = self.inner.call(request); // lazy: nothing is sent before its first poll
         Box::pin(async move {
@@ -71,6 +75,11 @@ where
                 None => None,
             };
             let answer = call.await;
+            if let (Some((health, name)), Ok(answer)) = (renewed, &answer)
+                && answer.status().is_success()
+            {
+                health.beat(&name);
+            }
             count.end(answer.as_ref().map_or("transport", |answer| outcome(answer.status())));
             answer
         })
@@ -135,6 +144,11 @@ fn verb(request: &Request<Body>) -> &'static str {
         "DELETE" => "delete_collection",
         _ => "other",
     }
+}
+
+/// The last part of a collection's path.
+fn plural(uri: &Uri) -> String {
+    uri.path().rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 fn is_watch(uri: &Uri) -> bool {

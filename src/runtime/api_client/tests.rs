@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
+use crate::runtime::health::Health;
 use super::*;
 use crate::runtime::call::{CallError, deadline, report};
 
@@ -42,7 +43,7 @@ fn slow_lists(most: &Arc<AtomicUsize>, gate: &Gate) -> Client {
 #[tokio::test(start_paused = true)]
 async fn calls_are_limited_and_counted_and_watches_pass_by() {
     let (metrics, most) = (Metrics::new(), Arc::new(AtomicUsize::new(0)));
-    let client = slow_lists(&most, &Gate::new(metrics.clone(), 4));
+    let client = slow_lists(&most, &Gate::new(metrics.clone(), Health::default(), 4));
     let maps: Api<ConfigMap> = Api::all(client);
     let start = Instant::now();
     let params = ListParams::default();
@@ -63,7 +64,7 @@ async fn calls_are_limited_and_counted_and_watches_pass_by() {
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_at_its_deadline_counts_and_frees_its_slot() {
     let (metrics, most) = (Metrics::new(), Arc::new(AtomicUsize::new(0)));
-    let client = slow_lists(&most, &Gate::new(metrics.clone(), 1));
+    let client = slow_lists(&most, &Gate::new(metrics.clone(), Health::default(), 1));
     let maps: Api<ConfigMap> = Api::all(client);
     let params = ListParams::default();
     let late = deadline(SECOND / 4, maps.list(&params)).await;
@@ -99,7 +100,9 @@ async fn nothing_is_retried_behind_our_back() {
     {
         let metrics = Metrics::new();
         let (config, requests) = answering(status).await;
-        let namespaces: Api<Namespace> = Api::all(client(config, &metrics, IN_FLIGHT).unwrap());
+        let namespaces: Api<Namespace> = Api::all(
+            client(config, &metrics, &crate::runtime::health::Health::default(), IN_FLIGHT).unwrap(),
+        );
         let error = deadline(10 * SECOND, namespaces.get("acme")).await.unwrap_err();
         assert_eq!(error.label(), outcome, "{error}");
         assert_eq!(requests.load(Ordering::SeqCst), 1);
@@ -113,7 +116,8 @@ async fn a_refused_connection_is_told_as_one() {
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
     let metrics = Metrics::new();
-    let namespaces: Api<Namespace> = Api::all(client(Config::new(url), &metrics, 1).unwrap());
+    let namespaces: Api<Namespace> =
+        Api::all(client(Config::new(url), &metrics, &crate::runtime::health::Health::default(), 1).unwrap());
     let error = deadline(10 * SECOND, namespaces.get("acme")).await.unwrap_err();
     let text = report(&error);
     assert!(text.starts_with("cannot talk to the API server: ") && text.contains("refused"), "{text}");
