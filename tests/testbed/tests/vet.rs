@@ -23,7 +23,11 @@ fn exports(folder: &Path) -> Outcome<Map<String, Value>> {
     let output = run(folder, "go", &args)?;
     assert!(output.status.success(), "{}", printed(&output));
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().filter_map(|line| line.split_once(' ')).map(|(path, file)| (path.into(), file.into())).collect())
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(path, file)| (path.into(), file.into()))
+        .collect())
 }
 
 /// `go vet ./...` would take minutes: it looks into every package of Kubernetes. This is
