@@ -50,7 +50,7 @@ pub enum Error {
         output: String,
     },
     /// The API server refused or did not answer.
-    #[error("can't {action}: {source}")]
+    #[error("can't {action}: {}", brief(source))]
     Kube {
         /// What was tried.
         action: String,
@@ -74,6 +74,14 @@ pub enum Error {
 
 /// The testbed's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the API server said, without the client's wrapping.
+fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
 
 /// Turns an I/O error on `path` into ours.
 pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {

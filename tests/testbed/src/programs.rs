@@ -78,6 +78,21 @@ pub fn git() -> Result<()> {
     }
 }
 
+/// True if a test must be skipped because a program is missing that the testbed can't
+/// build itself; says so in one line. With `CI=true` that is a failure, never a skip.
+///
+/// # Panics
+/// A program is missing, and `CI=true`.
+#[must_use]
+pub fn skip() -> bool {
+    let go = || Command::new("go").arg("version").output().map(drop).map_err(|_| GET_GO);
+    let missing = git().err().or_else(|| go().err().map(|get| Error::Missing { program: "go", get }));
+    let Some(missing) = missing else { return false };
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+    eprintln!("skipped: {missing}");
+    true
+}
+
 /// The repository's root folder.
 #[must_use]
 pub fn repository_root() -> PathBuf {

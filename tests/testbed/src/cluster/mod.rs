@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tokio::sync::OnceCell;
 
 use crate::certs::{Authority, write_kubeconfig, write_private};
 use crate::error::{Error, Result, kube_error};
@@ -95,6 +96,25 @@ impl Cluster {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// A cluster with all controllers that all tests of this process share; each test
+    /// uses names of its own. It ends with the process.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(|| Self::start(Options::default())).await
+    }
+
+    /// Like [`Cluster::shared`], but only etcd and the API server.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn shared_api() -> Result<&'static Self> {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(|| Self::start(Options::api_only())).await
     }
 
     async fn try_start(options: Options) -> Result<Self> {

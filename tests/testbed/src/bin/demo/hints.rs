@@ -10,7 +10,7 @@ use crate::samples::Samples;
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// The text below the table.
-pub(crate) async fn text(cluster: &Cluster, repo: &Repo, samples: &Samples) -> String {
+pub(crate) async fn text(cluster: &Cluster, repo: &Repo, samples: &Samples, end: &str) -> String {
     let kubectl = kubectl(cluster);
     let parts = [
         format!("  export KUBECONFIG={}", cluster.kubeconfig().display()),
@@ -19,7 +19,7 @@ pub(crate) async fn text(cluster: &Cluster, repo: &Repo, samples: &Samples) -> S
         edit_child(cluster, &kubectl).await,
         push_commit(repo, samples),
         drain_zone(cluster, &kubectl).await,
-        "Ctrl-C ends the demo and removes everything.".into(),
+        format!("Ctrl-C ends the demo and removes everything{end}."),
     ];
     parts.join("\n")
 }
@@ -48,7 +48,12 @@ async fn edit_child(cluster: &Cluster, kubectl: &str) -> String {
 
 fn push_commit(repo: &Repo, samples: &Samples) -> String {
     let edit = match &samples.editable {
-        Some((file, min)) => format!("sed -i.old '1,/min: {min}/s/min: {min}/min: {}/' {file}", min + 1),
+        Some((file, min, is_max)) => {
+            let raise =
+                |field: &str| format!(" -e '1,/{field}: {min}/s/{field}: {min}/{field}: {}/'", min + 1);
+            let max = if *is_max { raise("max") } else { String::new() };
+            format!("sed -i.old{}{max} {file}", raise("min"))
+        }
         None => "edit a file in tenants/".into(),
     };
     format!(

@@ -125,7 +125,7 @@ async fn demo(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    println!("\n{}", hints::text(&demo.cluster, &demo.repo, &demo.samples).await);
+    println!("\n{}", hints::text(&demo.cluster, &demo.repo, &demo.samples, &left(args)).await);
     demo.forever(&mut tenants).await
 }
 

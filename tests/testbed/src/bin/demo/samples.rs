@@ -13,8 +13,8 @@ pub(crate) struct Samples {
     pub(crate) root: PathBuf,
     /// The names of all Tenants.
     pub(crate) tenants: Vec<String>,
-    /// A file with a replica count, that count, and the Tenant in it: for the hints.
-    pub(crate) editable: Option<(String, u64)>,
+    /// A file with a least replica count, that count, and whether it is also the most: for the hints.
+    pub(crate) editable: Option<(String, u64, bool)>,
     platform: Vec<Value>,
 }
 
@@ -35,8 +35,10 @@ impl Samples {
             let name = format!("tenants/{}", file.file_name().unwrap_or_default().to_string_lossy());
             for document in documents(&file)?.iter().filter(|document| document["kind"] == "Tenant") {
                 tenants.extend(document["metadata"]["name"].as_str().map(String::from));
-                let replicas = document.pointer("/spec/services/0/replicas/min").and_then(Value::as_u64);
-                editable = editable.or(replicas.map(|min| (name.clone(), min)));
+                let count =
+                    |field: &str| document.pointer(&format!("/spec/services/0/replicas/{field}"))?.as_u64();
+                let found = count("min").map(|min| (name.clone(), min, count("max") == Some(min)));
+                editable = editable.or(found);
             }
         }
         Ok(Self { root, tenants, editable, platform })

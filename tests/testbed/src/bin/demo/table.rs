@@ -21,7 +21,7 @@ pub(crate) struct Tenants {
 struct Row {
     name: String,
     cells: Vec<String>,
-    /// Status and message of the condition Ready.
+    /// Status and message of the condition Ready, if it speaks of the present spec.
     ready: Option<(String, String)>,
 }
 
@@ -66,6 +66,7 @@ impl Row {
         let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
         let ready = conditions
             .and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"))
+            .filter(|condition| condition["observedGeneration"] == object["metadata"]["generation"])
             .map(|condition| (text(&condition["status"]), text(&condition["message"])));
         Self {
             name: text(&object["metadata"]["name"]),
