@@ -28,11 +28,20 @@ impl Sink {
         &self.file
     }
 
+    /// Whether further findings are only counted: then a message need not be worked out.
+    pub fn is_full(&self) -> bool {
+        self.findings.len() >= self.max
+    }
+
+    /// Counts a finding that is not worked out.
+    pub fn count(&mut self) {
+        self.more += 1;
+    }
+
     /// Adds a finding, with every text made short and harmless.
     pub fn push(&mut self, finding: Finding) {
-        if self.findings.len() >= self.max {
-            self.more += 1;
-            return;
+        if self.is_full() {
+            return self.count();
         }
         self.findings.push(Finding {
             file: sanitize(&finding.file, FIELD),

@@ -1,5 +1,7 @@
 //! The walk over a value and its schema: types, fields, lists.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::super::place::Place;
@@ -37,6 +39,9 @@ pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> Vec<Find
     walk.findings
 }
 
+/// Findings on one resource, after which the walk ends.
+const MOST: usize = 200;
+
 struct Walk<'a> {
     place: Place<'a>,
     findings: Vec<Finding>,
@@ -44,7 +49,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn value(&mut self, node: &Node, value: &Value, at: &str) {
-        if value.is_null() && node.nullable {
+        if value.is_null() && node.nullable || self.findings.len() >= MOST {
             return;
         }
         if !self.has_type(node, value, at) {
@@ -116,6 +121,9 @@ impl Walk<'_> {
     fn object(&mut self, node: &Node, fields: &Map<String, Value>, at: &str) {
         let implied: &[&str] = if node.embedded { &["apiVersion", "kind", "metadata"] } else { &[] };
         for (name, child) in fields {
+            if self.findings.len() >= MOST {
+                return;
+            }
             let below = push(at, name);
             match node.properties.get(name).or(node.additional.as_deref()) {
                 Some(node) => self.value(node, child, &below),
@@ -155,10 +163,11 @@ impl Walk<'_> {
         match &node.list {
             ListType::Atomic => {}
             ListType::Set => {
-                self.duplicates(items, at, Some, |item| format!("duplicate value {}", show(item)))
+                let whole = |item: &Value| Some(item.clone());
+                self.duplicates(items, at, whole, |item| format!("duplicate value {}", show(item)));
             }
             ListType::Map(keys) => {
-                let identity = |item: &Value| -> Option<Vec<Value>> {
+                let identity = |item: &Value| -> Option<Value> {
                     let fields = item.as_object()?;
                     Some(keys.iter().map(|key| fields.get(key).cloned().unwrap_or_default()).collect())
                 };
@@ -171,20 +180,20 @@ impl Walk<'_> {
         }
     }
 
-    fn duplicates<'v, K: PartialEq>(
+    fn duplicates(
         &mut self,
-        items: &'v [Value],
+        items: &[Value],
         at: &str,
-        identity: impl Fn(&'v Value) -> Option<K>,
+        identity: impl Fn(&Value) -> Option<Value>,
         say: impl Fn(&Value) -> String,
     ) {
-        let mut seen: Vec<(K, usize)> = Vec::new();
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for (index, item) in items.iter().enumerate() {
             let Some(key) = identity(item) else { continue };
-            let Some((_, first)) = seen.iter().find(|(other, _)| *other == key) else {
-                seen.push((key, index));
+            let first = *seen.entry(key.to_string()).or_insert(index);
+            if first == index || self.findings.len() >= MOST {
                 continue;
-            };
+            }
             let (line, _) = self.place.spans.locate(&format!("{at}/{first}"));
             let message = format!("{}: first set on line {line}", say(item));
             self.findings.push(self.place.value(&format!("{at}/{index}"), message).hint("keep one of them"));

@@ -161,6 +161,45 @@ fn limits_are_named() {
         let message = only(&text);
         assert!(message.contains(limit), "{message}: {}", &text[..40]);
         assert!(start.elapsed().as_millis() < 1000, "{message}: {:?}", start.elapsed());
+        println!("{:?} {message}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_file_full_of_mistakes_is_read_in_bounded_time() {
+    let distinct: String = (0..9_000).map(|i| format!("k{i}: x\n")).collect();
+    let flow: String = (0..9_000).map(|i| format!("k{i}: x, ")).collect();
+    for text in [
+        "[\n---\n".repeat(150_000),
+        "*a\n---\n".repeat(140_000),
+        "\u{202e}\n".repeat(250_000),
+        "a: \"\u{200b}\"\n".repeat(9_000),
+        format!("{distinct}{}", "k8999: x\n".repeat(9_000)),
+        format!("{{{flow}}}"),
+        "a: no\n---\n".repeat(60),
+        "- 0755\n".repeat(19_000),
+        "- !x y\n".repeat(19_000),
+        "? ".repeat(500_000),
+        "- ".repeat(500_000),
+        "{".repeat(1_000_000),
+        "a: ".repeat(300_000),
+        "'".repeat(1_000_000),
+        "\"\\u200b".repeat(100_000),
+        " ".repeat(1_000_000),
+        "#\n".repeat(500_000),
+        "---\n".repeat(250_000),
+        "a: &a x\n".repeat(100_000),
+    ] {
+        let start = Instant::now();
+        let parsed = read(&text);
+        assert!(parsed.findings.len() <= 101);
+        println!(
+            "{:?} {:?} {}",
+            start.elapsed(),
+            &text.chars().take(12).collect::<String>(),
+            parsed.findings.len()
+        );
+        assert!(start.elapsed().as_secs() < 5, "{:?}: {:?}", &text[..12], start.elapsed());
     }
 }
 
@@ -209,6 +248,8 @@ fn a_finding_marks_its_own_document_only() {
     assert_eq!(parsed.documents.iter().map(|d| d.valid).collect::<Vec<_>>(), [false, true, false]);
 }
 
+/// The table is what kubectl 1.32 printed, with no cluster, for `v: <scalar>` under a ConfigMap:
+/// `kubectl label --local -f - a=b -o json`.
 #[test]
 fn a_scalar_means_what_kubectl_makes_of_it() {
     let table: Vec<(String, Value)> =
