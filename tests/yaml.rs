@@ -3,17 +3,19 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use kube::CustomResourceExt;
 use tenantry::api::{Platform, Tenant};
 use tenantry::validate::manifest::{Schemas, manifests};
+use tenantry::validate::set::set;
 use tenantry::validate::yaml::{Limits, parse};
 
 #[test]
 fn findings_are_as_recorded() {
     let json = |crd| serde_json::to_value(crd).expect("a CRD is JSON");
     let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/yaml");
+    let folder = fixtures();
     let mut wrong = Vec::new();
     for path in cases(&folder) {
         let said = report(&path, &schemas);
@@ -28,11 +30,35 @@ fn findings_are_as_recorded() {
     assert!(wrong.is_empty(), "not as recorded; UPDATE_GOLDEN=1 accepts it:\n{}", wrong.join("\n"));
 }
 
+/// Not a benchmark, but a bound that a debug build keeps, and a number to read with `--nocapture`.
+#[test]
+fn a_thousand_tenants_are_read_and_checked_in_seconds() {
+    let json = |crd| serde_json::to_value(crd).expect("a CRD is JSON");
+    let start = Instant::now();
+    let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
+    let compiled = start.elapsed();
+    let template = std::fs::read_to_string(fixtures().join("thousand.template")).expect("the template is there");
+    let files: Vec<_> = (0..1000).map(|i| template.replace("NAME", &format!("tenant-{i}"))).collect();
+    let start = Instant::now();
+    let parsed: Vec<_> =
+        files.iter().map(|text| parse("t.yaml", text.as_bytes(), &Limits::default())).collect();
+    let read = start.elapsed();
+    let all = set(parsed.into_iter().map(|parsed| manifests(parsed, &schemas)).collect());
+    let total = start.elapsed();
+    println!("compile {compiled:?}, parse {read:?}, schema and rules {:?}, all {total:?}", total - read);
+    assert_eq!((all.tenants.len(), all.findings.len()), (1000, 0), "{:?}", all.findings.first());
+    assert!(total < Duration::from_secs(20), "{total:?}");
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/yaml")
+}
+
 fn cases(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the fixtures are there");
     let paths = entries.map(|entry| entry.expect("the fixtures can be read").path());
     let mut paths: Vec<_> =
-        paths.filter(|path| path.extension().is_some_and(|it| it != "findings")).collect();
+        paths.filter(|path| path.extension().is_some_and(|it| it == "yaml" || it == "json")).collect();
     paths.sort();
     assert!(paths.len() > 4);
     paths
@@ -45,7 +71,7 @@ fn name(path: &Path) -> String {
 /// Every finding with its hint, then what is taken and what is not.
 fn report(path: &Path, schemas: &Schemas) -> String {
     let bytes = std::fs::read(path).expect("the fixture can be read");
-    let read = manifests(parse(&name(path), &bytes, &Limits::default()), schemas, 100);
+    let read = manifests(parse(&name(path), &bytes, &Limits::default()), schemas);
     let mut said = String::new();
     for finding in &read.findings {
         let field = finding.field.as_deref().map(|field| format!(" [{field}]")).unwrap_or_default();

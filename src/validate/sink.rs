@@ -1,6 +1,8 @@
 //! Where findings about one file gather: bounded in number and length, in the
 //! order of the file.
 
+use std::collections::BTreeSet;
+
 use crate::api::finding::Finding;
 
 use super::text::sanitize;
@@ -9,7 +11,7 @@ const MESSAGE: usize = 1024;
 const FIELD: usize = 512;
 
 /// A bounded list of findings about one file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sink {
     file: String,
     max: usize,
@@ -26,6 +28,11 @@ impl Sink {
     /// The file that the findings are about.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// The lines and columns of which something is said already.
+    pub fn positions(&self) -> BTreeSet<(u32, u32)> {
+        self.findings.iter().map(|finding| (finding.line, finding.column)).collect()
     }
 
     /// Whether further findings are only counted: then a message need not be worked out.

@@ -13,12 +13,13 @@ use super::nearest::nearest;
 use super::node::{ListType, Node, Type};
 use crate::api::finding::Finding;
 
-/// Checks a whole resource.
-pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> Vec<Finding> {
-    let mut walk = Walk { place, findings: Vec::new() };
+/// Checks a whole resource; says also whether its shape is good enough to ask
+/// rules about it, by the API server's own measure.
+pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> (Vec<Finding>, bool) {
+    let mut walk = Walk { place, findings: Vec::new(), blocked: false };
     let Value::Object(fields) = value else {
         walk.wrong_type(value, "", Type::Object);
-        return walk.findings;
+        return (walk.findings, false);
     };
     for (name, child) in fields {
         let at = push("", name);
@@ -36,7 +37,7 @@ pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> Vec<Find
         }
     }
     walk.missing(root, fields, "");
-    walk.findings
+    (walk.findings, !walk.blocked)
 }
 
 /// Findings on one resource, after which the walk ends.
@@ -45,6 +46,8 @@ const MOST: usize = 200;
 struct Walk<'a> {
     place: Place<'a>,
     findings: Vec<Finding>,
+    /// Whether some value is of the wrong type, missing or too long.
+    blocked: bool,
 }
 
 impl Walk<'_> {
@@ -55,12 +58,11 @@ impl Walk<'_> {
         if !self.has_type(node, value, at) {
             return;
         }
-        for (message, hint) in leaf::bounds(&node.bounds, value) {
-            let finding = self.place.value(at, message);
-            self.findings.push(match hint {
-                Some(hint) => finding.hint(hint),
-                None => finding,
-            });
+        for wrong in leaf::bounds(&node.bounds, value) {
+            let mut finding = self.place.value(at, wrong.message);
+            finding.hint = wrong.hint;
+            self.findings.push(finding);
+            self.blocked |= wrong.blocking;
         }
         match value {
             Value::Object(fields) => self.object(node, fields, at),
@@ -77,6 +79,7 @@ impl Walk<'_> {
             if !fits {
                 let message = format!("must be an integer or a string, found {}", found(value));
                 self.findings.push(self.place.value(at, message));
+                self.blocked = true;
             }
             return fits;
         }
@@ -105,11 +108,10 @@ impl Walk<'_> {
                 format!("invalid value {shown}: must be of type {}, found {found}", expected(kind))
             }
         };
-        let finding = self.place.value(at, message);
-        self.findings.push(match leaf::type_hint(value, kind) {
-            Some(hint) => finding.hint(hint),
-            None => finding,
-        });
+        let mut finding = self.place.value(at, message);
+        finding.hint = leaf::type_hint(value, kind);
+        self.findings.push(finding);
+        self.blocked = true;
     }
 
     fn text(&mut self, value: &Value, at: &str) {
@@ -137,7 +139,10 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, node: &Node, name: &str, at: &str, implied: &[&str]) {
-        let known = || node.properties.keys().map(String::as_str).chain(implied.iter().copied());
+        // The root's `status` is no field for people.
+        let hidden = if at.rfind('/') == Some(0) { "status" } else { "" };
+        let fields = || node.properties.keys().map(String::as_str).filter(|field| *field != hidden);
+        let known = || fields().chain(implied.iter().copied());
         let hint = match nearest(name, known()) {
             Some(meant) => format!("did you mean {}?", code(meant)),
             None if known().next().is_none() => "remove it: there are no fields here".to_owned(),
@@ -151,6 +156,7 @@ impl Walk<'_> {
             let mut finding = self.place.key(at, format!("required field {} is missing", code(name)));
             finding.field = self.place.key(&push(at, name), "").field;
             self.findings.push(finding);
+            self.blocked = true;
         }
     }
 
@@ -209,14 +215,14 @@ impl Walk<'_> {
         if !node.any_of.is_empty() {
             let tries: Vec<_> = node.any_of.iter().map(|branch| self.attempt(branch, value, at)).collect();
             if tries.iter().all(|findings| !findings.is_empty()) {
-                self.findings.extend(tries.into_iter().min_by_key(Vec::len).unwrap_or_default());
+                self.fits_nowhere(tries);
             }
         }
         if !node.one_of.is_empty() {
             let tries: Vec<_> = node.one_of.iter().map(|branch| self.attempt(branch, value, at)).collect();
             match tries.iter().filter(|findings| findings.is_empty()).count() {
                 1 => {}
-                0 => self.findings.extend(tries.into_iter().min_by_key(Vec::len).unwrap_or_default()),
+                0 => self.fits_nowhere(tries),
                 many => {
                     let message = format!("must be valid in exactly one way, but fits {many}");
                     self.findings.push(self.place.value(at, message));
@@ -230,8 +236,13 @@ impl Walk<'_> {
         }
     }
 
+    fn fits_nowhere(&mut self, tries: Vec<Vec<Finding>>) {
+        self.findings.extend(tries.into_iter().min_by_key(Vec::len).unwrap_or_default());
+        self.blocked = true;
+    }
+
     fn attempt(&self, node: &Node, value: &Value, at: &str) -> Vec<Finding> {
-        let mut walk = Walk { place: self.place, findings: Vec::new() };
+        let mut walk = Walk { place: self.place, findings: Vec::new(), blocked: false };
         walk.value(node, value, at);
         walk.findings
     }

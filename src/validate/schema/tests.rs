@@ -44,7 +44,7 @@ fn schema() -> Schema {
 /// What is wrong with a spec, as `line:column field: message (hint)`.
 fn check(text: &str) -> Vec<String> {
     let parsed = parse("t.yaml", text.as_bytes(), &Limits::default());
-    assert!(parsed.findings.is_empty(), "{:?}", parsed.findings);
+    assert!(parsed.findings().is_empty(), "{:?}", parsed.findings());
     let document = &parsed.documents[0];
     let (schema, mut value) = (schema(), document.value.clone());
     schema.default(&mut value);

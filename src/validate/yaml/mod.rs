@@ -94,11 +94,18 @@ pub struct Parsed {
     pub file: String,
     /// The documents that could be read, in order.
     pub documents: Vec<Document>,
-    /// What is wrong, in order of position.
-    pub findings: Vec<Finding>,
     /// Whether every document could be read. If not, a resource that is absent
     /// from `documents` may well be in the file.
     pub complete: bool,
+    /// What is wrong; later steps add to it.
+    pub(super) sink: Sink,
+}
+
+impl Parsed {
+    /// What is wrong with the text, in order of position.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.sink.clone().finish()
+    }
 }
 
 /// Reads a YAML or JSON file. Never fails: what cannot be read is a finding, and
@@ -113,7 +120,7 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Parsed {
             Some(controls) => read(text, limits, &controls, &mut documents, &mut sink),
         },
     };
-    Parsed { file: file.to_owned(), documents, findings: sink.finish(), complete }
+    Parsed { file: file.to_owned(), documents, complete, sink }
 }
 
 /// Walks the documents of a text; false when some of it could not be read.
