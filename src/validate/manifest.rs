@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::cel::{Checked, Rules};
 use super::names::{TENANT_NAME_MAX, is_dns_label};
 use super::schema::{Schema, Unchecked};
-use super::sink::Sink;
-use super::text::{code, quote};
+use super::text::{code, quote, sanitize};
 use super::yaml::{Document, Parsed};
 use crate::api::finding::Finding;
 
@@ -43,7 +42,7 @@ pub struct Manifest {
     pub file: String,
     /// The line on which its name stands, counted from 1.
     pub line: u32,
-    /// `metadata.name`.
+    /// `metadata.name`, harmless to show.
     pub name: String,
     /// Whether nothing was found against it: only then may it be applied. One
     /// that is not keeps its last good state in the cluster.
@@ -123,23 +122,23 @@ impl Shape {
     ) -> (Value, Checked) {
         let mut filled = value.clone();
         self.schema.default(&mut filled);
-        let findings = self.schema.check(&filled, place);
-        if !findings.is_empty() {
-            // Rules expect the right shape; the API server does not ask them either.
+        let (mut findings, shapely) = self.schema.examine(&filled, place);
+        if !shapely {
             return (filled, Checked { findings, unchecked: Vec::new() });
         }
-        let checked = self.rules.check(&filled, old, place);
-        (filled, checked)
+        let mut checked = self.rules.check(&filled, old, place);
+        findings.append(&mut checked.findings);
+        (filled, Checked { findings, ..checked })
     }
 }
 
 /// Finds the Tenants and Platforms of a file and checks each.
-pub fn manifests(parsed: Parsed, schemas: &Schemas, max_findings: usize) -> Manifests {
-    let mut sink = Sink::new(&parsed.file, max_findings);
-    parsed.findings.into_iter().for_each(|finding| sink.push(finding));
+pub fn manifests(parsed: Parsed, schemas: &Schemas) -> Manifests {
+    let Parsed { file, documents, mut complete, mut sink } = parsed;
+    // What the text gets wrong (`NO` where text is expected) is not said twice.
+    let said = sink.positions();
     let (mut tenants, mut platforms) = (Vec::new(), Vec::new());
-    let mut complete = parsed.complete;
-    for document in parsed.documents {
+    for document in documents {
         let (kind, name) = match identify(&document) {
             Identity::Ours(kind, name) => (kind, name),
             Identity::Foreign(finding) => {
@@ -157,24 +156,26 @@ pub fn manifests(parsed: Parsed, schemas: &Schemas, max_findings: usize) -> Mani
         if let Some(finding) = name_rules(kind, &name, &document) {
             findings.retain(|other| other.field.is_some()); // rules of the root speak of the name, too
             findings.push(finding);
+            complete = false; // perhaps a slip in the name of one that exists
         }
         let manifest = Manifest {
             kind,
             file: document.file.clone(),
             line: document.spans.locate("/metadata/name").0,
-            name,
+            name: sanitize(&name, 253),
             valid: document.valid && findings.is_empty(),
             document,
             value,
             unchecked: checked.unchecked,
         };
-        findings.into_iter().for_each(|finding| sink.push(finding));
+        let new = findings.into_iter().filter(|finding| !said.contains(&(finding.line, finding.column)));
+        new.for_each(|finding| sink.push(finding));
         match kind {
             ManifestKind::Tenant => tenants.push(manifest),
             ManifestKind::Platform => platforms.push(manifest),
         }
     }
-    Manifests { file: parsed.file, tenants, platforms, findings: sink.finish(), complete }
+    Manifests { file, tenants, platforms, findings: sink.finish(), complete }
 }
 
 /// What a document says it is.

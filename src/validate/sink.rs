@@ -1,6 +1,8 @@
 //! Where findings about one file gather: bounded in number and length, in the
 //! order of the file.
 
+use std::collections::BTreeSet;
+
 use crate::api::finding::Finding;
 
 use super::text::sanitize;
@@ -9,7 +11,7 @@ const MESSAGE: usize = 1024;
 const FIELD: usize = 512;
 
 /// A bounded list of findings about one file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sink {
     file: String,
     max: usize,
@@ -28,11 +30,25 @@ impl Sink {
         &self.file
     }
 
+    /// The lines and columns of which something is said already.
+    pub fn positions(&self) -> BTreeSet<(u32, u32)> {
+        self.findings.iter().map(|finding| (finding.line, finding.column)).collect()
+    }
+
+    /// Whether further findings are only counted: then a message need not be worked out.
+    pub fn is_full(&self) -> bool {
+        self.findings.len() >= self.max
+    }
+
+    /// Counts a finding that is not worked out.
+    pub fn count(&mut self) {
+        self.more += 1;
+    }
+
     /// Adds a finding, with every text made short and harmless.
     pub fn push(&mut self, finding: Finding) {
-        if self.findings.len() >= self.max {
-            self.more += 1;
-            return;
+        if self.is_full() {
+            return self.count();
         }
         self.findings.push(Finding {
             file: sanitize(&finding.file, FIELD),

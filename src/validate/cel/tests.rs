@@ -33,7 +33,7 @@ fn rules() -> Rules {
 
 fn check(text: &str, old: Option<Value>) -> (Vec<String>, Vec<Unchecked>) {
     let parsed = parse("t.yaml", text.as_bytes(), &Limits::default());
-    assert!(parsed.findings.is_empty(), "{:?}", parsed.findings);
+    assert!(parsed.findings().is_empty(), "{:?}", parsed.findings());
     let document = &parsed.documents[0];
     let checked = rules().check(&document.value, old.as_ref(), document.place());
     let found = checked.findings.into_iter();

@@ -15,7 +15,7 @@ static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
 });
 
 fn read(text: &str) -> Manifests {
-    manifests(parse("a.yaml", text.as_bytes(), &Limits::default()), &SCHEMAS, 100)
+    manifests(parse("a.yaml", text.as_bytes(), &Limits::default()), &SCHEMAS)
 }
 
 fn found(manifests: &Manifests) -> Vec<String> {
@@ -78,7 +78,7 @@ fn mistakes_in_a_tenant_are_found_and_it_is_not_taken() {
         if !finding.contains("max is below") {
             assert_eq!(found[0], finding);
         }
-        assert!(read.complete, "it is known which resource is wrong");
+        assert_eq!(read.complete, !found[0].starts_with("4:9"), "is it known which resource is wrong");
         assert_eq!(read.tenants.iter().filter(|tenant| tenant.valid).count(), 0);
     }
 }
@@ -178,8 +178,15 @@ fn a_broken_document_leaves_the_file_incomplete() {
 #[test]
 fn a_crd_without_our_version_allows_nothing() {
     let schemas = Schemas::new(&json!({}), &json!({}));
-    let read =
-        manifests(parse("a.yaml", format!("{HEAD}{SPEC}").as_bytes(), &Limits::default()), &schemas, 100);
+    let read = manifests(parse("a.yaml", format!("{HEAD}{SPEC}").as_bytes(), &Limits::default()), &schemas);
     assert_eq!(found(&read), ["5:1 unknown field `spec`"]);
     assert!(!read.tenants[0].valid);
+}
+
+#[test]
+fn findings_of_text_and_shape_are_bounded_together() {
+    let wrong: String = (0..80).map(|i| format!("  a{i}: 0755\n  b{i}: c\n")).collect();
+    let read = read(&format!("{HEAD}spec:\n  platformRef: {{name: prod}}\n{wrong}"));
+    assert_eq!(read.findings.len(), 101);
+    assert_eq!(read.findings[100].message, "140 more findings in this file are not shown");
 }

@@ -1,5 +1,7 @@
 //! The walk over a value and its schema: types, fields, lists.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::super::place::Place;
@@ -11,12 +13,13 @@ use super::nearest::nearest;
 use super::node::{ListType, Node, Type};
 use crate::api::finding::Finding;
 
-/// Checks a whole resource.
-pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> Vec<Finding> {
-    let mut walk = Walk { place, findings: Vec::new() };
+/// Checks a whole resource; says also whether its shape is good enough to ask
+/// rules about it, by the API server's own measure.
+pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> (Vec<Finding>, bool) {
+    let mut walk = Walk { place, findings: Vec::new(), blocked: false };
     let Value::Object(fields) = value else {
         walk.wrong_type(value, "", Type::Object);
-        return walk.findings;
+        return (walk.findings, false);
     };
     for (name, child) in fields {
         let at = push("", name);
@@ -34,28 +37,32 @@ pub(super) fn resource(root: &Node, value: &Value, place: Place<'_>) -> Vec<Find
         }
     }
     walk.missing(root, fields, "");
-    walk.findings
+    (walk.findings, !walk.blocked)
 }
+
+/// Findings on one resource, after which the walk ends.
+const MOST: usize = 200;
 
 struct Walk<'a> {
     place: Place<'a>,
     findings: Vec<Finding>,
+    /// Whether some value is of the wrong type, missing or too long.
+    blocked: bool,
 }
 
 impl Walk<'_> {
     fn value(&mut self, node: &Node, value: &Value, at: &str) {
-        if value.is_null() && node.nullable {
+        if value.is_null() && node.nullable || self.findings.len() >= MOST {
             return;
         }
         if !self.has_type(node, value, at) {
             return;
         }
-        for (message, hint) in leaf::bounds(&node.bounds, value) {
-            let finding = self.place.value(at, message);
-            self.findings.push(match hint {
-                Some(hint) => finding.hint(hint),
-                None => finding,
-            });
+        for wrong in leaf::bounds(&node.bounds, value) {
+            let mut finding = self.place.value(at, wrong.message);
+            finding.hint = wrong.hint;
+            self.findings.push(finding);
+            self.blocked |= wrong.blocking;
         }
         match value {
             Value::Object(fields) => self.object(node, fields, at),
@@ -72,6 +79,7 @@ impl Walk<'_> {
             if !fits {
                 let message = format!("must be an integer or a string, found {}", found(value));
                 self.findings.push(self.place.value(at, message));
+                self.blocked = true;
             }
             return fits;
         }
@@ -100,11 +108,10 @@ impl Walk<'_> {
                 format!("invalid value {shown}: must be of type {}, found {found}", expected(kind))
             }
         };
-        let finding = self.place.value(at, message);
-        self.findings.push(match leaf::type_hint(value, kind) {
-            Some(hint) => finding.hint(hint),
-            None => finding,
-        });
+        let mut finding = self.place.value(at, message);
+        finding.hint = leaf::type_hint(value, kind);
+        self.findings.push(finding);
+        self.blocked = true;
     }
 
     fn text(&mut self, value: &Value, at: &str) {
@@ -116,6 +123,9 @@ impl Walk<'_> {
     fn object(&mut self, node: &Node, fields: &Map<String, Value>, at: &str) {
         let implied: &[&str] = if node.embedded { &["apiVersion", "kind", "metadata"] } else { &[] };
         for (name, child) in fields {
+            if self.findings.len() >= MOST {
+                return;
+            }
             let below = push(at, name);
             match node.properties.get(name).or(node.additional.as_deref()) {
                 Some(node) => self.value(node, child, &below),
@@ -129,7 +139,10 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, node: &Node, name: &str, at: &str, implied: &[&str]) {
-        let known = || node.properties.keys().map(String::as_str).chain(implied.iter().copied());
+        // The root's `status` is no field for people.
+        let hidden = if at.rfind('/') == Some(0) { "status" } else { "" };
+        let fields = || node.properties.keys().map(String::as_str).filter(|field| *field != hidden);
+        let known = || fields().chain(implied.iter().copied());
         let hint = match nearest(name, known()) {
             Some(meant) => format!("did you mean {}?", code(meant)),
             None if known().next().is_none() => "remove it: there are no fields here".to_owned(),
@@ -143,6 +156,7 @@ impl Walk<'_> {
             let mut finding = self.place.key(at, format!("required field {} is missing", code(name)));
             finding.field = self.place.key(&push(at, name), "").field;
             self.findings.push(finding);
+            self.blocked = true;
         }
     }
 
@@ -155,10 +169,11 @@ impl Walk<'_> {
         match &node.list {
             ListType::Atomic => {}
             ListType::Set => {
-                self.duplicates(items, at, Some, |item| format!("duplicate value {}", show(item)))
+                let whole = |item: &Value| Some(item.clone());
+                self.duplicates(items, at, whole, |item| format!("duplicate value {}", show(item)));
             }
             ListType::Map(keys) => {
-                let identity = |item: &Value| -> Option<Vec<Value>> {
+                let identity = |item: &Value| -> Option<Value> {
                     let fields = item.as_object()?;
                     Some(keys.iter().map(|key| fields.get(key).cloned().unwrap_or_default()).collect())
                 };
@@ -171,20 +186,20 @@ impl Walk<'_> {
         }
     }
 
-    fn duplicates<'v, K: PartialEq>(
+    fn duplicates(
         &mut self,
-        items: &'v [Value],
+        items: &[Value],
         at: &str,
-        identity: impl Fn(&'v Value) -> Option<K>,
+        identity: impl Fn(&Value) -> Option<Value>,
         say: impl Fn(&Value) -> String,
     ) {
-        let mut seen: Vec<(K, usize)> = Vec::new();
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for (index, item) in items.iter().enumerate() {
             let Some(key) = identity(item) else { continue };
-            let Some((_, first)) = seen.iter().find(|(other, _)| *other == key) else {
-                seen.push((key, index));
+            let first = *seen.entry(key.to_string()).or_insert(index);
+            if first == index || self.findings.len() >= MOST {
                 continue;
-            };
+            }
             let (line, _) = self.place.spans.locate(&format!("{at}/{first}"));
             let message = format!("{}: first set on line {line}", say(item));
             self.findings.push(self.place.value(&format!("{at}/{index}"), message).hint("keep one of them"));
@@ -200,14 +215,14 @@ impl Walk<'_> {
         if !node.any_of.is_empty() {
             let tries: Vec<_> = node.any_of.iter().map(|branch| self.attempt(branch, value, at)).collect();
             if tries.iter().all(|findings| !findings.is_empty()) {
-                self.findings.extend(tries.into_iter().min_by_key(Vec::len).unwrap_or_default());
+                self.fits_nowhere(tries);
             }
         }
         if !node.one_of.is_empty() {
             let tries: Vec<_> = node.one_of.iter().map(|branch| self.attempt(branch, value, at)).collect();
             match tries.iter().filter(|findings| findings.is_empty()).count() {
                 1 => {}
-                0 => self.findings.extend(tries.into_iter().min_by_key(Vec::len).unwrap_or_default()),
+                0 => self.fits_nowhere(tries),
                 many => {
                     let message = format!("must be valid in exactly one way, but fits {many}");
                     self.findings.push(self.place.value(at, message));
@@ -221,8 +236,13 @@ impl Walk<'_> {
         }
     }
 
+    fn fits_nowhere(&mut self, tries: Vec<Vec<Finding>>) {
+        self.findings.extend(tries.into_iter().min_by_key(Vec::len).unwrap_or_default());
+        self.blocked = true;
+    }
+
     fn attempt(&self, node: &Node, value: &Value, at: &str) -> Vec<Finding> {
-        let mut walk = Walk { place: self.place, findings: Vec::new() };
+        let mut walk = Walk { place: self.place, findings: Vec::new(), blocked: false };
         walk.value(node, value, at);
         walk.findings
     }

@@ -5,8 +5,20 @@ use serde_json::Value;
 use super::super::text::{quote, sanitize};
 use super::node::{Bounds, Format, Range, Type};
 
-/// What is wrong with a value and, when it can be named, the next step.
-pub(super) type Wrong = (String, Option<String>);
+/// What is wrong with a value.
+pub(super) struct Wrong {
+    pub message: String,
+    /// The next step, when it can be named.
+    pub hint: Option<String>,
+    /// Whether the API server would ask no rules about such a value.
+    pub blocking: bool,
+}
+
+impl Wrong {
+    fn new(message: String) -> Self {
+        Self { message, hint: None, blocking: false }
+    }
+}
 
 /// What is wrong with a value apart from its type and its parts.
 pub(super) fn bounds(bounds: &Bounds, value: &Value) -> Vec<Wrong> {
@@ -26,7 +38,8 @@ pub(super) fn bounds(bounds: &Bounds, value: &Value) -> Vec<Wrong> {
             .as_str()
             .and_then(|text| super::nearest::nearest(text, allowed.iter().filter_map(Value::as_str)));
         let message = format!("unsupported value {}: supported values are {}", show(value), names.join(", "));
-        wrong.push((message, meant.map(|meant| format!("did you mean {}?", quote(meant)))));
+        let hint = meant.map(|meant| format!("did you mean {}?", quote(meant)));
+        wrong.push(Wrong { hint, ..Wrong::new(message) });
     }
     wrong
 }
@@ -44,14 +57,13 @@ fn string(bounds: &Bounds, text: &str, wrong: &mut Vec<Wrong>) {
     if let Some(pattern) = &bounds.pattern
         && !pattern.is_match(text)
     {
-        wrong.push((format!("invalid value {}: must match {}", quote(text), quote(pattern.as_str())), None));
+        let must = quote(pattern.as_str());
+        wrong.push(Wrong::new(format!("invalid value {}: must match {must}", quote(text))));
     }
     if matches!(bounds.format, Some(Format::DateTime)) && text.parse::<jiff::Timestamp>().is_err() {
-        let hint = "write it like 2026-11-22T08:30:00Z".to_owned();
-        wrong.push((
-            format!("invalid value {}: must be a date and time as in RFC 3339", quote(text)),
-            Some(hint),
-        ));
+        let message = format!("invalid value {}: must be a date and time as in RFC 3339", quote(text));
+        let hint = Some("write it like 2026-11-22T08:30:00Z".to_owned());
+        wrong.push(Wrong { hint, ..Wrong::new(message) });
     }
 }
 
@@ -59,16 +71,17 @@ fn count(what: &str, range: Range, found: usize, wrong: &mut Vec<Wrong>) {
     let found = found as u64;
     if let Some(max) = range.max.filter(|max| found > *max) {
         let many = if what == "characters" { "too long" } else { "too many" };
-        wrong.push((format!("{many}: {found} {what}, at most {max} are allowed"), None));
+        let message = format!("{many}: {found} {what}, at most {max} are allowed");
+        wrong.push(Wrong { blocking: true, ..Wrong::new(message) });
     }
     if let Some(min) = range.min.filter(|min| found < *min) {
         let few = if what == "characters" { "too short" } else { "too few" };
-        wrong.push((format!("{few}: {found} {what}, at least {min} are needed"), None));
+        wrong.push(Wrong::new(format!("{few}: {found} {what}, at least {min} are needed")));
     }
 }
 
 fn range(bounds: &Bounds, number: f64, value: &Value, wrong: &mut Vec<Wrong>) {
-    let mut say = |what: String| wrong.push((format!("invalid value {value}: must be {what}"), None));
+    let mut say = |what: String| wrong.push(Wrong::new(format!("invalid value {value}: must be {what}")));
     match bounds.maximum {
         Some((max, true)) if number >= max => say(format!("less than {max}")),
         Some((max, false)) if number > max => say(format!("less than or equal to {max}")),

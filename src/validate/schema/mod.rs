@@ -56,6 +56,11 @@ impl Schema {
 
     /// Everything in a whole resource that the schema does not allow.
     pub fn check(&self, value: &Value, place: Place<'_>) -> Vec<Finding> {
+        check::resource(&self.root, value, place).0
+    }
+
+    /// The same, and whether the shape is good enough to ask rules about it.
+    pub(super) fn examine(&self, value: &Value, place: Place<'_>) -> (Vec<Finding>, bool) {
         check::resource(&self.root, value, place)
     }
 

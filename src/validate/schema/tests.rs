@@ -44,7 +44,7 @@ fn schema() -> Schema {
 /// What is wrong with a spec, as `line:column field: message (hint)`.
 fn check(text: &str) -> Vec<String> {
     let parsed = parse("t.yaml", text.as_bytes(), &Limits::default());
-    assert!(parsed.findings.is_empty(), "{:?}", parsed.findings);
+    assert!(parsed.findings().is_empty(), "{:?}", parsed.findings());
     let document = &parsed.documents[0];
     let (schema, mut value) = (schema(), document.value.clone());
     schema.default(&mut value);
@@ -67,121 +67,118 @@ fn a_sound_resource_has_no_findings() {
     assert_eq!(check(text), Vec::<String>::new());
 }
 
+/// A spec that is wrong, and the finding.
+const MISTAKES: &[(&str, &str)] = &[
+    ("replicas: 1", "1:1 spec.image: required field `image` is missing"),
+    (
+        "image: 1",
+        "2:10 spec.image: invalid value 1: must be of type string, found integer (put the value in quotes)",
+    ),
+    ("image: ab", "2:10 spec.image: too short: 2 characters, at least 3 are needed"),
+    ("image: abcdefghijkl", "2:10 spec.image: too long: 12 characters, at most 10 are allowed"),
+    ("image: ABC", "2:10 spec.image: invalid value \"ABC\": must match \"^[a-z:]+$\""),
+    ("image: [abc]", "2:10 spec.image: must be of type string, found list"),
+    ("replicas: 0", "3:13 spec.replicas: invalid value 0: must be greater than or equal to 1"),
+    ("replicas: 10", "3:13 spec.replicas: invalid value 10: must be less than or equal to 9"),
+    (
+        "replicas: '3'",
+        "3:13 spec.replicas: invalid value \"3\": must be of type integer, found string (remove the quotes)",
+    ),
+    ("replicas: 1.5", "3:13 spec.replicas: invalid value 1.5: must be of type integer, found number"),
+    ("ratio: 0", "3:10 spec.ratio: invalid value 0: must be greater than 0"),
+    ("ratio: 0.7", "3:10 spec.ratio: invalid value 0.7: must be a multiple of 0.5"),
+    (
+        "paused: 'true'",
+        "3:11 spec.paused: invalid value \"true\": must be of type boolean, found string (remove the quotes)",
+    ),
+    (
+        "mode: observe",
+        "3:9 spec.mode: unsupported value \"observe\": supported values are \"Enforce\", \"Observe\" (did you mean \"Observe\"?)",
+    ),
+    ("size: true", "3:9 spec.size: must be an integer or a string, found boolean"),
+    ("size: 5Gi", "3:9 spec.size: invalid value \"5Gi\": must match \"^[0-9]+Mi$\""),
+    (
+        "since: yesterday",
+        "3:10 spec.since: invalid value \"yesterday\": must be a date and time as in RFC 3339 (write it like 2026-11-22T08:30:00Z)",
+    ),
+    ("config: {}", "3:11 spec.config: too few: 0 fields, at least 1 are needed"),
+    ("config: {a: x, b: x, c: x}", "3:11 spec.config: too many: 3 fields, at most 2 are allowed"),
+    (
+        "config: {a.b/c: 1}",
+        "3:19 spec.config[a.b/c]: invalid value 1: must be of type string, found integer (put the value in quotes)",
+    ),
+    ("hosts: [a, b, a]", "3:17 spec.hosts[2]: duplicate value \"a\": first set on line 3 (keep one of them)"),
+    (
+        "hosts: a",
+        "3:10 spec.hosts: invalid value \"a\": must be of type list, found string (start each item on a line of its own with `- `)",
+    ),
+    (
+        "ports:\n  - name: a\n  - {name: a, protocol: TCP}",
+        "5:5 spec.ports[1]: duplicate item `name: \"a\", protocol: \"TCP\"`: first set on line 4 (keep one of them)",
+    ),
+    ("ports: [{}]", "3:11 spec.ports[0].name: required field `name` is missing"),
+    ("ports: []", "3:10 spec.ports: too few: 0 items, at least 1 are needed"),
+    (
+        "ports: [a]",
+        "3:11 spec.ports[0]: invalid value \"a\": must be of type map, found string (write fields (`name: value`), indented, on the lines below)",
+    ),
+    (
+        "hosts: [~]",
+        "3:11 spec.hosts[0]: must be of type string, found nothing (null) (put the value in quotes)",
+    ),
+    (
+        "embedded: {x: 1}",
+        "3:14 spec.embedded.x: unknown field `x` (known fields: apiVersion, kind, metadata)",
+    ),
+    ("either: {}", "3:3 spec.either.a: required field `a` is missing"),
+    ("either: {a: x, b: z}", "3:11 spec.either: must be valid in exactly one way, but fits 2"),
+    ("replica: 1", "3:3 spec.replica: unknown field `replica` (did you mean `replicas`?)"),
+    ("probe: {}\nsepc: 1", "4:1 sepc: unknown field `sepc` (did you mean `spec`?)"),
+    ("probe: {}\nstatus: {}", "4:1 status: `status` is written by the operator, not by people (remove it)"),
+    (
+        "probe: {}\nkind: 1",
+        "4:7 kind: invalid value 1: must be of type string, found integer (put the value in quotes)",
+    ),
+    (
+        "probe: {}\nmetadata: {namespace: x}",
+        "4:12 metadata.namespace: `namespace` is not accepted from a file (remove it: the resource is cluster-scoped)",
+    ),
+    (
+        "probe: {}\nmetadata: {finalizers: []}",
+        "4:12 metadata.finalizers: `finalizers` is not accepted from a file (remove it: nothing may hold up a deletion)",
+    ),
+    (
+        "probe: {}\nmetadata: {lables: {}}",
+        "4:12 metadata.lables: unknown field `lables` (did you mean `labels`?)",
+    ),
+    (
+        "probe: {}\nmetadata: {name: 5}",
+        "4:18 metadata.name: invalid value 5: must be of type string, found integer (put the value in quotes)",
+    ),
+    (
+        "probe: {}\nmetadata: {labels: {a: 5}}",
+        "4:24 metadata.labels.a: invalid value 5: must be of type string, found integer (put the value in quotes)",
+    ),
+    (
+        "probe: {}\nmetadata: {labels: {a: 'b c'}}",
+        "4:24 metadata.labels.a: invalid value \"b c\": a label consists of letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit",
+    ),
+    (
+        "probe: {}\nmetadata: {labels: {A/b: c}}",
+        "4:21 metadata.labels[A/b]: invalid key \"A/b\": what stands before `/` must be a lower-case domain name",
+    ),
+    (
+        "probe: {}\nmetadata: {annotations: {/b: c}}",
+        "4:26 metadata.annotations[/b]: invalid key \"/b\": what stands before `/` must be a lower-case domain name",
+    ),
+    ("probe: {}\nmetadata: []", "4:11 metadata: must be of type map, found list"),
+];
+
 #[test]
 fn each_mistake_is_found_at_its_place() {
-    for (spec, finding) in [
-        ("replicas: 1", "1:1 spec.image: required field `image` is missing"),
-        (
-            "image: 1",
-            "2:10 spec.image: invalid value 1: must be of type string, found integer (put the value in quotes)",
-        ),
-        ("image: ab", "2:10 spec.image: too short: 2 characters, at least 3 are needed"),
-        ("image: abcdefghijkl", "2:10 spec.image: too long: 12 characters, at most 10 are allowed"),
-        ("image: ABC", "2:10 spec.image: invalid value \"ABC\": must match \"^[a-z:]+$\""),
-        ("image: [abc]", "2:10 spec.image: must be of type string, found list"),
-        ("replicas: 0", "3:13 spec.replicas: invalid value 0: must be greater than or equal to 1"),
-        ("replicas: 10", "3:13 spec.replicas: invalid value 10: must be less than or equal to 9"),
-        (
-            "replicas: '3'",
-            "3:13 spec.replicas: invalid value \"3\": must be of type integer, found string (remove the quotes)",
-        ),
-        ("replicas: 1.5", "3:13 spec.replicas: invalid value 1.5: must be of type integer, found number"),
-        ("ratio: 0", "3:10 spec.ratio: invalid value 0: must be greater than 0"),
-        ("ratio: 0.7", "3:10 spec.ratio: invalid value 0.7: must be a multiple of 0.5"),
-        (
-            "paused: 'true'",
-            "3:11 spec.paused: invalid value \"true\": must be of type boolean, found string (remove the quotes)",
-        ),
-        (
-            "mode: observe",
-            "3:9 spec.mode: unsupported value \"observe\": supported values are \"Enforce\", \"Observe\" (did you mean \"Observe\"?)",
-        ),
-        ("size: true", "3:9 spec.size: must be an integer or a string, found boolean"),
-        ("size: 5Gi", "3:9 spec.size: invalid value \"5Gi\": must match \"^[0-9]+Mi$\""),
-        (
-            "since: yesterday",
-            "3:10 spec.since: invalid value \"yesterday\": must be a date and time as in RFC 3339 (write it like 2026-11-22T08:30:00Z)",
-        ),
-        ("config: {}", "3:11 spec.config: too few: 0 fields, at least 1 are needed"),
-        ("config: {a: x, b: x, c: x}", "3:11 spec.config: too many: 3 fields, at most 2 are allowed"),
-        (
-            "config: {a.b/c: 1}",
-            "3:19 spec.config[a.b/c]: invalid value 1: must be of type string, found integer (put the value in quotes)",
-        ),
-        (
-            "hosts: [a, b, a]",
-            "3:17 spec.hosts[2]: duplicate value \"a\": first set on line 3 (keep one of them)",
-        ),
-        (
-            "hosts: a",
-            "3:10 spec.hosts: invalid value \"a\": must be of type list, found string (start each item on a line of its own with `- `)",
-        ),
-        (
-            "ports:\n  - name: a\n  - {name: a, protocol: TCP}",
-            "5:5 spec.ports[1]: duplicate item `name: \"a\", protocol: \"TCP\"`: first set on line 4 (keep one of them)",
-        ),
-        ("ports: [{}]", "3:11 spec.ports[0].name: required field `name` is missing"),
-        ("ports: []", "3:10 spec.ports: too few: 0 items, at least 1 are needed"),
-        (
-            "ports: [a]",
-            "3:11 spec.ports[0]: invalid value \"a\": must be of type map, found string (write fields (`name: value`), indented, on the lines below)",
-        ),
-        (
-            "hosts: [~]",
-            "3:11 spec.hosts[0]: must be of type string, found nothing (null) (put the value in quotes)",
-        ),
-        (
-            "embedded: {x: 1}",
-            "3:14 spec.embedded.x: unknown field `x` (known fields: apiVersion, kind, metadata)",
-        ),
-        ("either: {}", "3:3 spec.either.a: required field `a` is missing"),
-        ("either: {a: x, b: z}", "3:11 spec.either: must be valid in exactly one way, but fits 2"),
-        ("replica: 1", "3:3 spec.replica: unknown field `replica` (did you mean `replicas`?)"),
-        ("probe: {}\nsepc: 1", "4:1 sepc: unknown field `sepc` (did you mean `spec`?)"),
-        (
-            "probe: {}\nstatus: {}",
-            "4:1 status: `status` is written by the operator, not by people (remove it)",
-        ),
-        (
-            "probe: {}\nkind: 1",
-            "4:7 kind: invalid value 1: must be of type string, found integer (put the value in quotes)",
-        ),
-        (
-            "probe: {}\nmetadata: {namespace: x}",
-            "4:12 metadata.namespace: `namespace` is not accepted from a file (remove it: the resource is cluster-scoped)",
-        ),
-        (
-            "probe: {}\nmetadata: {finalizers: []}",
-            "4:12 metadata.finalizers: `finalizers` is not accepted from a file (remove it: nothing may hold up a deletion)",
-        ),
-        (
-            "probe: {}\nmetadata: {lables: {}}",
-            "4:12 metadata.lables: unknown field `lables` (did you mean `labels`?)",
-        ),
-        (
-            "probe: {}\nmetadata: {name: 5}",
-            "4:18 metadata.name: invalid value 5: must be of type string, found integer (put the value in quotes)",
-        ),
-        (
-            "probe: {}\nmetadata: {labels: {a: 5}}",
-            "4:24 metadata.labels.a: invalid value 5: must be of type string, found integer (put the value in quotes)",
-        ),
-        (
-            "probe: {}\nmetadata: {labels: {a: 'b c'}}",
-            "4:24 metadata.labels.a: invalid value \"b c\": a label consists of letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit",
-        ),
-        (
-            "probe: {}\nmetadata: {labels: {A/b: c}}",
-            "4:21 metadata.labels[A/b]: invalid key \"A/b\": what stands before `/` must be a lower-case domain name",
-        ),
-        (
-            "probe: {}\nmetadata: {annotations: {/b: c}}",
-            "4:26 metadata.annotations[/b]: invalid key \"/b\": what stands before `/` must be a lower-case domain name",
-        ),
-        ("probe: {}\nmetadata: []", "4:11 metadata: must be of type map, found list"),
-    ] {
-        let image = if spec.starts_with("image") || spec == "replicas: 1" { "" } else { "  image: abc\n" };
-        assert_eq!(check(&format!("spec:\n{image}  {spec}\n")), [finding], "{spec}");
+    for (spec, finding) in MISTAKES {
+        let image = if spec.starts_with("image") || *spec == "replicas: 1" { "" } else { "  image: abc\n" };
+        assert_eq!(check(&format!("spec:\n{image}  {spec}\n")), [*finding], "{spec}");
     }
     assert_eq!(
         check("- a\n"),

@@ -18,7 +18,7 @@ fn read(files: &[(&str, String)]) -> Set {
     let json = |crd| serde_json::to_value(crd).unwrap();
     let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
     let parsed = files.iter().map(|(file, text)| parse(file, text.as_bytes(), &Limits::default()));
-    set(parsed.map(|parsed| manifests(parsed, &schemas, 100)).collect())
+    set(parsed.map(|parsed| manifests(parsed, &schemas)).collect())
 }
 
 fn names(set: &Set) -> Vec<&str> {

@@ -175,8 +175,8 @@ impl<'a> Builder<'a> {
             self.object(mark, message, "shorten it", sink);
             return Err(Stop::Document);
         }
-        if let Some((at, message)) = bytes::hidden(self.text, &text, span) {
-            self.object(at, message, "remove it", sink);
+        if text.contains(bytes::is_unseen) {
+            self.unseen(&text, span, sink);
         }
         let key = self.expects_key();
         let mut value = Value::Null;
@@ -198,6 +198,15 @@ impl<'a> Builder<'a> {
         }
         let node = self.spans.add(mark);
         self.finish(Done { value, nodes: 1, height: 0 }, anchor, node, mark, sink)
+    }
+
+    fn unseen(&mut self, text: &str, span: Span, sink: &mut Sink) {
+        self.valid = false;
+        if sink.is_full() {
+            sink.count();
+        } else if let Some((at, message)) = bytes::hidden(self.text, text, span) {
+            self.object(at, message, "remove it", sink);
+        }
     }
 
     fn expects_key(&self) -> bool {
@@ -318,6 +327,10 @@ impl<'a> Builder<'a> {
             return;
         }
         *waiting = Some(Key::Refused);
+        if sink.is_full() {
+            self.valid = false;
+            return sink.count();
+        }
         let first = self.spans.key_mark(*node, &name).map_or(0, |(line, _)| line);
         let message = format!("duplicate key {}: first set on line {first}", code(&name));
         self.object(mark, message, "keep one of them", sink);

@@ -54,17 +54,22 @@ fn invalid(body: &[u8], at: usize, skipped: usize, sink: &mut Sink) {
 }
 
 /// Reports every control character, in comments too, where it can make a line
-/// look like another one; gives the lines that hold one.
-pub(super) fn controls(text: &str, sink: &mut Sink) -> Vec<u32> {
+/// look like another one. Gives the lines that hold one; none if there are so
+/// many that the file can be no text.
+pub(super) fn controls(text: &str, sink: &mut Sink) -> Option<Vec<u32>> {
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(Lines(Some(text))) {
         for (column, c) in (1..).zip(line.chars()).filter(|(_, c)| is_control(*c)) {
+            if sink.is_full() {
+                sink.count();
+                return None;
+            }
             lines.push(number);
             let message = format!("control character {} changes how the file is shown", name(c));
             sink.at(number, column, message, "remove it");
         }
     }
-    lines
+    Some(lines)
 }
 
 /// `U+202E`, the way in which characters are looked up.
@@ -101,12 +106,17 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
+/// Whether a character of a string does not show.
+pub(super) fn is_unseen(c: char) -> bool {
+    c == '\r' || is_hidden(c)
+}
+
 /// The first character of a string that does not show, with its place.
 /// Control characters that stand in the file as such are left to [`controls`].
 pub(super) fn hidden(source: &str, value: &str, span: Span) -> Option<((u32, u32), String)> {
     let at_start = super::syntax::mark(span.start);
     let raw = span.byte_range().and_then(|range| Some((range.start, source.get(range)?)));
-    value.chars().filter(|c| *c == '\r' || is_hidden(*c)).find_map(|c| {
+    value.chars().filter(|c| is_unseen(*c)).find_map(|c| {
         let place = raw.and_then(|(start, raw)| Some(start + raw.find(c)?));
         let mark = match place {
             Some(_) if c == '\r' || is_control(c) => return None,

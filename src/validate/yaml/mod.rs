@@ -94,11 +94,18 @@ pub struct Parsed {
     pub file: String,
     /// The documents that could be read, in order.
     pub documents: Vec<Document>,
-    /// What is wrong, in order of position.
-    pub findings: Vec<Finding>,
     /// Whether every document could be read. If not, a resource that is absent
     /// from `documents` may well be in the file.
     pub complete: bool,
+    /// What is wrong; later steps add to it.
+    pub(super) sink: Sink,
+}
+
+impl Parsed {
+    /// What is wrong with the text, in order of position.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.sink.clone().finish()
+    }
 }
 
 /// Reads a YAML or JSON file. Never fails: what cannot be read is a finding, and
@@ -108,13 +115,12 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Parsed {
     let mut documents = Vec::new();
     let complete = match bytes::text(bytes, limits, &mut sink) {
         None => false,
-        Some(text) => {
-            let controls = bytes::controls(text, &mut sink);
-            let complete = read(text, limits, &controls, &mut documents, &mut sink);
-            complete && controls.is_empty()
-        }
+        Some(text) => match bytes::controls(text, &mut sink) {
+            None => false,
+            Some(controls) => read(text, limits, &controls, &mut documents, &mut sink),
+        },
     };
-    Parsed { file: file.to_owned(), documents, findings: sink.finish(), complete }
+    Parsed { file: file.to_owned(), documents, complete, sink }
 }
 
 /// Walks the documents of a text; false when some of it could not be read.
@@ -133,7 +139,8 @@ fn read(
     };
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut builder = Builder::new(text, limits);
-    let (mut index, mut complete) = (0, true);
+    // Every line belongs to a document: comments to the one that follows them.
+    let (mut index, mut broken, mut from) = (0, 0, 1);
     while let Some(next) = parser.next_event() {
         let step = match next {
             Ok((Event::DocumentStart(..), span)) => {
@@ -141,13 +148,14 @@ fn read(
                 Ok(())
             }
             Ok((Event::DocumentEnd, span)) => {
-                let lines = builder.first_line()..=syntax::mark(span.end).0;
+                let lines = from..=syntax::mark(span.end).0;
+                from = *lines.end();
                 let clean = !controls.iter().any(|line| lines.contains(line));
                 let done = builder.end();
                 index += 1;
                 match done {
-                    Some(_) if documents.len() >= limits.documents => {
-                        Err(syntax::too_many_documents(limits, *lines.start(), sink))
+                    Some(_) if documents.len() + broken >= limits.documents => {
+                        Err(syntax::too_many_documents(limits, builder.first_line(), sink))
                     }
                     Some((value, spans, valid)) => {
                         let (file, valid) = (sink.file().to_owned(), valid && clean);
@@ -159,12 +167,17 @@ fn read(
             }
             Ok((event, span)) => builder.event(event, span, sink),
             Err(error) => {
-                syntax::report(&error, limits, controls, sink);
-                Err(Stop::Document)
+                from = syntax::mark(*error.marker()).0;
+                if documents.len() + broken >= limits.documents {
+                    Err(syntax::too_many_documents(limits, from, sink))
+                } else {
+                    syntax::report(&error, limits, controls, sink);
+                    Err(Stop::Document)
+                }
             }
         };
         if let Err(stop) = step {
-            complete = false;
+            broken += 1;
             index += 1;
             let more = matches!(stop, Stop::Document) && parser.proceed_next_document().unwrap_or(false);
             if !more {
@@ -172,7 +185,7 @@ fn read(
             }
         }
     }
-    complete
+    broken == 0
 }
 
 /// How messages name a limit.

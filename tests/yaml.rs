@@ -1,0 +1,88 @@
+//! Files with mistakes and what is said about them: `tests/fixtures/yaml/<case>` beside
+//! `<case>.findings`. `UPDATE_GOLDEN=1 cargo test --test yaml` writes the findings anew.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kube::CustomResourceExt;
+use tenantry::api::{Platform, Tenant};
+use tenantry::validate::manifest::{Schemas, manifests};
+use tenantry::validate::set::set;
+use tenantry::validate::yaml::{Limits, parse};
+
+#[test]
+fn findings_are_as_recorded() {
+    let json = |crd| serde_json::to_value(crd).expect("a CRD is JSON");
+    let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
+    let folder = fixtures();
+    let mut wrong = Vec::new();
+    for path in cases(&folder) {
+        let said = report(&path, &schemas);
+        let golden = folder.join(format!("{}.findings", name(&path)));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&golden, &said).expect("the fixtures can be written");
+        }
+        if std::fs::read_to_string(&golden).unwrap_or_default() != said {
+            wrong.push(format!("{}:\n{said}", name(&path)));
+        }
+    }
+    assert!(wrong.is_empty(), "not as recorded; UPDATE_GOLDEN=1 accepts it:\n{}", wrong.join("\n"));
+}
+
+/// Not a benchmark, but a bound that a debug build keeps, and a number to read with `--nocapture`.
+#[test]
+fn a_thousand_tenants_are_read_and_checked_in_seconds() {
+    let json = |crd| serde_json::to_value(crd).expect("a CRD is JSON");
+    let start = Instant::now();
+    let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
+    let compiled = start.elapsed();
+    let template = std::fs::read_to_string(fixtures().join("thousand.template")).expect("the template is there");
+    let files: Vec<_> = (0..1000).map(|i| template.replace("NAME", &format!("tenant-{i}"))).collect();
+    let start = Instant::now();
+    let parsed: Vec<_> =
+        files.iter().map(|text| parse("t.yaml", text.as_bytes(), &Limits::default())).collect();
+    let read = start.elapsed();
+    let all = set(parsed.into_iter().map(|parsed| manifests(parsed, &schemas)).collect());
+    let total = start.elapsed();
+    println!("compile {compiled:?}, parse {read:?}, schema and rules {:?}, all {total:?}", total - read);
+    assert_eq!((all.tenants.len(), all.findings.len()), (1000, 0), "{:?}", all.findings.first());
+    assert!(total < Duration::from_secs(20), "{total:?}");
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/yaml")
+}
+
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the fixtures are there");
+    let paths = entries.map(|entry| entry.expect("the fixtures can be read").path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|it| it == "yaml" || it == "json")).collect();
+    paths.sort();
+    assert!(paths.len() > 4);
+    paths
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Every finding with its hint, then what is taken and what is not.
+fn report(path: &Path, schemas: &Schemas) -> String {
+    let bytes = std::fs::read(path).expect("the fixture can be read");
+    let read = manifests(parse(&name(path), &bytes, &Limits::default()), schemas);
+    let mut said = String::new();
+    for finding in &read.findings {
+        let field = finding.field.as_deref().map(|field| format!(" [{field}]")).unwrap_or_default();
+        let hint = finding.hint.as_deref().map(|hint| format!("\n    {hint}")).unwrap_or_default();
+        writeln!(said, "{finding}{field}{hint}").expect("a string can be written");
+    }
+    for manifest in read.tenants.iter().chain(&read.platforms) {
+        let verdict = if manifest.valid { "taken" } else { "refused" };
+        writeln!(said, "{verdict}: {} {}", manifest.kind.name(), manifest.name)
+            .expect("a string can be written");
+    }
+    writeln!(said, "complete: {}", read.complete).expect("a string can be written");
+    said
+}
