@@ -22,8 +22,6 @@ use super::super::context::Context;
 
 /// Longest time for one resolve or one fetch.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// Most findings of one file.
-const FILE_FINDINGS: usize = 100;
 
 /// What a Secret is for, in errors.
 const CREDENTIALS: &str = "credentials";
@@ -64,7 +62,7 @@ impl Look {
                 continue;
             }
             let parsed = yaml::parse(path, &file.bytes, &yaml::Limits::default());
-            let mut found = manifests(parsed, &ctx.schemas, FILE_FINDINGS);
+            let mut found = manifests(parsed, &ctx.schemas);
             through_door(&mut found, file.door == Door::Platform);
             self.parsed.insert(path.clone(), (file.blob.clone(), found));
         }

@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
-use crate::runtime::health::Health;
 use super::*;
 use crate::runtime::call::{CallError, deadline, report};
+use crate::runtime::health::Health;
 
 const SECOND: Duration = Duration::from_secs(1);
 
