@@ -116,7 +116,7 @@ async fn settings(ctx: &Context, platform: &Platform) -> Result<Settings, Source
     let Some(source) = &platform.spec.source else {
         return Err(SourceError::InvalidReference {
             reference: String::new(),
-            problem: "there is no source".into(),
+            problem: "there is no source",
         });
     };
     let git = &source.git;
