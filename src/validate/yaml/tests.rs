@@ -141,6 +141,7 @@ fn limits_are_named() {
     let deeper = "[".repeat(100_000);
     let deep_by_alias =
         format!("a: &a {}x{}\nb: {}*a{}\n", "[".repeat(20), "]".repeat(20), "[".repeat(20), "]".repeat(20));
+    let wide_by_alias = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(1_000), "*a, ".repeat(30));
     let wide = "- x\n".repeat(20_001);
     let long = format!("a: {}\n", "x".repeat(300 << 10));
     let huge = "x".repeat((1 << 20) + 1);
@@ -153,6 +154,7 @@ fn limits_are_named() {
         (deeper, "`depth` is 32"),
         (deep_by_alias, "`depth` is 32"),
         (wide, "`nodes` is 20000"),
+        (wide_by_alias, "`nodes` is 20000"),
         (long, "`scalar` is 262144"),
         (huge, "`bytes` is 1048576"),
         (many, "`documents` is 64"),
