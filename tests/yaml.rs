@@ -37,7 +37,8 @@ fn a_thousand_tenants_are_read_and_checked_in_seconds() {
     let start = Instant::now();
     let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
     let compiled = start.elapsed();
-    let template = std::fs::read_to_string(fixtures().join("thousand.template")).expect("the template is there");
+    let template =
+        std::fs::read_to_string(fixtures().join("thousand.template")).expect("the template is there");
     let files: Vec<_> = (0..1000).map(|i| template.replace("NAME", &format!("tenant-{i}"))).collect();
     let start = Instant::now();
     let parsed: Vec<_> =

@@ -140,7 +140,6 @@ pub struct PortRange {
 #[serde(rename_all = "camelCase")]
 pub struct Labels {
     /// Labels that must be there with these values.
-    #[serde(default)]
     #[schemars(extend("minProperties" = 1, "maxProperties" = 16))]
     pub match_labels: std::collections::BTreeMap<String, LabelValue>,
 }

@@ -56,3 +56,6 @@ pub const MANAGER_STATUS: &str = "tenantry-status";
 pub const ROLE_VIEWER: &str = "tenantry-viewer";
 /// ClusterRole that `members[].role: Editor` is bound to.
 pub const ROLE_EDITOR: &str = "tenantry-editor";
+
+/// Annotation on our CRDs: digest of the schema that they were generated with.
+pub const SCHEMA: &str = "tenantry.dev/schema";

@@ -25,6 +25,9 @@ pub struct TenantStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub services: Vec<ServiceStatus>,
+    /// The last time that somebody changed a child and it was healed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_drift: Option<DriftStatus>,
     /// Every object that we created, or are about to create, and nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
@@ -47,6 +50,18 @@ pub struct TenantSummary {
     /// The commit that last changed the Tenant's file, shortened.
     #[schemars(length(max = 16))]
     pub commit: String,
+}
+
+/// What somebody changed, and who did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftStatus {
+    /// The object: `Kind namespace/name`.
+    #[schemars(length(max = 512))]
+    pub object: String,
+    /// The field manager and the fields, without their values.
+    #[schemars(length(max = 1024))]
+    pub change: String,
 }
 
 /// What a namespace is for.

@@ -1,1 +1,25 @@
-//! The `apply` room.
+//! Server-side apply in kind order, inventory, prune: `Objects<Prepared>` → `Objects<Applied>`. The only
+//! room that writes.
+//!
+//! - [`manifest`]: an object as it goes over the wire, with its hash
+//! - [`order`]: the set as a list, in kind order
+//! - [`plan`]: what has to be written and deleted; pure
+//! - [`pass`]: does it
+//! - [`drift`]: what somebody changed, and who; pure
+//! - [`prune`]: deletes what the inventory says we made
+//! - [`writer`]: the calls, each with its deadline and only while we lead
+//! - [`customers`]: what Git writes: Tenants, and a Platform's own rules
+//! - [`status`]: status, and nothing else of our own kinds
+
+pub mod customers;
+pub mod drift;
+pub mod manifest;
+pub mod order;
+pub mod pass;
+pub mod plan;
+pub mod prune;
+pub mod status;
+pub mod writer;
+
+pub use pass::{Failure, Pass, Request, run};
+pub use writer::Writer;

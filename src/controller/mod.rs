@@ -1,1 +1,17 @@
-//! The `controller` room.
+//! Wiring: drivers that read as a table of contents. No logic of their own.
+//!
+//! - [`context`]: what the drivers share
+//! - [`tenant`], [`platform`], [`source`]: one driver a loop
+//! - [`outcome`]: what a pass came to → when the next one is due
+//! - [`pause`]: people can always stop it
+//! - [`events`]: for people who describe a Tenant
+//! - [`supervise`]: starts and stops them with leadership
+
+pub mod context;
+pub mod events;
+pub mod outcome;
+pub mod pause;
+pub mod platform;
+pub mod source;
+pub mod supervise;
+pub mod tenant;

@@ -1,1 +1,21 @@
-//! The `observe` room.
+//! Cluster → plain data. Read only.
+//!
+//! - [`watch`]: the streams; each event becomes a change of the [`world`]
+//! - [`slim`]: what is read of Deployments, Pods and Nodes
+//! - [`live`]: what is kept of a child, and how drift shows in it
+//! - [`fields`]: managed fields as paths
+//! - [`world`]: everything that is known, and what a change of it means
+//! - [`crds`]: does the cluster have the schema that this version knows
+//! - [`inputs`]: what a pass needs before it decides
+//! - [`secrets`]: the Secrets that a Platform names
+//! - [`workloads`]: what status is made of after it wrote
+
+pub mod crds;
+pub mod fields;
+pub mod inputs;
+pub mod live;
+pub mod secrets;
+pub mod slim;
+pub mod watch;
+pub mod workloads;
+pub mod world;

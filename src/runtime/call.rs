@@ -116,10 +116,7 @@ impl CallError {
     /// Whether a write may have taken effect although it failed.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        matches!(
-            self,
-            Self::Timeout(_) | Self::Transport(_) | Self::Decode(_) | Self::Server { .. }
-        )
+        matches!(self, Self::Timeout(_) | Self::Transport(_) | Self::Decode(_) | Self::Server { .. })
     }
 
     /// A word for the `outcome` label of metrics.
@@ -243,8 +240,7 @@ mod tests {
     use kube::core::response::{StatusCause, StatusDetails};
 
     fn of(code: u16, reason: &str, details: Option<StatusDetails>) -> CallError {
-        let status =
-            Status { code, details, ..Status::failure("deployments \"a\"\nsaid\u{7} no", reason) };
+        let status = Status { code, details, ..Status::failure("deployments \"a\"\nsaid\u{7} no", reason) };
         kube::Error::Api(status.boxed()).into()
     }
 
@@ -304,10 +300,7 @@ mod tests {
     fn a_report_names_the_root_cause_once() {
         let root: Box<dyn Error + Send + Sync> = "connection refused".into();
         let error = CallError::from(kube::Error::Service(root));
-        assert_eq!(
-            report(&error),
-            "cannot talk to the API server: ServiceError: connection refused"
-        );
+        assert_eq!(report(&error), "cannot talk to the API server: ServiceError: connection refused");
         assert!(clean(&"é".repeat(5000)).len() <= 2 * MESSAGE);
     }
 }

@@ -2,7 +2,13 @@
 //!
 //! Nothing here knows what a Tenant is; the `controller` room wires it up.
 
+pub mod api_client;
 pub mod backoff;
 pub mod call;
+pub mod health;
+pub mod http;
 pub mod lease;
+pub mod metrics;
 pub mod queue;
+pub mod shutdown;
+pub mod telemetry;

@@ -122,9 +122,8 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// future loses nothing.
     pub async fn take(&self) -> Option<Taken<K>> {
         loop {
+            // Made before the look: it hears every change from here on, polled or not.
             let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable(); // before the look, so that no change slips between
             let due = {
                 let mut state = self.lock();
                 if state.closed {

@@ -14,10 +14,12 @@
 //! - [`problem`]: what a semantic check finds
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
 //! - [`ground`]: a valid Tenant, held against the cluster
+//! - [`cross`]: what a repository's files mean for the cluster
 //! - [`cidr`], [`names`]: values that the rules speak of
 
 pub mod cel;
 pub mod cidr;
+pub mod cross;
 pub mod ground;
 pub mod manifest;
 pub mod names;

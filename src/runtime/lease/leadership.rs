@@ -59,9 +59,15 @@ impl Renewal {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    Standby { holder: Option<String> },
+    Standby {
+        holder: Option<String>,
+    },
     /// `usable` is the lease duration less the margin, counted from `renewal`.
-    Leading { term: i32, renewal: Renewal, usable: Duration },
+    Leading {
+        term: i32,
+        renewal: Renewal,
+        usable: Duration,
+    },
     /// No election: one-shot commands and tests.
     Always,
 }

@@ -33,15 +33,8 @@ pub(super) enum Next {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
     Idle,
-    Ready {
-        lane: Lane,
-        ticket: u64,
-        since: Instant,
-    },
-    Running {
-        lane: Lane,
-        again: Option<Lane>,
-    },
+    Ready { lane: Lane, ticket: u64, since: Instant },
+    Running { lane: Lane, again: Option<Lane> },
 }
 
 #[derive(Debug)]
@@ -246,7 +239,6 @@ impl<K: Clone + Eq + Hash> Core<K> {
         }
         stats
     }
-
 }
 
 /// What the tests look at.

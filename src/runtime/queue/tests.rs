@@ -167,10 +167,7 @@ async fn stats_tell_depth_and_age() {
     let running = take_now(&queue).await.unwrap();
     queue.add_after(4, SECOND);
     assert_eq!(*running, 3);
-    assert_eq!(
-        queue.stats(),
-        Stats { urgent: 0, bulk: 2, delayed: 1, running: 1, oldest: 5 * SECOND }
-    );
+    assert_eq!(queue.stats(), Stats { urgent: 0, bulk: 2, delayed: 1, running: 1, oldest: 5 * SECOND });
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,7 +285,12 @@ impl Promises {
     }
 }
 
-fn apply(op: Op, core: &mut Core<u8>, promises: &mut Promises, now: &mut Instant) -> Result<(), TestCaseError> {
+fn apply(
+    op: Op,
+    core: &mut Core<u8>,
+    promises: &mut Promises,
+    now: &mut Instant,
+) -> Result<(), TestCaseError> {
     match op {
         Op::Add(key) => {
             core.add(key, Lane::Bulk, *now);

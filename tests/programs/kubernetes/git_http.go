@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"net/http/cgi"
 	"os"
@@ -58,5 +59,10 @@ func gitHTTP(args []string) {
 		request.Env = append([]string{"REMOTE_USER=tenantry"}, backend.Env...)
 		request.ServeHTTP(w, r)
 	})
-	log.Fatal(http.ListenAndServe(*addr, handler))
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal("git-http can't listen: ", err)
+	}
+	fmt.Printf("listening on %s\n", listener.Addr())
+	log.Fatal(http.Serve(listener, handler))
 }

@@ -1,7 +1,8 @@
 // Command tenantry-kubernetes is a whole Kubernetes control plane in one
-// binary: the first argument chooses the upstream command that runs. Tenantry's
-// tests and demo run it as ordinary processes, so that they need neither a
-// container engine nor an image registry.
+// binary: the first argument chooses the upstream command that runs, or the name
+// the binary is called by (a link named kubectl is kubectl). Tenantry's tests and
+// demo run it as ordinary processes, so that they need neither a container engine
+// nor an image registry.
 //
 // Only the chosen command is constructed: two of the upstream constructors in
 // one process panic (both register the process-wide signal handler).
@@ -10,6 +11,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 
 	"github.com/spf13/cobra"
@@ -35,11 +37,14 @@ var commands = map[string]func() *cobra.Command{
 }
 
 func main() {
-	if len(os.Args) < 2 {
-		usage()
+	name := filepath.Base(os.Args[0])
+	if _, called := commands[name]; !called && name != "etcd" {
+		if len(os.Args) < 2 {
+			usage()
+		}
+		os.Args = os.Args[1:]
+		name = os.Args[0]
 	}
-	name := os.Args[1]
-	os.Args = append([]string{name}, os.Args[2:]...)
 	switch name {
 	case "etcd":
 		etcdmain.Main(os.Args)

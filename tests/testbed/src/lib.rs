@@ -1,1 +1,34 @@
-//! testbed
+//! A real Kubernetes control plane, simulated nodes and a real Git server on one
+//! machine, as ordinary processes: for Tenantry's tests, benchmarks and demo.
+//!
+//! ```no_run
+//! # async fn example() -> tenantry_testbed::Result<()> {
+//! use tenantry_testbed::{Cluster, GitServer, Options};
+//!
+//! let cluster = Cluster::start(Options::default()).await?;
+//! let git = GitServer::start(None).await?;
+//! let repo = git.create("config")?;
+//! repo.commit(&[("tenants/acme.yaml", Some("kind: Tenant"))], "Add acme")?;
+//! cluster.apply_yaml("apiVersion: v1\nkind: Namespace\nmetadata: {name: acme}").await?;
+//! # Ok(()) }
+//! ```
+
+mod certs;
+mod cluster;
+mod error;
+mod git;
+mod operator;
+mod process;
+pub mod programs;
+mod proxy;
+mod registry;
+mod wait;
+
+pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, operator_groups};
+pub use error::{Error, Result};
+pub use git::{Credentials, GitServer, Repo};
+pub use operator::{Operator, OperatorOptions};
+pub use process::Process;
+pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
+pub use registry::Run;
+pub use wait::eventually;

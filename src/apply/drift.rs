@@ -1,0 +1,226 @@
+//! What somebody changed, and who. Pure: paths and managers, never values.
+
+use serde_json::{Value, json};
+
+use crate::observe::{
+    fields::{self, Path},
+    live::Addition,
+};
+
+/// Fields of a child that somebody changed, added or removed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The field manager who did it; empty when nobody's entry names the field (it was removed).
+    pub manager: String,
+    /// The fields, as people write them.
+    pub fields: Vec<String>,
+}
+
+/// Most fields that a message names.
+const MOST_FIELDS: usize = 5;
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = self.fields.iter().take(MOST_FIELDS).cloned().collect::<Vec<_>>().join(", ");
+        let more = self.fields.len().saturating_sub(MOST_FIELDS);
+        let by = if self.manager.is_empty() { "somebody" } else { &self.manager };
+        write!(f, "{by} changed {named}")?;
+        if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
+    }
+}
+
+/// Finds the desired fields that are not as they should be in the live object, and who has them now.
+pub fn changes(desired: &Value, live: &Value) -> Vec<Change> {
+    let mut wrong = Vec::new();
+    compare(desired, live, String::new(), &mut wrong);
+    let owners = owners(live);
+    let mut by_manager: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for pointer in wrong {
+        let manager = owners
+            .iter()
+            .find(|(_, path)| path.pointer(live).is_some_and(|owned| touches(&owned, &pointer)))
+            .map(|(manager, _)| manager.clone())
+            .unwrap_or_default();
+        by_manager.entry(manager).or_default().push(readable(&pointer));
+    }
+    by_manager.into_iter().map(|(manager, fields)| Change { manager, fields }).collect()
+}
+
+fn touches(owned: &str, pointer: &str) -> bool {
+    let below = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    below(owned, pointer) || below(pointer, owned)
+}
+
+/// Fields of others than us, the newest entry first.
+fn owners(live: &Value) -> Vec<(String, Path)> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let mut entries: Vec<&Value> = entries.into_iter().flatten().collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry["time"].as_str().unwrap_or_default().to_owned()));
+    let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    entries
+        .into_iter()
+        .filter(|entry| {
+            !(text(entry, "manager") == crate::api::marks::MANAGER_CHILDREN
+                && text(entry, "operation") == "Apply")
+        })
+        .flat_map(|entry| {
+            let manager = text(entry, "manager");
+            fields::leaves(&entry["fieldsV1"]).into_iter().map(move |path| (manager.clone(), path))
+        })
+        .collect()
+}
+
+/// Collects the pointers of desired values that the live object doesn't have. Items of lists are matched
+/// by name where they have one, as server-side apply does.
+fn compare(desired: &Value, live: &Value, pointer: String, wrong: &mut Vec<String>) {
+    match (desired, live) {
+        (Value::Object(desired), Value::Object(live)) => {
+            for (key, value) in desired {
+                let here = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                match live.get(key) {
+                    Some(live) => compare(value, live, here, wrong),
+                    None if is_empty(value) => {}
+                    None => wrong.push(here),
+                }
+            }
+        }
+        (Value::Array(desired), Value::Array(live)) => compare_lists(desired, live, &pointer, wrong),
+        (desired, live) if desired == live || same_quantity(desired, live) => {}
+        _ => wrong.push(pointer),
+    }
+}
+
+fn compare_lists(desired: &[Value], live: &[Value], pointer: &str, wrong: &mut Vec<String>) {
+    for (index, value) in desired.iter().enumerate() {
+        let name = value.get("name").filter(|name| name.is_string());
+        let place = match name {
+            Some(name) => live.iter().position(|item| item.get("name") == Some(name)),
+            None => Some(index),
+        };
+        match place.and_then(|place| Some((place, live.get(place)?))) {
+            Some((place, live)) => compare(value, live, format!("{pointer}/{place}"), wrong),
+            None => wrong.push(format!("{pointer}/{index}")),
+        }
+    }
+    let named = desired.iter().all(|item| item.get("name").is_some());
+    if !named && live.len() > desired.len() {
+        wrong.push(pointer.to_owned());
+    }
+}
+
+/// The API server drops empty maps and lists.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Array(list) => list.is_empty(),
+        Value::Null => true,
+        _ => false,
+    }
+}
+
+/// The API server writes quantities in its own way: `1000m` comes back as `1`.
+fn same_quantity(desired: &Value, live: &Value) -> bool {
+    let milli = |value: &Value| {
+        value.as_str().and_then(|text| crate::api::quantity::Quantity::from(text).milli().ok())
+    };
+    milli(desired).is_some_and(|amount| milli(live) == Some(amount))
+}
+
+/// `/spec/template/spec/containers/0/image` as `spec.template.spec.containers[0].image`.
+fn readable(pointer: &str) -> String {
+    crate::validate::problem::Problem::new(pointer, "").field()
+}
+
+/// The JSON patch that takes others' additions out of a live object: it names the object's version, so
+/// that nothing is removed that we haven't seen.
+pub fn removal<'a>(
+    additions: impl Iterator<Item = &'a Addition>,
+    live: &Value,
+) -> Option<(Value, Vec<Change>)> {
+    let mut pointers = Vec::new();
+    let mut changes = Vec::new();
+    for addition in additions {
+        let found: Vec<(String, String)> =
+            addition.paths.iter().filter_map(|path| Some((path.pointer(live)?, path.to_string()))).collect();
+        if !found.is_empty() {
+            let fields = found.iter().map(|(_, name)| name.clone()).collect();
+            changes.push(Change { manager: addition.manager.clone(), fields });
+            pointers.extend(found.into_iter().map(|(pointer, _)| pointer));
+        }
+    }
+    let pointers = outermost(pointers, live);
+    let version = live.pointer("/metadata/resourceVersion")?.clone();
+    let mut patch = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
+    patch.extend(pointers.iter().map(|pointer| json!({"op": "remove", "path": pointer})));
+    (!pointers.is_empty()).then(|| (Value::Array(patch), changes))
+}
+
+/// An added item of a list goes as a whole, by its key; from the back, so that indices stay right.
+fn outermost(pointers: Vec<String>, live: &Value) -> Vec<String> {
+    let whole = |pointer: String| match pointer.rsplit_once('/') {
+        // The key of an associative list's item can't be removed alone.
+        Some((item, "name" | "key" | "mountPath" | "containerPort" | "topologyKey"))
+            if item.rsplit('/').next().is_some_and(|last| last.parse::<usize>().is_ok()) =>
+        {
+            item.to_owned()
+        }
+        _ => pointer,
+    };
+    let mut pointers: Vec<String> =
+        pointers.into_iter().map(whole).filter(|pointer| live.pointer(pointer).is_some()).collect();
+    pointers.sort_by_key(|pointer| {
+        pointer
+            .split('/')
+            .map(|part| (part.parse::<u64>().unwrap_or_default(), part.to_owned()))
+            .collect::<Vec<_>>()
+    });
+    pointers.dedup();
+    let all = pointers.clone();
+    let inside = |pointer: &String| {
+        all.iter().any(|other| pointer.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/')))
+    };
+    pointers.retain(|pointer| !inside(pointer));
+    pointers.reverse();
+    pointers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live() -> Value {
+        json!({
+            "metadata": {"resourceVersion": "7", "managedFields": [
+                {"manager": "tenantry", "operation": "Apply", "time": "2026-01-01T00:00:00Z",
+                 "fieldsV1": {"f:spec": {"f:a": {}}}},
+                {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-02T00:00:00Z",
+                 "fieldsV1": {"f:spec": {"f:image": {}, "f:list": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}, "f:value": {}}}}}}
+            ]},
+            "spec": {"a": 1, "image": "evil", "cpu": "1", "list": [{"name": "keep"}, {"name": "x", "value": "s3cret"}]}
+        })
+    }
+
+    #[test]
+    fn a_change_names_field_and_manager_and_no_value() {
+        let desired = json!({"spec": {"a": 1, "image": "good", "cpu": "1000m", "gone": "x", "none": {}}});
+        let changes = changes(&desired, &live());
+        let text: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["somebody changed spec.gone", "kubectl-edit changed spec.image"]);
+    }
+
+    #[test]
+    fn additions_are_removed_as_whole_items_under_a_version_test() {
+        let entry = &live()["metadata"]["managedFields"][1]["fieldsV1"];
+        let paths = fields::leaves(entry).into_iter().filter(|path| path.below(&["spec", "list"])).collect();
+        let addition = Addition { manager: "kubectl-edit".into(), paths };
+        let (patch, changes) =
+            removal([&addition].into_iter(), &live()).expect("there is something to remove");
+        assert_eq!(
+            patch,
+            json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "7"}, {"op": "remove", "path": "/spec/list/1"}])
+        );
+        assert!(!format!("{changes:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,269 @@
+//! One pass over a tenant's objects: announce, write, scale, prune.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tracing::{debug, info};
+
+use crate::{
+    api::{
+        kinds::{Kind, ObjectId},
+        marks,
+        tenant_status::InventoryEntry,
+    },
+    desired::{Applied, Objects, Prepared, Scale},
+    observe::{live::Live, world::Expected},
+    runtime::call::{CallError, Class},
+};
+
+use super::{
+    drift::{self, Change},
+    order,
+    plan::{self, Plan, Why, Write},
+    prune,
+    status::Recorder,
+    writer::Writer,
+};
+
+/// What a pass works on.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What should be.
+    pub objects: Objects<Prepared>,
+    /// What we made so far.
+    pub inventory: Vec<InventoryEntry>,
+    /// What is.
+    pub live: BTreeMap<ObjectId, Live>,
+    /// `spec.replicas` of the tenant's Deployments, by namespace and name.
+    pub replicas: BTreeMap<(String, String), i32>,
+    /// Managers whose additions to pod templates are left alone.
+    pub injectors: &'a [String],
+    /// The Tenant's name and the installation's id: the marks of what is ours.
+    pub owner: (&'a str, &'a str),
+    /// The namespace is made in this pass: nothing of anybody's can be in it.
+    pub fresh: bool,
+    /// Objects that are no longer wanted and still needed, such as a ConfigMap of pods that roll out.
+    pub in_use: BTreeSet<ObjectId>,
+}
+
+/// What a pass did.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// Proof that every object is in the cluster as it should be; absent after a failure.
+    pub objects: Option<Objects<Applied>>,
+    /// What we made so far.
+    pub inventory: Vec<InventoryEntry>,
+    /// What came back from each write.
+    pub written: Vec<(ObjectId, Live)>,
+    /// Scales that were written: namespace, Deployment, pods.
+    pub scaled: Vec<(String, String, i32)>,
+    /// What somebody had changed.
+    pub healed: Vec<(ObjectId, Vec<Change>)>,
+    /// Objects that wait for their deletion.
+    pub pending: Vec<ObjectId>,
+    /// What went wrong.
+    pub failures: Vec<Failure>,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The object.
+    pub id: ObjectId,
+    /// What went wrong.
+    pub problem: Problem,
+}
+
+/// Why a write failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The API server refused, or didn't answer.
+    #[error("{0}")]
+    Call(#[from] CallError),
+    /// An object of that name is there, and not ours.
+    #[error("is there already and not ours; rename it, delete it, or rename the service")]
+    NotOurs,
+}
+
+impl Problem {
+    /// What to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Call(error) => error.class(),
+            Self::NotOurs => Class::Waiting(std::time::Duration::from_secs(60)),
+        }
+    }
+}
+
+/// Runs a pass. What fails is in the result, never lost; the other objects go on, unless isolation
+/// itself failed or the API server is gone.
+pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>) -> Pass {
+    let (wanted, scales) = order::list(&request.objects);
+    let plan = plan::plan(wanted, &request.inventory, &request.live, request.injectors);
+    let mut pass = Pass { inventory: plan.kept.clone(), ..Pass::default() };
+    // Everything that is recorded stays recorded until it is written or deleted.
+    let waiting: Vec<InventoryEntry> = unwritten(&plan, &request.inventory);
+    if !plan.announce.is_empty() {
+        let announced: Vec<_> = [&plan.kept[..], &waiting, &plan.prune].concat();
+        if let Err(error) = recorder.announce(announced).await {
+            let id = plan.writes[0].manifest.id.clone();
+            pass.failures.push(Failure { id, problem: error.into() });
+            pass.inventory.extend(waiting.into_iter().chain(plan.prune));
+            return pass.sorted();
+        }
+    }
+    write_all(writer, &request, plan.writes, &mut pass).await;
+    let missed = waiting.into_iter().filter(|entry| !pass.inventory.iter().any(|other| same(entry, other)));
+    let missed: Vec<_> = missed.collect();
+    pass.inventory.extend(missed);
+    if pass.failures.is_empty() {
+        scale_all(writer, &request, &scales, &mut pass).await;
+    }
+    if pass.failures.is_empty() {
+        prune::run(writer, &request, plan.prune, &mut pass).await;
+    } else {
+        pass.inventory.extend(plan.prune);
+    }
+    if pass.failures.is_empty() {
+        pass.objects = Some(order::applied(request.objects));
+    }
+    pass.sorted()
+}
+
+impl Pass {
+    /// The inventory in one order, so that the same state gives the same status.
+    fn sorted(mut self) -> Self {
+        self.inventory.sort_by_cached_key(|entry| (crate::observe::world::id(entry), entry.clone()));
+        self
+    }
+
+    /// Whether anything was written.
+    pub fn wrote(&self) -> bool {
+        !self.written.is_empty() || !self.scaled.is_empty()
+    }
+}
+
+fn same(a: &InventoryEntry, b: &InventoryEntry) -> bool {
+    a.kind == b.kind && a.group == b.group && a.namespace == b.namespace && a.name == b.name
+}
+
+/// Entries of what is about to be written: as they are recorded, or new.
+fn unwritten(plan: &Plan, inventory: &[InventoryEntry]) -> Vec<InventoryEntry> {
+    let recorded = plan.writes.iter().filter_map(|write| {
+        inventory.iter().find(|entry| crate::observe::world::id(entry).as_ref() == Some(&write.manifest.id))
+    });
+    recorded.chain(&plan.announce).cloned().collect()
+}
+
+async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, pass: &mut Pass) {
+    for write in writes {
+        let id = write.manifest.id.clone();
+        match write_one(writer, request, &write, pass).await {
+            Ok(live) => {
+                debug!(object = %id, why = ?write.why, "applied");
+                pass.inventory.push(plan::written(&write.manifest, &live));
+                pass.written.push((id, live));
+            }
+            Err(problem) => {
+                info!(object = %id, why = ?write.why, %problem, "not applied");
+                // Without isolation no workload starts; without an API server nothing does.
+                let stop = id.kind <= Kind::RoleBinding || !matches!(problem.class(), Class::Rejected);
+                let foreign = matches!(problem, Problem::NotOurs);
+                pass.failures.push(Failure { id, problem });
+                if stop && !foreign {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn write_one(
+    writer: &Writer,
+    request: &Request<'_>,
+    write: &Write,
+    pass: &mut Pass,
+) -> Result<Live, Problem> {
+    let id = &write.manifest.id;
+    let live = request.live.get(id);
+    if live.is_none() && !request.fresh && id.kind != Kind::Namespace {
+        refuse_foreign(writer, request, id).await?;
+    }
+    match (write.why, live) {
+        (Why::Drifted, Some(live)) if !live.terminating => heal(writer, request, write, live, pass).await,
+        _ => Ok(writer.apply(&write.manifest).await?),
+    }
+}
+
+/// An object of the name may be there without our marks: made by a member, or stripped of them.
+async fn refuse_foreign(writer: &Writer, request: &Request<'_>, id: &ObjectId) -> Result<(), Problem> {
+    let Some(found) = writer.read(id).await? else { return Ok(()) };
+    let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let key = |mark: &str| mark.replace('/', "~1");
+    let uid = text("/metadata/uid");
+    let tenant = text(&format!("/metadata/labels/{}", key(marks::TENANT)));
+    let install = text(&format!("/metadata/annotations/{}", key(marks::INSTALL_ID)));
+    let recorded = request.inventory.iter().any(|entry| entry.uid == uid && entry.name == id.name);
+    if recorded || (tenant.as_str(), install.as_str()) == request.owner {
+        return Ok(());
+    }
+    Err(Problem::NotOurs)
+}
+
+/// Takes out what others added, puts back what they changed, and notes who did it.
+async fn heal(
+    writer: &Writer,
+    request: &Request<'_>,
+    write: &Write,
+    live: &Live,
+    pass: &mut Pass,
+) -> Result<Live, Problem> {
+    let manifest = &write.manifest;
+    let Some(whole) = writer.read(&manifest.id).await? else {
+        return Ok(writer.apply(manifest).await?);
+    };
+    let mut changes = drift::changes(&manifest.body, &whole);
+    let mut now = live.clone();
+    if let Some((patch, removed)) = drift::removal(live.unwelcome(request.injectors), &whole) {
+        now = writer.patch(&manifest.id, &patch).await?;
+        changes.extend(removed);
+    }
+    let expected = Expected {
+        uid: now.uid.clone(),
+        hash: manifest.hash.as_str().into(),
+        digest: digest(request, manifest),
+    };
+    if !expected.matches(&now, request.injectors) {
+        now = writer.apply(manifest).await?;
+    }
+    if !changes.is_empty() {
+        pass.healed.push((manifest.id.clone(), changes));
+    }
+    Ok(now)
+}
+
+/// The digest that the inventory records for an object.
+fn digest(request: &Request<'_>, manifest: &super::manifest::Manifest) -> Box<str> {
+    let entry = request
+        .inventory
+        .iter()
+        .find(|entry| crate::observe::world::id(entry).as_ref() == Some(&manifest.id));
+    entry.map(|entry| entry.digest.as_str()).unwrap_or_default().into()
+}
+
+async fn scale_all(writer: &Writer, request: &Request<'_>, scales: &[Scale], pass: &mut Pass) {
+    for scale in scales {
+        let key = (scale.namespace.clone(), scale.deployment.clone());
+        let id = ObjectId { kind: Kind::Deployment, namespace: key.0.clone(), name: key.1.clone() };
+        // A Deployment that was just made has one pod: the API server's default.
+        let known = request.live.contains_key(&id).then(|| request.replicas.get(&key)).flatten();
+        let Some(replicas) = scale.rule.correction(known.copied().unwrap_or(1)) else { continue };
+        match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
+            Ok(()) => pass.scaled.push((key.0, key.1, replicas)),
+            Err(error) => {
+                pass.failures.push(Failure { id, problem: error.into() });
+                return;
+            }
+        }
+    }
+}

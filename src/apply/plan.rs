@@ -1,0 +1,226 @@
+//! What has to be written and deleted. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    api::{
+        kinds::{Kind, ObjectId},
+        tenant_status::InventoryEntry,
+    },
+    observe::{
+        live::Live,
+        world::{Expected, id},
+    },
+};
+
+use super::manifest::Manifest;
+
+/// Why an object has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It was never written.
+    New,
+    /// Its desired content changed.
+    Changed,
+    /// It was there and is gone.
+    Gone,
+    /// Somebody changed it.
+    Drifted,
+}
+
+/// A write that has to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// What to write.
+    pub manifest: Manifest,
+    /// Why.
+    pub why: Why,
+}
+
+/// What a pass has to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Writes, in order.
+    pub writes: Vec<Write>,
+    /// Recorded objects that are no longer wanted, in reverse order.
+    pub prune: Vec<InventoryEntry>,
+    /// Recorded objects that stay as they are: wanted and right, or of a kind that this version doesn't
+    /// know, or never pruned.
+    pub kept: Vec<InventoryEntry>,
+    /// Objects that the inventory must name before they are written.
+    pub announce: Vec<InventoryEntry>,
+}
+
+/// Most objects that a description names.
+const MOST_NAMED: usize = 10;
+
+impl Plan {
+    /// What would be done, for people: `create Deployment shop/web`.
+    pub fn describe(&self) -> Vec<String> {
+        let writes = self.writes.iter().map(|write| {
+            let verb = match write.why {
+                Why::New | Why::Gone => "create",
+                Why::Changed => "change",
+                Why::Drifted => "heal",
+            };
+            format!("{verb} {}", write.manifest.id)
+        });
+        let prunes = self.prune.iter().filter_map(id).map(|id| format!("delete {id}"));
+        let all: Vec<String> = writes.chain(prunes).collect();
+        let more = all.len().saturating_sub(MOST_NAMED);
+        let mut named: Vec<String> = all.into_iter().take(MOST_NAMED).collect();
+        if more > 0 {
+            named.push(format!("and {more} more"));
+        }
+        named
+    }
+}
+
+/// Compares what should be with what is recorded and what is live.
+pub fn plan(
+    wanted: Vec<Manifest>,
+    inventory: &[InventoryEntry],
+    live: &BTreeMap<ObjectId, Live>,
+    injectors: &[String],
+) -> Plan {
+    let recorded: BTreeMap<ObjectId, &InventoryEntry> =
+        inventory.iter().filter_map(|entry| Some((id(entry)?, entry))).collect();
+    let wanted_ids: BTreeSet<ObjectId> = wanted.iter().map(|one| one.id.clone()).collect();
+    let mut plan = Plan::default();
+    for manifest in wanted {
+        let entry = recorded.get(&manifest.id).copied();
+        let live = live.get(&manifest.id);
+        match judge(&manifest, entry, live, injectors) {
+            None => plan.kept.extend(entry.cloned()),
+            Some(why) => {
+                if entry.is_none() {
+                    plan.announce.push(announced(&manifest.id));
+                }
+                plan.writes.push(Write { manifest, why });
+            }
+        }
+    }
+    for entry in inventory {
+        match id(entry) {
+            Some(id) if wanted_ids.contains(&id) => {}
+            // A namespace holds data: it never goes by a prune.
+            Some(id) if id.kind != Kind::Namespace => plan.prune.push(entry.clone()),
+            _ => plan.kept.push(entry.clone()),
+        }
+    }
+    plan.prune.sort_by_key(|entry| std::cmp::Reverse(id(entry)));
+    plan
+}
+
+/// Why an object has to be written; `None` when it is right.
+fn judge(
+    manifest: &Manifest,
+    entry: Option<&InventoryEntry>,
+    live: Option<&Live>,
+    injectors: &[String],
+) -> Option<Why> {
+    let (Some(entry), Some(live)) = (entry, live) else {
+        return Some(match entry {
+            Some(entry) if !entry.uid.is_empty() => Why::Gone,
+            _ => Why::New,
+        });
+    };
+    if entry.hash != manifest.hash {
+        return Some(if entry.hash.is_empty() { Why::New } else { Why::Changed });
+    }
+    (!Expected::from(entry).matches(live, injectors)).then_some(Why::Drifted)
+}
+
+/// An entry for an object that is about to be written.
+fn announced(id: &ObjectId) -> InventoryEntry {
+    InventoryEntry {
+        group: id.kind.info().group.to_owned(),
+        kind: id.kind.info().kind.to_owned(),
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        uid: String::new(),
+        hash: String::new(),
+        digest: String::new(),
+    }
+}
+
+/// The entry of an object that was written.
+pub fn written(manifest: &Manifest, live: &Live) -> InventoryEntry {
+    InventoryEntry {
+        uid: live.uid.to_string(),
+        hash: manifest.hash.clone(),
+        digest: live.digest.to_string(),
+        ..announced(&manifest.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(kind: Kind, name: &str) -> ObjectId {
+        ObjectId { kind, namespace: "ns".into(), name: name.into() }
+    }
+
+    fn wanted(kind: Kind, name: &str, hash: &str) -> Manifest {
+        Manifest { id: object(kind, name), hash: hash.into(), body: json!({}) }
+    }
+
+    fn live(uid: &str, hash: &str, digest: &str) -> Live {
+        Live { uid: uid.into(), hash: hash.into(), digest: digest.into(), ..Live::default() }
+    }
+
+    fn entry(kind: Kind, name: &str, uid: &str, hash: &str, digest: &str) -> InventoryEntry {
+        InventoryEntry {
+            uid: uid.into(),
+            hash: hash.into(),
+            digest: digest.into(),
+            ..announced(&object(kind, name))
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_left_alone() {
+        let inventory = [entry(Kind::Service, "a", "u", "h", "d")];
+        let live = [(object(Kind::Service, "a"), live("u", "h", "d"))].into();
+        let plan = plan(vec![wanted(Kind::Service, "a", "h")], &inventory, &live, &[]);
+        assert_eq!((plan.writes.len(), plan.prune.len(), plan.kept.len()), (0, 0, 1));
+    }
+
+    #[test]
+    fn every_difference_has_its_reason() {
+        let recorded = |uid: &str, hash: &str| vec![entry(Kind::Service, "a", uid, hash, "d")];
+        let cases = [
+            (vec![], None, Why::New),
+            (recorded("", ""), None, Why::New),
+            (recorded("u", "h"), None, Why::Gone),
+            (recorded("u", "old"), Some(live("u", "old", "d")), Why::Changed),
+            (recorded("u", "h"), Some(live("u", "h", "other")), Why::Drifted),
+            (recorded("u", "h"), Some(live("other", "h", "d")), Why::Drifted),
+            (recorded("u", "h"), Some(live("u", "other", "d")), Why::Drifted),
+        ];
+        for (inventory, live, why) in cases {
+            let live = live.into_iter().map(|one| (object(Kind::Service, "a"), one)).collect();
+            let plan = plan(vec![wanted(Kind::Service, "a", "h")], &inventory, &live, &[]);
+            assert_eq!(plan.writes.iter().map(|write| write.why).collect::<Vec<_>>(), [why]);
+            assert_eq!(plan.announce.len(), usize::from(inventory.is_empty()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_goes_backwards_and_namespaces_stay() {
+        let inventory = [
+            entry(Kind::Namespace, "ns", "u0", "h", "d"),
+            entry(Kind::Service, "a", "u1", "h", "d"),
+            entry(Kind::Deployment, "a", "u2", "h", "d"),
+            InventoryEntry { kind: "Future".into(), ..entry(Kind::Service, "b", "u3", "h", "d") },
+        ];
+        let plan = plan(vec![], &inventory, &BTreeMap::new(), &[]);
+        let pruned: Vec<&str> = plan.prune.iter().map(|entry| entry.kind.as_str()).collect();
+        assert_eq!(pruned, ["Deployment", "Service"]);
+        let kept: Vec<&str> = plan.kept.iter().map(|entry| entry.kind.as_str()).collect();
+        assert_eq!(kept, ["Namespace", "Future"]);
+    }
+}

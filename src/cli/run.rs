@@ -1,0 +1,188 @@
+//! `tenantry run`: the operator.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::events::{Recorder, Reporter},
+};
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::{
+    apply::Writer,
+    controller::{context::Context, supervise},
+    observe::{
+        crds,
+        watch::{READ_DEADLINE, Watches},
+    },
+    runtime::{
+        api_client::{self, IN_FLIGHT, Target},
+        call::deadline,
+        health::Health,
+        http::Server,
+        lease::{self, Elector, KubeLease, Leadership},
+        metrics::Metrics,
+        queue::Queue,
+        shutdown::{self, Shutdown},
+        telemetry::{self, LogFormat},
+    },
+    source,
+    validate::manifest::Schemas,
+};
+
+use super::{Outcome, crds::definitions};
+
+/// Name of the Lease that replicas compete for.
+const LEASE: &str = "tenantry";
+/// Calls for the Lease at once: it has a client of its own, so that it never waits behind others.
+const LEASE_CALLS: usize = 2;
+
+/// Arguments of `tenantry run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  tenantry run\n  tenantry run --kubeconfig ~/.kube/config --context staging --log-format text"
+)]
+pub struct Args {
+    /// Kubeconfig file; otherwise KUBECONFIG, ~/.kube/config, or the Pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context in the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The operator's own namespace: it holds the Lease and the Secrets that Platforms name
+    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE", default_value = "tenantry-system")]
+    pub namespace: String,
+    /// Folder for Git repositories; nothing in it is worth a backup
+    #[arg(long, value_name = "FOLDER", env = "TENANTRY_DATA", default_value = "/var/lib/tenantry")]
+    pub data_dir: PathBuf,
+    /// Address of /healthz, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub http: SocketAddr,
+    /// Log level or filter, such as info or tenantry=debug
+    #[arg(long, value_name = "FILTER", env = telemetry::LOG_VARIABLE, default_value = "info")]
+    pub log: String,
+    /// Form of the log lines
+    #[arg(long, value_name = "FORM", value_enum, default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// Something that it needs from the start is not there.
+pub fn main(args: Args) -> Outcome {
+    telemetry::init(args.log_format, &args.log)?;
+    source::check_libgit2()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(operate(args))
+}
+
+async fn operate(args: Args) -> Outcome {
+    let (trigger, shutdown) = Shutdown::new();
+    shutdown::on_signals(trigger)?;
+    let (metrics, health) = (Metrics::new(), Health::default());
+    metrics.watch_health(health.clone());
+    let server = Server::bind(args.http).await?;
+    info!(version = env!("CARGO_PKG_VERSION"), http = %server.addr(), "starting");
+    let serving = tokio::spawn(server.serve(health.clone(), metrics.clone(), shutdown.clone()));
+
+    let config =
+        Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() }.config().await?;
+    let client = api_client::client(config.clone(), &metrics, &health, IN_FLIGHT)?;
+    let lease_client = api_client::client(config, &metrics, &health, LEASE_CALLS)?;
+    let known: Vec<_> = definitions().into_iter().map(|(_, definition)| definition).collect();
+    let Some(install_id) = shutdown.unless_requested(ground(&client, &args, &known, &health)).await else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let identity = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
+    let lease = KubeLease::new(lease_client, &args.namespace, LEASE);
+    let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
+    metrics.watch_leadership(leadership.clone());
+    let electing = tokio::spawn(elector.run({
+        let shutdown = shutdown.clone();
+        async move { shutdown.requested().await }
+    }));
+    let ctx = context(&args, client, leadership.clone(), metrics, install_id);
+    work(&ctx, leadership, &health, &shutdown).await;
+    electing.await?;
+    serving.await?;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Watches the cluster, and works while this replica leads.
+async fn work(ctx: &Context, leadership: Leadership, health: &Health, shutdown: &Shutdown) {
+    let (_watches, mut synced) = Watches::start(&ctx.client, &ctx.world, &supervise::sink(ctx), health);
+    if shutdown.unless_requested(synced.wait()).await.is_some() {
+        supervise::run(ctx, leadership, health, shutdown).await;
+    }
+}
+
+/// Waits until the cluster has the definitions that this version knows, and returns the id of the
+/// installation. Nothing is written before.
+async fn ground(
+    client: &Client,
+    args: &Args,
+    known: &[k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition],
+    health: &Health,
+) -> String {
+    loop {
+        let skew = crds::skew(client, known).await;
+        let id = install_id(client, &args.namespace).await;
+        let problem = match (skew, id) {
+            (Ok(()), Ok(id)) => {
+                health.unblock("cluster");
+                return id;
+            }
+            (Err(problem), _) | (Ok(()), Err(problem)) => problem,
+        };
+        warn!(%problem, "waiting for the cluster");
+        health.block("cluster", problem);
+        tokio::time::sleep(crds::RETRY).await;
+    }
+}
+
+/// The uid of the operator's namespace: it lives as long as the installation.
+async fn install_id(client: &Client, namespace: &str) -> Result<String, String> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let found = deadline(READ_DEADLINE, api.get_metadata(namespace)).await;
+    let found = found.map_err(|error| format!("namespace {namespace} can't be read: {error}"))?;
+    found.uid().ok_or_else(|| format!("namespace {namespace} has no uid"))
+}
+
+fn context(
+    args: &Args,
+    client: Client,
+    leadership: Leadership,
+    metrics: Metrics,
+    install_id: String,
+) -> Context {
+    let reporter = Reporter { controller: "tenantry".into(), instance: std::env::var("POD_NAME").ok() };
+    let [platform, tenant] = definitions().map(|(_, definition)| json!(definition));
+    let (tenants, platforms): (Queue<String>, Queue<String>) = (Queue::default(), Queue::default());
+    metrics.watch_queue("tenant", {
+        let queue = tenants.clone();
+        move || queue.stats()
+    });
+    metrics.watch_queue("platform", {
+        let queue = platforms.clone();
+        move || queue.stats()
+    });
+    Context {
+        world: Arc::default(),
+        recorder: Recorder::new(client.clone(), reporter),
+        writer: Writer::new(client.clone(), leadership),
+        client,
+        metrics,
+        tenants,
+        platforms,
+        platforms_changed: Arc::default(),
+        board: Arc::default(),
+        schemas: Arc::new(Schemas::new(&tenant, &platform)),
+        install_id: install_id.into(),
+        namespace: args.namespace.as_str().into(),
+        data: Arc::new(args.data_dir.clone()),
+    }
+}

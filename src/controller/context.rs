@@ -1,0 +1,82 @@
+//! What the drivers share.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kube::{Client, runtime::events::Recorder};
+use tokio::sync::Notify;
+
+use crate::{
+    apply::Writer,
+    observe::world::World,
+    runtime::{metrics::Metrics, queue::Queue},
+    status::{platform::SourceReport, promises::SourceState},
+    validate::{ground::PullSecret, manifest::Schemas},
+};
+
+/// What the drivers share; cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// What is known of the cluster.
+    pub world: Arc<Mutex<World>>,
+    /// For reads.
+    pub client: Client,
+    /// For writes.
+    pub writer: Writer,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// Tenants that want a pass.
+    pub tenants: Queue<String>,
+    /// Platforms that want a pass.
+    pub platforms: Queue<String>,
+    /// Rings when a Platform came, went or changed.
+    pub platforms_changed: Arc<Notify>,
+    /// What the loops tell each other.
+    pub board: Arc<Mutex<Board>>,
+    /// Schemas and rules of our kinds.
+    pub schemas: Arc<Schemas>,
+    /// Id of this installation: the uid of the operator's namespace.
+    pub install_id: Arc<str>,
+    /// Namespace that holds the Secrets that Platforms name.
+    pub namespace: Arc<str>,
+    /// Folder for repositories.
+    pub data: Arc<PathBuf>,
+}
+
+/// What the loops tell each other: the source loop writes what it knows of Tenants' files, the Platform
+/// loop which pull Secrets there are, and who changes a Tenant wakes its source.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// What the source loop knows of a Tenant's file.
+    pub sources: HashMap<String, SourceState>,
+    /// What the source loop reported last, by Platform.
+    pub reports: HashMap<String, SourceReport>,
+    /// Pull Secrets by Platform; an error where they can't be read.
+    pub pull_secrets: HashMap<String, Result<Option<PullSecret>, String>>,
+    /// Wakes a Platform's source loop.
+    pub wake: HashMap<String, Arc<Notify>>,
+}
+
+impl Context {
+    /// The board, locked for a moment.
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The world, locked for a moment.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        crate::observe::inputs::lock(&self.world)
+    }
+
+    /// Wakes a Platform's source loop, if it has one.
+    pub fn wake_source(&self, platform: &str) {
+        if let Some(notify) = self.board().wake.get(platform) {
+            notify.notify_one();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The platform loop: its rules checked, its pull Secrets read, its Tenants summed up.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::warn;
+
+use crate::{
+    api::Platform,
+    observe::secrets,
+    runtime::call::CallError,
+    status::platform::{self as status, Facts},
+    validate::platform::validate,
+};
+
+use super::{context::Context, outcome::Next};
+
+/// One pass over a Platform.
+pub async fn reconcile(ctx: &Context, name: &str) -> Next {
+    let Some(platform) = ctx.world().platform(name) else {
+        forget(ctx, name);
+        return Next::Rest;
+    };
+    let next = read_pull_secrets(ctx, name, &platform).await;
+    let problems = validate(&platform).err().unwrap_or_default();
+    let report = ctx.board().reports.get(name).cloned();
+    let (tenants, orphans) = {
+        let world = ctx.world();
+        (world.tenants_of(name), world.orphans(name))
+    };
+    let facts = Facts {
+        platform: &platform,
+        problems: &problems,
+        tenants: &tenants,
+        orphans,
+        source: report.as_ref(),
+        now: Timestamp::now(),
+    };
+    let status = status::status(&facts);
+    count(ctx);
+    if platform.status.as_ref() == Some(&status) {
+        return next;
+    }
+    match ctx.writer.platform_status(&platform, &status).await {
+        Ok(written) => {
+            ctx.world().platform_written(Arc::new(written));
+            next
+        }
+        Err(CallError::NotFound(_)) => next,
+        Err(error) => {
+            warn!(%error, platform = name, "status not written");
+            Next::Retry
+        }
+    }
+}
+
+fn forget(ctx: &Context, name: &str) {
+    let mut board = ctx.board();
+    board.reports.remove(name);
+    board.pull_secrets.remove(name);
+}
+
+/// Reads the Secrets that the Platform names and tells its Tenants when they changed. Nothing watches
+/// them (that would take the right to list Secrets), so they are read again now and then.
+async fn read_pull_secrets(ctx: &Context, name: &str, platform: &Platform) -> Next {
+    let references = &platform.spec.images.pull_secret_refs;
+    if references.is_empty() {
+        ctx.board().pull_secrets.remove(name);
+        return Next::Rest;
+    }
+    let read = secrets::pull_secret(&ctx.client, &ctx.namespace, references)
+        .await
+        .map_err(|error| error.to_string());
+    let next = if read.is_ok() { Next::After(secrets::REFRESH) } else { Next::Retry };
+    let before = ctx.board().pull_secrets.insert(name.to_owned(), read.clone());
+    if before != Some(read) {
+        let tenants = ctx.world().tenants_of(name);
+        tenants
+            .iter()
+            .filter_map(|tenant| tenant.metadata.name.clone())
+            .for_each(|tenant| ctx.tenants.add(tenant));
+    }
+    next
+}
+
+/// Tenants by readiness, over all Platforms.
+fn count(ctx: &Context) {
+    let (ready, not_ready, unknown) = ctx.world().readiness();
+    ctx.metrics.tenants(ready, not_ready, unknown);
+}

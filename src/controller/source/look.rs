@@ -1,0 +1,203 @@
+//! Asks the repository, and reads what changed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    api::{Platform, finding::Finding, platform::GitSource, quantity::Quantity},
+    observe::secrets,
+    source::{self, CommitId, Credentials, Door, Limits, Reference, Secret, Settings, Snapshot, SourceError},
+    validate::{
+        cross::through_door,
+        manifest::{Manifests, manifests},
+        set::{Set, set},
+        yaml,
+    },
+};
+
+use super::super::context::Context;
+
+/// Longest time for one resolve or one fetch.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a Secret is for, in errors.
+const CREDENTIALS: &str = "credentials";
+const CA: &str = "CA certificates";
+
+/// What is known of the repository.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// The last revision that was read.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) settings: Option<Settings>,
+    parsed: HashMap<String, (String, Manifests)>,
+    commits: HashMap<CommitId, String>,
+}
+
+impl Look {
+    /// Looks for a new revision, and reads it. Returns whether there was one.
+    pub(super) async fn look(&mut self, ctx: &Context, platform: &Platform) -> Result<bool, SourceError> {
+        let settings = settings(ctx, platform).await?;
+        let head = source::resolve(&settings).await?;
+        let same = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.revision == head);
+        if !same {
+            let fetched = source::fetch(&settings, &head).await?;
+            let snapshot = source::snapshot(&settings, &fetched.commit, self.snapshot.clone()).await?;
+            self.parse(ctx, &snapshot);
+            self.commits = dates(&settings, &snapshot, &self.commits);
+            self.snapshot = Some(Arc::new(snapshot));
+        }
+        self.settings = Some(settings);
+        Ok(!same)
+    }
+
+    /// Parses the files whose content changed, and forgets those that are gone.
+    fn parse(&mut self, ctx: &Context, snapshot: &Snapshot) {
+        self.parsed.retain(|path, _| snapshot.files.contains_key(path));
+        for (path, file) in &snapshot.files {
+            if self.parsed.get(path).is_some_and(|(blob, _)| *blob == file.blob) {
+                continue;
+            }
+            let parsed = yaml::parse(path, &file.bytes, &yaml::Limits::default());
+            let mut found = manifests(parsed, &ctx.schemas);
+            through_door(&mut found, file.door == Door::Platform);
+            self.parsed.insert(path.clone(), (file.blob.clone(), found));
+        }
+    }
+
+    /// What all files together declare.
+    pub(super) fn set(&self) -> Set {
+        let sorted: BTreeMap<&String, &Manifests> =
+            self.parsed.iter().map(|(path, (_, found))| (path, found)).collect();
+        set(sorted.into_values().cloned().collect())
+    }
+
+    /// What the repository itself has against its files: links, sizes, names.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.findings.clone()).unwrap_or_default()
+    }
+
+    /// How many files were read.
+    pub(super) fn files(&self) -> usize {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.files.len())
+    }
+
+    /// The commit that last changed a file, and its time.
+    pub(super) fn commit(&self, path: &str) -> Option<(String, String)> {
+        let commit = self.snapshot.as_ref()?.files.get(path)?.commit;
+        Some((commit.to_string(), self.commits.get(&commit).cloned().unwrap_or_default()))
+    }
+}
+
+/// RFC 3339 times of the commits that files name.
+fn dates(
+    settings: &Settings,
+    snapshot: &Snapshot,
+    known: &HashMap<CommitId, String>,
+) -> HashMap<CommitId, String> {
+    let mut dates = HashMap::new();
+    for file in snapshot.files.values() {
+        dates.entry(file.commit).or_insert_with(|| match known.get(&file.commit) {
+            Some(date) => date.clone(),
+            None => source::commit_info(settings, &file.commit)
+                .map(|info| info.time.to_string())
+                .unwrap_or_default(),
+        });
+    }
+    dates
+}
+
+/// The Platform's source with its Secrets read.
+async fn settings(ctx: &Context, platform: &Platform) -> Result<Settings, SourceError> {
+    let name = platform.metadata.name.as_deref().unwrap_or_default();
+    let Some(source) = &platform.spec.source else {
+        return Err(SourceError::InvalidReference {
+            reference: String::new(),
+            problem: "there is no source".into(),
+        });
+    };
+    let git = &source.git;
+    let credentials = match &git.credentials {
+        Some(secret) => Some(credentials(ctx, &secret.name).await?),
+        None => None,
+    };
+    let ca_pem = match &git.ca {
+        Some(secret) => Some(value(ctx, &secret.name, "ca.crt").await?),
+        None => None,
+    };
+    Ok(Settings {
+        url: git.url.clone(),
+        reference: reference(git),
+        path: git.path.clone().unwrap_or_default(),
+        platform_path: git.platform_path.clone(),
+        credentials,
+        ca_pem,
+        limits: limits(git),
+        deadline: DEADLINE,
+        repository: ctx.data.join("sources").join(name),
+        program: None,
+    })
+}
+
+fn reference(git: &GitSource) -> Reference {
+    match (&git.commit, &git.tag, &git.branch) {
+        (Some(commit), ..) => Reference::Commit(commit.clone()),
+        (None, Some(tag), _) => Reference::Tag(tag.clone()),
+        (None, None, branch) => Reference::Branch(branch.clone().unwrap_or_else(|| "main".to_owned())),
+    }
+}
+
+fn limits(git: &GitSource) -> Limits {
+    let bytes = |quantity: &Quantity, default: u64| {
+        let milli = quantity.milli().map(|milli| milli.0 / 1000).unwrap_or_default();
+        u64::try_from(milli).ok().filter(|bytes| *bytes > 0).unwrap_or(default)
+    };
+    let defaults = Limits::default();
+    Limits {
+        repository_bytes: bytes(&git.limits.repository_bytes, defaults.repository_bytes),
+        file_bytes: bytes(&git.limits.file_bytes, defaults.file_bytes),
+        files: usize::try_from(git.limits.files).unwrap_or(defaults.files),
+        depth: usize::try_from(git.limits.depth).unwrap_or(defaults.depth),
+        ..defaults
+    }
+}
+
+async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceError> {
+    let values = texts(ctx, CREDENTIALS, name).await?;
+    if let Some(token) = values.get("token") {
+        return Ok(Credentials::Bearer(Secret::new(token.trim())));
+    }
+    match (values.get("username"), values.get("password")) {
+        (Some(username), Some(password)) => Ok(Credentials::Basic {
+            username: username.trim().to_owned(),
+            password: Secret::new(password.trim()),
+        }),
+        _ => Err(secret_error(
+            CREDENTIALS,
+            format!("Secret {}/{name} needs the keys username and password, or token", ctx.namespace),
+        )),
+    }
+}
+
+async fn value(ctx: &Context, name: &str, key: &str) -> Result<String, SourceError> {
+    let mut values = texts(ctx, CA, name).await?;
+    values
+        .remove(key)
+        .ok_or_else(|| secret_error(CA, format!("Secret {}/{name} has no key {key}", ctx.namespace)))
+}
+
+async fn texts(
+    ctx: &Context,
+    what: &'static str,
+    name: &str,
+) -> Result<BTreeMap<String, String>, SourceError> {
+    let read = secrets::texts(&ctx.client, &ctx.namespace, name).await;
+    read.map_err(|error| secret_error(what, error.to_string()))
+}
+
+fn secret_error(what: &'static str, problem: String) -> SourceError {
+    SourceError::InvalidSecret { what, problem }
+}

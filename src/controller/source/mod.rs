@@ -1,0 +1,251 @@
+//! The source loop: Git → source → validate → Tenants written to the cluster.
+//!
+//! - [`look`]: asks the repository, and reads what changed
+//! - [`write`]: brings Tenants to what their files say
+//!
+//! Two rhythms: the network at the Platform's interval, and the cluster whenever a Tenant changes, so
+//! that a Tenant owned by Git is healed like a child.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+use tracing::{Instrument, info, info_span, warn};
+
+use crate::{
+    api::{
+        Platform, marks,
+        platform::Source,
+        platform_status::{MOST_FINDINGS, SourceStatus},
+    },
+    runtime::backoff::{self, Backoff},
+    source::Class,
+    status::{platform::SourceReport, promises::SourceState},
+    validate::{
+        cross::{Decision, Owner, decide},
+        platform::{ValidatedPlatform, validate},
+    },
+};
+
+use super::{context::Context, pause};
+
+mod look;
+mod write;
+
+/// Least time between two looks at the cluster: Tenants change in crowds.
+const CALM: Duration = Duration::from_millis(100);
+
+/// What one source loop remembers.
+#[derive(Debug, Default)]
+struct Memory {
+    look: look::Look,
+    /// The spec that the memory belongs to: another repository starts anew.
+    source: Option<Source>,
+    /// Answered `tenantry.dev/reconcile-requested-at`.
+    requested: Option<String>,
+    /// When the network is next due.
+    due: Option<Instant>,
+    failures: u32,
+    failure: Option<(&'static str, String, bool)>,
+    decided: Option<Decided>,
+}
+
+/// A decision and what it was made of.
+#[derive(Debug)]
+struct Decided {
+    revision: String,
+    rules: ValidatedPlatform,
+    owners: BTreeMap<String, Owner>,
+    decision: Decision,
+}
+
+/// Runs the source loop of a Platform until it is aborted.
+pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
+    let mut memory = Memory::default();
+    let span = info_span!("source", platform = name);
+    async {
+        loop {
+            let Some(platform) = ctx.world().platform(&name) else { return };
+            step(&ctx, &platform, &mut memory).await;
+            let wait = memory
+                .due
+                .map_or(Duration::from_secs(1), |due| due.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = wake.notified() => tokio::time::sleep(CALM).await,
+            }
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+/// One round: the network if it is due, then the cluster.
+async fn step(ctx: &Context, platform: &Platform, memory: &mut Memory) {
+    let Some(source) = &platform.spec.source else { return };
+    let rules = match validate(platform) {
+        Ok(rules) => rules,
+        // The Platform's own status says what is wrong with it.
+        Err(_) => {
+            memory.due = Some(Instant::now() + source.git.interval.0);
+            return;
+        }
+    };
+    if memory.source.as_ref() != Some(source) {
+        *memory = Memory { source: Some(source.clone()), ..Memory::default() };
+    }
+    if is_due(platform, memory) {
+        look_now(ctx, platform, source, memory).await;
+    }
+    let report = match memory.look.snapshot.clone() {
+        None => SourceReport { failure: memory.failure.clone(), status: previous(platform) },
+        Some(snapshot) => {
+            let owners = owners(ctx);
+            decide_anew(memory, platform, &rules, owners);
+            let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
+            let written = match &memory.decided {
+                Some(decided) if !paused => write::all(ctx, platform, &memory.look, &decided.decision).await,
+                _ => write::Written::default(),
+            };
+            publish(ctx, memory.decided.as_ref().map(|decided| &decided.decision), &written, platform);
+            report(memory, &snapshot.revision.to_string(), &written, platform)
+        }
+    };
+    let name = rules.name;
+    let before = ctx.board().reports.insert(name.clone(), report.clone());
+    if before.as_ref() != Some(&report) {
+        ctx.platforms.add_urgent(name);
+    }
+}
+
+fn previous(platform: &Platform) -> SourceStatus {
+    platform.status.as_ref().and_then(|status| status.source.clone()).unwrap_or_default()
+}
+
+fn is_due(platform: &Platform, memory: &mut Memory) -> bool {
+    let asked = platform
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|map| map.get(marks::RECONCILE_REQUESTED_AT))
+        .cloned();
+    let anew = asked != memory.requested;
+    memory.requested = asked;
+    anew || memory.due.is_none_or(|due| due <= Instant::now())
+}
+
+/// Asks the repository, and says when to ask again.
+async fn look_now(ctx: &Context, platform: &Platform, source: &Source, memory: &mut Memory) {
+    let start = Instant::now();
+    let interval = source.git.interval.0;
+    let result = memory.look.look(ctx, platform).await;
+    let wait = match &result {
+        Ok(changed) => {
+            if *changed {
+                let head = memory.look.snapshot.as_ref().map(|snapshot| snapshot.revision.short());
+                info!(commit = head, "new revision");
+            }
+            memory.failures = 0;
+            memory.failure = None;
+            backoff::stretched(interval, backoff::unit())
+        }
+        Err(error) => {
+            let (class, reason) = (error.class(), error.reason());
+            warn!(%error, reason, "the repository can't be read");
+            memory.failures += 1;
+            memory.failure = Some((reason, error.to_string(), class == Class::Rejected));
+            match class {
+                Class::Rejected => backoff::stretched(interval, backoff::unit()),
+                Class::Waiting { retry_after } => retry_after,
+                Class::Transient => {
+                    Backoff::RECONCILE.delay(memory.failures, backoff::unit()).min(interval.max(CALM))
+                }
+            }
+        }
+    };
+    ctx.metrics.git_fetch(if result.is_ok() { "ok" } else { "error" }, start.elapsed());
+    memory.due = Some(Instant::now() + wait);
+}
+
+/// Tenants in the cluster, and whose they are.
+fn owners(ctx: &Context) -> BTreeMap<String, Owner> {
+    let world = ctx.world();
+    let names = world.tenant_names();
+    let owner = |name: String| {
+        let tenant = world.tenant(&name)?;
+        let source = tenant.metadata.annotations.as_ref().and_then(|map| map.get(marks::SOURCE)).cloned();
+        Some((name, Owner { source }))
+    };
+    names.into_iter().filter_map(owner).collect()
+}
+
+/// Decides again only when something that the decision was made of has changed.
+fn decide_anew(
+    memory: &mut Memory,
+    platform: &Platform,
+    rules: &ValidatedPlatform,
+    owners: BTreeMap<String, Owner>,
+) {
+    let Some(revision) = memory.look.snapshot.as_ref().map(|snapshot| snapshot.revision.to_string()) else {
+        return;
+    };
+    let same = memory.decided.as_ref().is_some_and(|decided| {
+        decided.revision == revision && decided.rules == *rules && decided.owners == owners
+    });
+    if !same {
+        let mut decision = decide(memory.look.set(), platform, rules, &owners);
+        decision.findings.extend(memory.look.findings());
+        decision.findings.sort();
+        memory.decided = Some(Decided { revision, rules: rules.clone(), owners, decision });
+    }
+}
+
+/// Tells the tenant loop what is known of each file.
+fn publish(ctx: &Context, decision: Option<&Decision>, written: &write::Written, platform: &Platform) {
+    let Some(decision) = decision else { return };
+    let mut states: BTreeMap<String, SourceState> = BTreeMap::new();
+    for (name, wanted) in &decision.wanted {
+        let state = match written.failed.iter().find(|(failed, ..)| failed == name) {
+            Some((_, reason, message)) => SourceState::Behind { reason, message: message.clone() },
+            None => SourceState::Synced { origin: wanted.manifest.file.clone() },
+        };
+        states.insert(name.clone(), state);
+    }
+    for (name, behind) in &decision.behind {
+        states.insert(
+            name.clone(),
+            SourceState::Behind { reason: behind.reason, message: behind.message.clone() },
+        );
+    }
+    let known = ctx.world().tenants_of(platform.metadata.name.as_deref().unwrap_or_default());
+    let mut board = ctx.board();
+    for (name, state) in states {
+        let before = board.sources.insert(name.clone(), state.clone());
+        if before.as_ref() != Some(&state)
+            && known.iter().any(|tenant| tenant.metadata.name.as_ref() == Some(&name))
+        {
+            ctx.tenants.add(name);
+        }
+    }
+}
+
+fn report(memory: &Memory, head: &str, written: &write::Written, platform: &Platform) -> SourceReport {
+    let mut findings =
+        memory.decided.as_ref().map(|decided| decided.decision.findings.clone()).unwrap_or_default();
+    findings.extend(written.findings.iter().cloned());
+    let tenants = memory.decided.as_ref().map_or(0, |decided| decided.decision.wanted.len());
+    let applied = if written.complete { head.to_owned() } else { previous(platform).applied };
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let status = SourceStatus {
+        head: head.to_owned(),
+        applied,
+        files: count(memory.look.files()),
+        tenants: count(tenants),
+        finding_count: count(findings.len()),
+        findings: findings.into_iter().take(MOST_FINDINGS).collect(),
+    };
+    SourceReport { status, failure: memory.failure.clone() }
+}

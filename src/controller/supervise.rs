@@ -1,0 +1,149 @@
+//! Starts the loops when this replica leads, and stops them when it no longer does.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Notify, task::JoinSet};
+use tracing::{info, warn};
+
+use crate::{
+    observe::{watch::Sink, world::Signal},
+    runtime::{health::Health, lease::Leadership, queue::Queue, shutdown::Shutdown},
+};
+
+use super::{context::Context, outcome::Next, platform, source, tenant};
+
+/// Passes over Tenants at once.
+const TENANT_WORKERS: usize = 12;
+/// Passes over Platforms at once.
+const PLATFORM_WORKERS: usize = 2;
+/// Pods come and go in crowds: one look for all of them.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Where signals of the world go: into the queues, and to the source that a Tenant came from.
+pub fn sink(ctx: &Context) -> Sink {
+    let ctx = ctx.clone();
+    Arc::new(move |signal| match signal {
+        Signal::Tenant(name) => {
+            let platform = ctx.world().tenant(&name).map(|tenant| tenant.spec.platform_ref.name.clone());
+            ctx.tenants.add_urgent(name);
+            platform.iter().for_each(|platform| ctx.wake_source(platform));
+        }
+        Signal::TenantSoon(name) => ctx.tenants.add_after(name, SOON),
+        Signal::Platform(name) => {
+            ctx.wake_source(&name);
+            ctx.platforms_changed.notify_one();
+            ctx.platforms.add_after(name, SOON);
+        }
+        Signal::AllTenants => ctx.world().tenant_names().into_iter().for_each(|name| ctx.tenants.add(name)),
+    })
+}
+
+/// Runs until shutdown: waits for leadership, works while it lasts, and waits again.
+pub async fn run(ctx: &Context, mut leadership: Leadership, health: &Health, shutdown: &Shutdown) {
+    loop {
+        let Some(term) = shutdown.unless_requested(leadership.leading()).await else { return };
+        info!(term, "leading");
+        let mut tasks = start(ctx, health);
+        tokio::select! {
+            () = leadership.lost(term) => warn!(term, "leadership lost"),
+            () = shutdown.requested() => {}
+        }
+        tasks.shutdown().await;
+        health.forget_workers();
+        if shutdown.is_requested() {
+            return;
+        }
+    }
+}
+
+fn start(ctx: &Context, health: &Health) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let (tenants, platforms) = {
+        let world = ctx.world();
+        (world.tenant_names(), world.platforms())
+    };
+    tenants.into_iter().for_each(|name| ctx.tenants.add(name));
+    for platform in platforms {
+        ctx.platforms.add_urgent(platform.metadata.name.clone().unwrap_or_default());
+    }
+    for index in 0..TENANT_WORKERS {
+        let worker =
+            Worker { name: format!("tenant-{index}"), controller: "tenant", queue: ctx.tenants.clone() };
+        let ctx = ctx.clone();
+        tasks.spawn(worker.run(ctx.clone(), health.clone(), move |name| {
+            let ctx = ctx.clone();
+            async move { tenant::reconcile(&ctx, &name).await }
+        }));
+    }
+    for index in 0..PLATFORM_WORKERS {
+        let worker = Worker {
+            name: format!("platform-{index}"),
+            controller: "platform",
+            queue: ctx.platforms.clone(),
+        };
+        let ctx = ctx.clone();
+        tasks.spawn(worker.run(ctx.clone(), health.clone(), move |name| {
+            let ctx = ctx.clone();
+            async move { platform::reconcile(&ctx, &name).await }
+        }));
+    }
+    tasks.spawn(sources(ctx.clone()));
+    tasks
+}
+
+/// Takes keys and works on them, one at a time.
+struct Worker {
+    name: String,
+    controller: &'static str,
+    queue: Queue<String>,
+}
+
+impl Worker {
+    async fn run<F: Future<Output = Next>>(self, ctx: Context, health: Health, work: impl Fn(String) -> F) {
+        let beat = health.worker(&self.name);
+        while let Some(taken) = self.queue.take().await {
+            beat.busy();
+            let start = Instant::now();
+            let next = work(taken.clone()).await;
+            ctx.metrics.reconciled(self.controller, next.label(), start.elapsed());
+            next.settle(taken);
+            beat.idle();
+        }
+        beat.leave();
+    }
+}
+
+/// One source loop a Platform that has a source; looked over when Platforms change.
+async fn sources(ctx: Context) {
+    let mut running: HashMap<String, tokio::task::AbortHandle> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let wanted: Vec<String> = {
+            let world = ctx.world();
+            let with_source = world.platforms().into_iter().filter(|platform| platform.spec.source.is_some());
+            with_source.filter_map(|platform| platform.metadata.name.clone()).collect()
+        };
+        running.retain(|name, task| {
+            let keep = wanted.contains(name) && !task.is_finished();
+            if !keep {
+                task.abort();
+                ctx.board().wake.remove(name);
+            }
+            keep
+        });
+        for name in wanted {
+            if !running.contains_key(&name) {
+                let wake = Arc::new(Notify::new());
+                ctx.board().wake.insert(name.clone(), Arc::clone(&wake));
+                running.insert(name.clone(), tasks.spawn(source::run(ctx.clone(), name, wake)));
+            }
+        }
+        ctx.platforms_changed.notified().await;
+        while tasks.try_join_next().is_some() {}
+    }
+}

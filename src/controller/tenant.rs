@@ -1,0 +1,318 @@
+//! The tenant loop: inputs → validate → desired → apply → observe → status.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::Timestamp;
+use tracing::{Instrument, info_span, warn};
+
+use crate::{
+    api::{
+        Platform, Tenant,
+        conditions::reasons,
+        kinds::{Kind, ObjectId},
+        tenant::Mode,
+        tenant_status::{DriftStatus, InventoryEntry, TenantStatus},
+    },
+    apply::{self, Pass, Request, plan, status::Recorder},
+    desired::{self, Objects, Plan, Prepared, ScaleRule},
+    observe::{
+        inputs,
+        workloads::{self, Observed},
+        world::{Left, id},
+    },
+    runtime::call::CallError,
+    status::tenant::{self as status, Facts, Outcome, ReadOnly},
+    validate::{
+        ground::{self, Ground, Held, Inputs},
+        platform::{self, ValidatedPlatform},
+        problem::Problem,
+        tenant::{self as rules, ValidatedTenant},
+    },
+};
+
+use super::{
+    context::Context,
+    events,
+    outcome::{self, Next},
+    pause,
+};
+
+/// Tenants change in crowds: their Platform's sum is made for many at once.
+const ROLL_UP: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// A Tenant that may be worked on: its spec is right, and the ground is its own.
+struct Ready {
+    tenant: ValidatedTenant,
+    source: Arc<Platform>,
+    platform: ValidatedPlatform,
+    inputs: Inputs,
+    ground: Ground,
+}
+
+/// Why a pass ended before it touched anything.
+enum Stop {
+    Problems(Vec<Problem>),
+    NoPlatform(String),
+    Held(Held),
+    Unreadable(CallError),
+    NoPullSecret(String),
+}
+
+/// One pass over a Tenant.
+pub async fn reconcile(ctx: &Context, name: &str) -> Next {
+    let Some(tenant) = ctx.world().tenant(name) else { return Next::Rest };
+    let span = info_span!("tenant", tenant = name, commit = commit(&tenant));
+    async {
+        ctx.world().begin(name);
+        match judge(ctx, &tenant).await {
+            Err(stop) => stopped(ctx, &tenant, stop).await,
+            Ok(ready) => match read_only(&tenant, &ready) {
+                Some(why) => look(ctx, &tenant, &ready, why).await,
+                None => work(ctx, &tenant, &ready).await,
+            },
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+fn commit(tenant: &Tenant) -> &str {
+    let annotations = tenant.metadata.annotations.as_ref();
+    annotations.and_then(|map| map.get(crate::api::marks::COMMIT)).map_or("", String::as_str)
+}
+
+/// Inputs and validate: may the pass go on?
+async fn judge(ctx: &Context, tenant: &Tenant) -> Result<Ready, Stop> {
+    let wanted = &tenant.spec.platform_ref.name;
+    let found = ctx.world().platform(wanted);
+    let found = found.ok_or_else(|| {
+        Stop::NoPlatform(format!(
+            "there is no Platform {wanted}; create it, or write the right name into spec.platformRef.name"
+        ))
+    })?;
+    let platform = platform::validate(&found).map_err(|problems| {
+        Stop::NoPlatform(format!("Platform {wanted} is wrong itself: {}; see its status", problems[0]))
+    })?;
+    let checked = rules::validate(tenant, &platform).map_err(Stop::Problems)?;
+    let pull_secret = if found.spec.images.pull_secret_refs.is_empty() {
+        None
+    } else {
+        let known = ctx.board().pull_secrets.get(wanted).cloned();
+        known
+            .unwrap_or_else(|| Err(format!("the pull Secrets of Platform {wanted} are not read yet")))
+            .map_err(Stop::NoPullSecret)?
+    };
+    let inputs = inputs::gather(&ctx.world, &ctx.client, tenant, pull_secret, &ctx.install_id)
+        .await
+        .map_err(Stop::Unreadable)?;
+    let ground = ground::check(&checked, &inputs).map_err(Stop::Held)?;
+    Ok(Ready { tenant: checked, source: found, platform, inputs, ground })
+}
+
+/// Says why nothing was touched.
+async fn stopped(ctx: &Context, tenant: &Arc<Tenant>, stop: Stop) -> Next {
+    let (outcome, next) = match &stop {
+        Stop::Problems(problems) => (Outcome::Rejected(problems), Next::Rest),
+        Stop::NoPlatform(message) => (Outcome::NoPlatform(message.clone()), Next::Rest),
+        Stop::Held(held) if held.may_pass => (Outcome::Held(held), Next::After(outcome::HELD)),
+        Stop::Held(held) => (Outcome::Held(held), Next::After(outcome::HELD_LONG)),
+        Stop::Unreadable(error) => (Outcome::Unreadable(error.to_string()), Next::from(error)),
+        Stop::NoPullSecret(message) => (Outcome::Unreadable(message.clone()), Next::After(outcome::HELD)),
+    };
+    let facts = facts(ctx, tenant, outcome);
+    let left = Left { settled: false, ..Left::default() };
+    finish(ctx, tenant, status::status(facts), left, next).await
+}
+
+/// Whether this pass may only look.
+fn read_only(tenant: &Tenant, ready: &Ready) -> Option<(ReadOnly, Next)> {
+    let now = Timestamp::now();
+    let paused = pause::until(&tenant.metadata, now).or_else(|| pause::until(&ready.source.metadata, now));
+    if let Some((until, left)) = paused {
+        return Some((ReadOnly::Paused(until), Next::After(left)));
+    }
+    (ready.tenant.mode == Mode::Observe).then_some((ReadOnly::Observe, Next::Rest))
+}
+
+/// Says what would be done.
+async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (ReadOnly, Next)) -> Next {
+    let objects = build(ready);
+    let live = ctx.world().children(&ready.tenant.name);
+    let inventory = inventory(tenant);
+    let (wanted, _) = apply::order::list(&objects);
+    let plan = plan::plan(wanted, &inventory, &live, &ready.platform.isolation.injectors);
+    let would = plan.describe();
+    let observed = observe(ctx, ready);
+    let facts = Facts {
+        seen: Some((&ready.tenant, &ready.platform, &observed)),
+        ..facts(ctx, tenant, Outcome::ReadOnly { why, would })
+    };
+    finish(ctx, tenant, status::status(facts), Left::default(), next).await
+}
+
+/// desired → apply → observe → status.
+async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
+    let objects = build(ready);
+    let scales = objects
+        .scales
+        .iter()
+        .map(|scale| ((scale.namespace.clone(), scale.deployment.clone()), scale.rule))
+        .collect();
+    let request = request(ctx, tenant, ready, objects);
+    let recorder = Recorder::new(&ctx.writer, tenant);
+    let pass = apply::run(&ctx.writer, &recorder, request).await;
+    remember(ctx, &pass);
+    let (outcome, next) = outcome::of_pass(&pass);
+    let drift = report_drift(ctx, tenant, &pass).await;
+    let observed = observe(ctx, ready);
+    let facts = Facts {
+        seen: Some((&ready.tenant, &ready.platform, &observed)),
+        inventory: Some(pass.inventory.clone()),
+        drift,
+        ..facts(ctx, tenant, outcome)
+    };
+    let status = status::status(facts);
+    measure(ctx, tenant, &pass);
+    let left = left(ready, &pass, scales);
+    finish(ctx, tenant, status, left, next).await
+}
+
+fn build(ready: &Ready) -> Objects<Prepared> {
+    desired::objects(Plan { tenant: &ready.tenant, platform: &ready.platform, inputs: &ready.inputs })
+}
+
+fn observe(ctx: &Context, ready: &Ready) -> Observed {
+    workloads::observe(&ctx.world(), &ready.tenant, &ready.platform)
+}
+
+fn inventory(tenant: &Tenant) -> Vec<InventoryEntry> {
+    tenant.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default()
+}
+
+/// What apply needs to know.
+fn request<'a>(
+    ctx: &'a Context,
+    tenant: &Tenant,
+    ready: &'a Ready,
+    objects: Objects<Prepared>,
+) -> Request<'a> {
+    let world = ctx.world();
+    let live = world.children(&ready.tenant.name);
+    let observed = workloads::observe(&world, &ready.tenant, &ready.platform);
+    let inventory = inventory(tenant);
+    let replicas = observed.services.iter().filter_map(|one| {
+        Some(((ready.tenant.namespace.clone(), one.name.clone()), one.workload.as_ref()?.replicas))
+    });
+    Request {
+        replicas: replicas.collect(),
+        in_use: in_use(&inventory, &objects, &observed),
+        injectors: &ready.platform.isolation.injectors,
+        owner: (&ready.tenant.name, &ctx.install_id),
+        fresh: ready.ground == Ground::Free,
+        objects,
+        inventory,
+        live,
+    }
+}
+
+/// Old ConfigMaps of services that still roll out: their old pods may restart.
+fn in_use(
+    inventory: &[InventoryEntry],
+    objects: &Objects<Prepared>,
+    observed: &Observed,
+) -> BTreeSet<ObjectId> {
+    let (manifests, _) = apply::order::list(objects);
+    let unchanged = |name: &str| {
+        let wanted = manifests.iter().find(|one| one.id.kind == Kind::Deployment && one.id.name == name);
+        wanted.is_some_and(|one| {
+            inventory
+                .iter()
+                .any(|entry| entry.kind == "Deployment" && entry.name == name && entry.hash == one.hash)
+        })
+    };
+    let rolling = observed.services.iter().filter(|one| !(unchanged(&one.name) && one.is_rolled_out()));
+    let prefixes: Vec<String> = rolling.map(|one| format!("{}-", one.name)).collect();
+    let maps = inventory.iter().filter_map(id).filter(|id| id.kind == Kind::ConfigMap);
+    maps.filter(|id| prefixes.iter().any(|prefix| id.name.starts_with(prefix))).collect()
+}
+
+/// What came back from our own writes is known before the watches show it.
+fn remember(ctx: &Context, pass: &Pass) {
+    let mut world = ctx.world();
+    for (id, live) in &pass.written {
+        world.child_written(id, live.clone());
+    }
+    for (namespace, name, replicas) in &pass.scaled {
+        world.deployment_scaled(namespace, name, *replicas);
+    }
+}
+
+async fn report_drift(ctx: &Context, tenant: &Tenant, pass: &Pass) -> Option<DriftStatus> {
+    for (id, changes) in &pass.healed {
+        ctx.metrics.drift_healed(id.kind.info().kind);
+        events::healed(ctx, tenant, id, changes).await;
+    }
+    let (id, changes) = pass.healed.last()?;
+    let change = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Some(DriftStatus { object: id.to_string(), change: change.chars().take(1000).collect() })
+}
+
+/// Seconds from the commit to the last write that it caused.
+fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
+    let annotations = tenant.metadata.annotations.as_ref();
+    let committed = annotations
+        .and_then(|map| map.get(crate::api::marks::COMMITTED_AT))
+        .and_then(|text| text.parse::<Timestamp>().ok());
+    let (Some(committed), true) = (committed, pass.wrote() && pass.healed.is_empty()) else { return };
+    if let Ok(took) = std::time::Duration::try_from(Timestamp::now().duration_since(committed)) {
+        ctx.metrics.commit_applied(took);
+    }
+}
+
+fn left(ready: &Ready, pass: &Pass, scales: std::collections::BTreeMap<(String, String), ScaleRule>) -> Left {
+    Left {
+        inventory: Some(pass.inventory.clone()),
+        scales,
+        injectors: ready.platform.isolation.injectors.clone(),
+        settled: pass.objects.is_some(),
+    }
+}
+
+fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'a> {
+    let name = tenant.metadata.name.as_deref().unwrap_or_default();
+    Facts {
+        tenant,
+        outcome,
+        seen: None,
+        inventory: None,
+        drift: None,
+        source: ctx.board().sources.get(name).cloned(),
+        now: Timestamp::now(),
+    }
+}
+
+/// Writes the status where it says something new, and settles when the next pass is due.
+async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left: Left, next: Next) -> Next {
+    let name = tenant.metadata.name.as_deref().unwrap_or_default();
+    // A pass may have announced its inventory: compare with what is known now.
+    let known = ctx.world().tenant(name);
+    let before = known.as_ref().and_then(|tenant| tenant.status.clone());
+    let mut next = next;
+    if before.as_ref() != Some(&status) {
+        match ctx.writer.tenant_status(tenant, &status).await {
+            Ok(written) => {
+                ctx.platforms.add_after(written.spec.platform_ref.name.clone(), ROLL_UP);
+                ctx.world().tenant_written(Arc::new(written));
+            }
+            Err(CallError::NotFound(_)) => {}
+            Err(error) => {
+                warn!(%error, reason = reasons::APPLY_FAILED, "status not written");
+                next = if matches!(next, Next::Rest | Next::Again) { Next::from(&error) } else { next };
+                // Rejected would mean never: a status must come through.
+                next = if next == Next::Rest { Next::Retry } else { next };
+            }
+        }
+    }
+    let moved = ctx.world().finish(name, left);
+    if moved && next == Next::Rest { Next::Again } else { next }
+}

@@ -1,0 +1,115 @@
+//! Secrets in the operator's own namespace, by name. Nothing of them is ever logged or put into a status.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use serde_json::{Map, Value};
+
+use crate::{
+    api::common::SecretName,
+    runtime::call::{CallError, deadline},
+    validate::ground::PullSecret,
+};
+
+use super::watch::READ_DEADLINE;
+
+/// Time between two looks at the same Secrets.
+pub const REFRESH: Duration = Duration::from_secs(600);
+
+/// Why a Secret can't be used. Says which, never what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It can't be read.
+    #[error("Secret {namespace}/{name} can't be read: {source}; create it, or allow the operator to get it")]
+    Unreadable {
+        /// The operator's namespace.
+        namespace: String,
+        /// The Secret.
+        name: String,
+        /// Why.
+        #[source]
+        source: CallError,
+    },
+    /// It lacks a key, or the key's value isn't what it should be.
+    #[error("Secret {namespace}/{name} {problem}")]
+    Wrong {
+        /// The operator's namespace.
+        namespace: String,
+        /// The Secret.
+        name: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+/// A Secret's values, and its version.
+async fn read(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<(BTreeMap<String, Vec<u8>>, String), SecretError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let secret = deadline(READ_DEADLINE, api.get(name)).await.map_err(|source| SecretError::Unreadable {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        source,
+    })?;
+    let version = format!(
+        "{}/{}",
+        secret.metadata.uid.unwrap_or_default(),
+        secret.metadata.resource_version.unwrap_or_default()
+    );
+    let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+    Ok((data, version))
+}
+
+/// A Secret's values as text; those that aren't UTF-8 are left out.
+///
+/// # Errors
+/// The Secret can't be read.
+pub async fn texts(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<BTreeMap<String, String>, SecretError> {
+    let (data, _) = read(client, namespace, name).await?;
+    Ok(data.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value).ok()?))).collect())
+}
+
+/// Puts several Docker configuration Secrets together into one: so a tenant's namespace needs one Secret
+/// under one name, and RBAC can name it. Where two know a registry, the first in the list wins.
+///
+/// # Errors
+/// One of them can't be read, or isn't a Docker configuration.
+pub async fn pull_secret(
+    client: &Client,
+    namespace: &str,
+    references: &[SecretName],
+) -> Result<Option<PullSecret>, SecretError> {
+    let mut auths = Map::new();
+    let mut versions = Vec::new();
+    for reference in references {
+        let (data, version) = read(client, namespace, &reference.name).await?;
+        let wrong = |problem| SecretError::Wrong {
+            namespace: namespace.to_owned(),
+            name: reference.name.clone(),
+            problem,
+        };
+        let config = data.get(".dockerconfigjson").ok_or_else(|| {
+            wrong("has no key .dockerconfigjson; make it with kubectl create secret docker-registry")
+        })?;
+        let config: Value =
+            serde_json::from_slice(config).map_err(|_| wrong("has a .dockerconfigjson that is not JSON"))?;
+        let Some(found) = config.get("auths").and_then(Value::as_object) else {
+            return Err(wrong("has a .dockerconfigjson without auths"));
+        };
+        for (registry, auth) in found {
+            auths.entry(registry.clone()).or_insert_with(|| auth.clone());
+        }
+        versions.push(version);
+    }
+    let mut config = Map::new();
+    config.insert("auths".to_owned(), Value::Object(auths));
+    Ok(Some(PullSecret { config: Value::Object(config).to_string(), version: versions.join(",") }))
+}

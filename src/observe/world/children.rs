@@ -1,0 +1,211 @@
+//! Children: what an event of one means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::{
+        kinds::{Kind, ObjectId},
+        marks,
+    },
+    validate::ground::NamespaceFacts,
+};
+
+use super::{Live, Signal, World};
+
+impl World {
+    /// A list of this kind begins; what it doesn't show until [`World::children_listed`] is gone.
+    pub fn children_listing(&mut self, kind: Kind) {
+        self.listing.insert(kind.info().plural, BTreeSet::new());
+    }
+
+    /// The list of this kind is complete.
+    pub fn children_listed(&mut self, kind: Kind) -> Vec<Signal> {
+        let seen = self.listing.remove(kind.info().plural).unwrap_or_default();
+        let known = self.children.values().flat_map(BTreeMap::iter);
+        let gone: Vec<(ObjectId, Live)> = known
+            .filter(|(id, _)| id.kind == kind && !seen.contains(&key(id)))
+            .map(|(id, live)| (id.clone(), live.clone()))
+            .collect();
+        for foreign in self.foreign.values_mut() {
+            foreign.retain(|id| id.kind != kind || seen.contains(&key(id)));
+        }
+        gone.into_iter().flat_map(|(id, live)| self.forget_child(&live.tenant, &id, &live.uid)).collect()
+    }
+
+    /// An object of a child's kind is there, or changed.
+    pub fn child_seen(&mut self, kind: Kind, meta: &ObjectMeta) -> Vec<Signal> {
+        let id = object_id(kind, meta);
+        if let Some(seen) = self.listing.get_mut(kind.info().plural) {
+            seen.insert(key(&id));
+        }
+        let live = Live::read(kind, meta);
+        if live.tenant.is_empty() || !is_managed(meta) {
+            let mut signals = self.foreign_seen(&id);
+            if let Some(owner) = self.namespace_owner(&id.namespace) {
+                // Our labels were taken off: for the label-selected watches this is a deletion.
+                signals.extend(self.forget_child(&owner, &id, &live.uid));
+            }
+            return signals;
+        }
+        let tenant = live.tenant.to_string();
+        let mut signals = self.foreign_gone(&id);
+        if self.is_stale(&tenant, &id, &live) {
+            return signals;
+        }
+        self.children.entry(tenant.clone()).or_default().insert(id.clone(), live);
+        if kind == Kind::Namespace && !self.tenants.contains_key(&tenant) {
+            signals.extend(self.platforms.keys().cloned().map(Signal::Platform));
+        }
+        if let Some(memory) = self.memories.get(&tenant)
+            && !memory.in_flight
+            && self.is_drift(memory, &id, &self.children[&tenant][&id])
+        {
+            signals.push(Signal::Tenant(tenant));
+        }
+        signals
+    }
+
+    /// An object of a child's kind is gone.
+    pub fn child_gone(&mut self, kind: Kind, meta: &ObjectMeta) -> Vec<Signal> {
+        let id = object_id(kind, meta);
+        let uid = meta.uid.clone().unwrap_or_default();
+        let mut signals = self.foreign_gone(&id);
+        let label = meta.labels.as_ref().and_then(|labels| labels.get(marks::TENANT)).cloned();
+        if let Some(tenant) = label.or_else(|| self.namespace_owner(&id.namespace)) {
+            signals.extend(self.forget_child(&tenant, &id, &uid));
+        }
+        signals
+    }
+
+    /// We wrote a child: what came back is known before the watch shows it.
+    pub fn child_written(&mut self, id: &ObjectId, live: Live) {
+        let tenant = live.tenant.to_string();
+        if !self.is_stale(&tenant, id, &live) {
+            self.children.entry(tenant).or_default().insert(id.clone(), live);
+        }
+    }
+
+    /// A child's watch shows it older than we wrote it ourselves.
+    fn is_stale(&self, tenant: &str, id: &ObjectId, live: &Live) -> bool {
+        let known = self.children.get(tenant).and_then(|children| children.get(id));
+        known.is_some_and(|known| known.version > live.version)
+    }
+
+    /// A child of this uid is gone; one of the same name with another uid stays.
+    fn forget_child(&mut self, owner: &str, id: &ObjectId, uid: &str) -> Vec<Signal> {
+        let mut signals = self.remember_gone(owner, id, uid);
+        if id.kind == Kind::Namespace {
+            signals.extend(self.platforms.keys().cloned().map(Signal::Platform));
+        }
+        signals
+    }
+
+    fn remember_gone(&mut self, owner: &str, id: &ObjectId, uid: &str) -> Vec<Signal> {
+        let Some(children) = self.children.get_mut(owner) else { return Vec::new() };
+        if children.get(id).is_none_or(|live| *live.uid != *uid) {
+            return Vec::new();
+        }
+        children.remove(id);
+        if children.is_empty() {
+            self.children.remove(owner);
+        }
+        let Some(memory) = self.memories.get_mut(owner) else { return Vec::new() };
+        if memory.in_flight {
+            memory.deleted.insert(id.clone(), uid.into());
+            return Vec::new();
+        }
+        if memory.expected.contains_key(id) { vec![Signal::Tenant(owner.to_owned())] } else { Vec::new() }
+    }
+
+    /// The Tenant that has a namespace.
+    pub fn namespace_owner(&self, namespace: &str) -> Option<String> {
+        self.namespaces.get(namespace).cloned()
+    }
+
+    fn foreign_seen(&mut self, id: &ObjectId) -> Vec<Signal> {
+        let Some(owner) = self.namespace_owner(&id.namespace) else { return Vec::new() };
+        let new = self.foreign.entry(id.namespace.clone()).or_default().insert(id.clone());
+        if new { vec![Signal::TenantSoon(owner)] } else { Vec::new() }
+    }
+
+    fn foreign_gone(&mut self, id: &ObjectId) -> Vec<Signal> {
+        let Some(list) = self.foreign.get_mut(&id.namespace) else { return Vec::new() };
+        let known = list.remove(id);
+        if list.is_empty() {
+            self.foreign.remove(&id.namespace);
+        }
+        match self.namespace_owner(&id.namespace) {
+            Some(owner) if known => vec![Signal::TenantSoon(owner)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Puts foreign objects that were listed by hand, for a namespace that was just taken over.
+    pub fn foreign_listed(&mut self, ids: impl IntoIterator<Item = ObjectId>) {
+        for id in ids {
+            self.foreign.entry(id.namespace.clone()).or_default().insert(id);
+        }
+    }
+
+    /// NetworkPolicies and RoleBindings in a namespace that aren't ours.
+    pub fn foreign(&self, namespace: &str) -> Vec<ObjectId> {
+        self.foreign.get(namespace).into_iter().flatten().cloned().collect()
+    }
+
+    /// The live children of a Tenant.
+    pub fn children(&self, tenant: &str) -> BTreeMap<ObjectId, Live> {
+        self.children.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// Resource version of a Deployment as it was last seen or written.
+    pub fn written_version(&self, tenant: &str, namespace: &str, name: &str) -> u64 {
+        let id = ObjectId { kind: Kind::Deployment, namespace: namespace.to_owned(), name: name.to_owned() };
+        self.children.get(tenant).and_then(|children| children.get(&id)).map_or(0, |live| live.version)
+    }
+
+    /// A namespace with our marks.
+    pub fn marked_namespace(&self, name: &str) -> Option<NamespaceFacts> {
+        let id = ObjectId { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() };
+        let live = self.children.values().find_map(|children| children.get(&id))?;
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Some(NamespaceFacts {
+            uid: live.uid.to_string(),
+            terminating: live.terminating,
+            tenant: some(&live.tenant),
+            install_id: some(&live.install_id),
+        })
+    }
+
+    /// Namespaces with our marks whose Tenant is gone, with that Tenant's name.
+    pub fn orphans(&self, platform: &str) -> Vec<(String, String)> {
+        let lost = self.children.iter().filter(|(tenant, _)| !self.tenants.contains_key(*tenant));
+        let mut orphans: Vec<_> = lost
+            .flat_map(|(tenant, children)| {
+                let namespaces = children.iter().filter(|(id, _)| id.kind == Kind::Namespace);
+                let ours = namespaces.filter(|(_, live)| &*live.platform == platform);
+                ours.map(move |(id, _)| (id.name.clone(), tenant.clone()))
+            })
+            .collect();
+        orphans.sort();
+        orphans
+    }
+}
+
+fn object_id(kind: Kind, meta: &ObjectMeta) -> ObjectId {
+    ObjectId {
+        kind,
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+    }
+}
+
+fn key(id: &ObjectId) -> String {
+    format!("{}/{}", id.namespace, id.name)
+}
+
+fn is_managed(meta: &ObjectMeta) -> bool {
+    let value = meta.labels.as_ref().and_then(|labels| labels.get(marks::MANAGED_BY));
+    value.is_some_and(|value| value == marks::MANAGED_BY_VALUE)
+}

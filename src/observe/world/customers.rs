@@ -1,0 +1,214 @@
+//! Tenants and Platforms: what an event of one means.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kube::ResourceExt;
+
+use crate::api::{
+    Platform, Tenant,
+    conditions::{ConditionStatus, ConditionType, find},
+    marks,
+};
+
+use super::{Signal, World, id};
+
+const TENANTS: &str = "tenants";
+const PLATFORMS: &str = "platforms";
+
+impl World {
+    /// A list of Tenants begins.
+    pub fn tenants_listing(&mut self) {
+        self.listing.insert(TENANTS, BTreeSet::new());
+    }
+
+    /// The list of Tenants is complete.
+    pub fn tenants_listed(&mut self) -> Vec<Signal> {
+        let seen = self.listing.remove(TENANTS).unwrap_or_default();
+        let gone: Vec<String> = self.tenants.keys().filter(|name| !seen.contains(*name)).cloned().collect();
+        gone.iter().flat_map(|name| self.tenant_gone(name)).collect()
+    }
+
+    /// A Tenant is there, or changed. Our own status writes mean nothing.
+    pub fn tenant_seen(&mut self, tenant: Arc<Tenant>) -> Vec<Signal> {
+        let name = tenant.name_any();
+        if let Some(seen) = self.listing.get_mut(TENANTS) {
+            seen.insert(name.clone());
+        }
+        let known = self.tenants.get(&name);
+        if known.is_some_and(|known| version(known.as_ref()) > version(tenant.as_ref())) {
+            return Vec::new();
+        }
+        let platform = Signal::Platform(tenant.spec.platform_ref.name.clone());
+        let signals = match known {
+            None => vec![Signal::Tenant(name.clone()), platform],
+            Some(known) if known.metadata.uid != tenant.metadata.uid => {
+                self.memories.remove(&name);
+                vec![Signal::Tenant(name.clone()), platform]
+            }
+            Some(known) if asks_anew(known, &tenant) => vec![Signal::Tenant(name.clone()), platform],
+            Some(known) if known.status != tenant.status => vec![platform],
+            Some(_) => Vec::new(),
+        };
+        let memory = self.memories.entry(name.clone()).or_default();
+        if memory.expected.is_empty() && !memory.in_flight {
+            let inventory = tenant.status.iter().flat_map(|status| &status.inventory);
+            memory.expected = inventory.filter_map(|entry| Some((id(entry)?, entry.into()))).collect();
+        }
+        self.claim(&tenant);
+        self.tenants.insert(name, tenant);
+        signals
+    }
+
+    /// We wrote a Tenant's status: the answer is known before the watch shows it.
+    pub fn tenant_written(&mut self, tenant: Arc<Tenant>) {
+        let name = tenant.name_any();
+        if self.tenants.get(&name).is_some_and(|known| version(known.as_ref()) < version(tenant.as_ref())) {
+            self.tenants.insert(name, tenant);
+        }
+    }
+
+    /// A Tenant is gone. Its children keep running; they are orphans now.
+    pub fn tenant_gone(&mut self, name: &str) -> Vec<Signal> {
+        let Some(tenant) = self.tenants.remove(name) else { return Vec::new() };
+        self.memories.remove(name);
+        let namespace = tenant.namespace();
+        if self.namespaces.get(namespace).is_some_and(|owner| owner == name) {
+            self.namespaces.remove(namespace);
+            self.foreign.remove(namespace);
+            // Somebody may have waited for the namespace.
+            if let Some(heir) = self.tenants.values().find(|other| other.namespace() == namespace).cloned() {
+                self.claim(&heir);
+                return vec![
+                    Signal::Tenant(heir.name_any()),
+                    Signal::Platform(heir.spec.platform_ref.name.clone()),
+                ];
+            }
+        }
+        vec![Signal::Platform(tenant.spec.platform_ref.name.clone())]
+    }
+
+    /// Gives the namespace to the Tenant that was there first (by creation, then by name).
+    fn claim(&mut self, tenant: &Tenant) {
+        let namespace = tenant.namespace().to_owned();
+        let age = |tenant: &Tenant| (tenant.creation_timestamp().map(|time| time.0), tenant.name_any());
+        let holder = self.namespaces.get(&namespace).and_then(|name| self.tenants.get(name));
+        if holder.is_none_or(|holder| age(tenant) <= age(holder)) {
+            self.namespaces.insert(namespace, tenant.name_any());
+        }
+    }
+
+    /// A list of Platforms begins.
+    pub fn platforms_listing(&mut self) {
+        self.listing.insert(PLATFORMS, BTreeSet::new());
+    }
+
+    /// The list of Platforms is complete.
+    pub fn platforms_listed(&mut self) -> Vec<Signal> {
+        let seen = self.listing.remove(PLATFORMS).unwrap_or_default();
+        let gone: Vec<String> = self.platforms.keys().filter(|name| !seen.contains(*name)).cloned().collect();
+        gone.iter().flat_map(|name| self.platform_gone(name)).collect()
+    }
+
+    /// A Platform is there, or changed: its Tenants follow when its spec or a brake did.
+    pub fn platform_seen(&mut self, platform: Arc<Platform>) -> Vec<Signal> {
+        let name = platform.name_any();
+        if let Some(seen) = self.listing.get_mut(PLATFORMS) {
+            seen.insert(name.clone());
+        }
+        let known = self.platforms.get(&name);
+        if known.is_some_and(|known| version(known.as_ref()) > version(platform.as_ref())) {
+            return Vec::new();
+        }
+        let changed = known.is_none_or(|known| {
+            known.metadata.uid != platform.metadata.uid
+                || known.metadata.deletion_timestamp.is_some()
+                    != platform.metadata.deletion_timestamp.is_some()
+                || known.spec != platform.spec
+                || requests(known.as_ref()) != requests(platform.as_ref())
+        });
+        self.platforms.insert(name.clone(), platform);
+        if changed { self.platform_signals(&name) } else { Vec::new() }
+    }
+
+    /// We wrote a Platform's status.
+    pub fn platform_written(&mut self, platform: Arc<Platform>) {
+        let name = platform.name_any();
+        if self.platforms.get(&name).is_some_and(|known| version(known.as_ref()) < version(platform.as_ref()))
+        {
+            self.platforms.insert(name, platform);
+        }
+    }
+
+    /// A Platform is gone.
+    pub fn platform_gone(&mut self, name: &str) -> Vec<Signal> {
+        self.platforms.remove(name);
+        self.platform_signals(name)
+    }
+
+    fn platform_signals(&self, name: &str) -> Vec<Signal> {
+        let tenants = self.tenants_of(name).into_iter().map(|tenant| Signal::Tenant(tenant.name_any()));
+        std::iter::once(Signal::Platform(name.to_owned())).chain(tenants).collect()
+    }
+
+    /// A Tenant by name.
+    pub fn tenant(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.tenants.get(name).cloned()
+    }
+
+    /// A Platform by name.
+    pub fn platform(&self, name: &str) -> Option<Arc<Platform>> {
+        self.platforms.get(name).cloned()
+    }
+
+    /// Every Platform.
+    pub fn platforms(&self) -> Vec<Arc<Platform>> {
+        self.platforms.values().cloned().collect()
+    }
+
+    /// Every Tenant that names this Platform.
+    pub fn tenants_of(&self, platform: &str) -> Vec<Arc<Tenant>> {
+        self.tenants.values().filter(|tenant| tenant.spec.platform_ref.name == platform).cloned().collect()
+    }
+
+    /// Tenants that are Ready, that aren't, and of which nobody knows.
+    pub fn readiness(&self) -> (usize, usize, usize) {
+        let verdict = |tenant: &Arc<Tenant>| {
+            let conditions =
+                tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            find(conditions, ConditionType::Ready).map(|ready| ready.status)
+        };
+        let mut counts = (0, 0, 0);
+        for tenant in self.tenants.values() {
+            match verdict(tenant) {
+                Some(ConditionStatus::True) => counts.0 += 1,
+                Some(ConditionStatus::False) => counts.1 += 1,
+                _ => counts.2 += 1,
+            }
+        }
+        counts
+    }
+
+    /// Names of every Tenant.
+    pub fn tenant_names(&self) -> Vec<String> {
+        self.tenants.keys().cloned().collect()
+    }
+}
+
+/// A resource version as a number: see [`super::Live`].
+fn version(object: &impl ResourceExt) -> u64 {
+    object.resource_version().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Whether the user asks for something else than before.
+fn asks_anew(known: &Tenant, tenant: &Tenant) -> bool {
+    known.metadata.generation != tenant.metadata.generation || requests(known) != requests(tenant)
+}
+
+/// The annotations that mean something to a pass.
+fn requests(object: &impl ResourceExt) -> Vec<Option<&String>> {
+    let annotations = object.annotations();
+    [marks::PAUSED_UNTIL, marks::RECONCILE_REQUESTED_AT, marks::SOURCE, marks::COMMIT]
+        .into_iter()
+        .map(|key| annotations.get(key))
+        .collect()
+}

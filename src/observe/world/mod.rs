@@ -1,0 +1,157 @@
+//! Everything that is known of the cluster, and what a change of it means. Pure: events go in,
+//! [`Signal`]s come out.
+//!
+//! A child's event that shows what we wrote ourselves, or that changes nothing of ours, gives no
+//! signal, whatever its resource version: that is what makes a quiet cluster cost nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    api::{
+        Platform, Tenant,
+        kinds::{Kind, ObjectId},
+        tenant_status::InventoryEntry,
+    },
+    desired::ScaleRule,
+};
+
+use super::live::Live;
+
+mod children;
+mod customers;
+mod nodes;
+
+pub use nodes::{NodeFacts, PodFacts, Workload};
+
+/// Something that a controller should look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// A Tenant, at once: somebody changed it or a child of its.
+    Tenant(String),
+    /// A Tenant, soon: pods come and go in crowds.
+    TenantSoon(String),
+    /// A Platform.
+    Platform(String),
+    /// Every Tenant: nodes, zones.
+    AllTenants,
+}
+
+/// What a child should look like in the cluster, from the last pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// uid of the object that we wrote.
+    pub uid: Box<str>,
+    /// Hash of what we wrote.
+    pub hash: Box<str>,
+    /// Digest of our entry after that.
+    pub digest: Box<str>,
+}
+
+impl From<&InventoryEntry> for Expected {
+    fn from(entry: &InventoryEntry) -> Self {
+        Self {
+            uid: entry.uid.as_str().into(),
+            hash: entry.hash.as_str().into(),
+            digest: entry.digest.as_str().into(),
+        }
+    }
+}
+
+impl Expected {
+    /// Whether the live object is what we wrote, and nobody added what they may not.
+    pub fn matches(&self, live: &Live, injectors: &[String]) -> bool {
+        self.uid == live.uid
+            && self.hash == live.hash
+            && self.digest == live.digest
+            && !self.digest.is_empty()
+            && !live.terminating
+            && live.unwelcome(injectors).next().is_none()
+    }
+}
+
+/// What the last pass left of a Tenant, and what has happened since.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    expected: BTreeMap<ObjectId, Expected>,
+    scales: BTreeMap<(String, String), ScaleRule>,
+    injectors: Vec<String>,
+    /// A pass is under way: its own writes come back as events.
+    in_flight: bool,
+    /// Children whose deletion came in meanwhile, with their uids.
+    deleted: BTreeMap<ObjectId, Box<str>>,
+}
+
+/// Everything that is known of the cluster.
+#[derive(Debug, Default)]
+pub struct World {
+    tenants: BTreeMap<String, Arc<Tenant>>,
+    platforms: BTreeMap<String, Arc<Platform>>,
+    memories: HashMap<String, Memory>,
+    children: HashMap<String, BTreeMap<ObjectId, Live>>,
+    /// Which Tenant has a namespace: the one that was there first.
+    namespaces: HashMap<String, String>,
+    /// NetworkPolicies and RoleBindings that aren't ours, by namespace of ours.
+    foreign: BTreeMap<String, BTreeSet<ObjectId>>,
+    workloads: HashMap<(String, String), Workload>,
+    pods: HashMap<String, BTreeMap<String, PodFacts>>,
+    nodes: BTreeMap<String, NodeFacts>,
+    api_servers: Vec<core::net::IpAddr>,
+    /// What a list under way has shown so far.
+    listing: HashMap<&'static str, BTreeSet<String>>,
+}
+
+impl World {
+    /// A pass over the Tenant begins: its own writes give no signals until [`World::finish`].
+    pub fn begin(&mut self, tenant: &str) {
+        let memory = self.memories.entry(tenant.to_owned()).or_default();
+        memory.in_flight = true;
+        memory.deleted.clear();
+    }
+
+    /// A pass ended and left this. Returns whether the cluster has moved on meanwhile, so that the
+    /// Tenant needs another look.
+    pub fn finish(&mut self, tenant: &str, left: Left) -> bool {
+        let memory = self.memories.entry(tenant.to_owned()).or_default();
+        memory.in_flight = false;
+        let deleted = std::mem::take(&mut memory.deleted);
+        if let Some(inventory) = left.inventory {
+            memory.expected = inventory.iter().filter_map(|entry| Some((id(entry)?, entry.into()))).collect();
+        }
+        memory.scales = left.scales;
+        memory.injectors = left.injectors;
+        let gone = deleted.iter().any(|(id, uid)| memory.expected.get(id).is_some_and(|one| one.uid == *uid));
+        let memory = &self.memories[tenant];
+        let moved = self
+            .children
+            .get(tenant)
+            .is_some_and(|children| children.iter().any(|(id, live)| self.is_drift(memory, id, live)));
+        left.settled && (gone || moved)
+    }
+
+    /// Whether a live child isn't what the last pass left.
+    fn is_drift(&self, memory: &Memory, id: &ObjectId, live: &Live) -> bool {
+        memory.expected.get(id).is_some_and(|expected| !expected.matches(live, &memory.injectors))
+    }
+}
+
+/// What a pass left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// The inventory; `None` when the pass wrote nothing and what was expected still is.
+    pub inventory: Option<Vec<InventoryEntry>>,
+    /// Pods that each Deployment should have.
+    pub scales: BTreeMap<(String, String), ScaleRule>,
+    /// Managers whose additions to pod templates are left alone.
+    pub injectors: Vec<String>,
+    /// Whether the pass went through: one that failed is tried again anyway.
+    pub settled: bool,
+}
+
+/// The id of a recorded object; `None` for a kind that this version doesn't know.
+pub fn id(entry: &InventoryEntry) -> Option<ObjectId> {
+    let kind = Kind::find(&entry.group, &entry.kind)?;
+    Some(ObjectId { kind, namespace: entry.namespace.clone(), name: entry.name.clone() })
+}

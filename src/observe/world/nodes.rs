@@ -1,0 +1,254 @@
+//! Deployments, pods, nodes: where things run.
+
+use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt;
+
+use crate::api::{
+    kinds::{Kind, ObjectId},
+    marks,
+};
+
+use super::{Signal, World};
+use crate::observe::slim::{DeploymentStatus, SlimDeployment, SlimNode, SlimPod, is_true};
+
+const PODS: &str = "pods";
+const NODES: &str = "nodes";
+
+/// A Deployment's pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Pods asked for in `spec.replicas`.
+    pub replicas: i32,
+    /// The spec's generation.
+    pub generation: i64,
+    /// The resource version that this was read from.
+    pub version: u64,
+    /// What its controller says.
+    pub status: DeploymentStatus,
+}
+
+impl Workload {
+    /// Whether anything that a status says is different.
+    fn differs(&self, other: &Self) -> bool {
+        (self.replicas, self.generation, &self.status) != (other.replicas, other.generation, &other.status)
+    }
+
+    /// Whether the newest revision is the only one that runs.
+    pub fn is_rolled_out(&self) -> bool {
+        self.status.observed_generation >= self.generation
+            && self.status.updated_replicas >= self.replicas
+            && self.status.replicas <= self.status.updated_replicas
+    }
+}
+
+/// A pod's place and readiness.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Its namespace.
+    pub namespace: String,
+    /// The service that it belongs to.
+    pub service: String,
+    /// The node that it runs on; empty before it is scheduled.
+    pub node: String,
+    /// Whether it may get traffic.
+    pub ready: bool,
+}
+
+/// A node's zone, health and addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Its labels that could name a zone or region.
+    pub labels: BTreeMap<String, String>,
+    /// Whether new pods may go there.
+    pub schedulable: bool,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl World {
+    /// A Deployment of ours is there, or changed.
+    pub fn deployment_seen(&mut self, deployment: &SlimDeployment) -> Vec<Signal> {
+        let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
+        let owner = deployment.labels().get(marks::TENANT).cloned().unwrap_or_default();
+        let written = self.written_version(&owner, &key.0, &key.1);
+        let mut signals = self.child_seen(Kind::Deployment, &deployment.metadata);
+        let workload = Workload {
+            replicas: deployment.spec.replicas,
+            generation: deployment.metadata.generation.unwrap_or_default(),
+            version: deployment.resource_version().and_then(|text| text.parse().ok()).unwrap_or_default(),
+            status: deployment.status.clone(),
+        };
+        let before = self.workloads.insert(key.clone(), workload.clone());
+        let Some(memory) = self.memories.get(&owner).filter(|memory| !memory.in_flight) else {
+            return signals;
+        };
+        let rule = memory.scales.get(&key);
+        if rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
+            signals.push(Signal::Tenant(owner));
+        } else if before.is_none_or(|before| before.version < written || before.differs(&workload)) {
+            signals.push(Signal::TenantSoon(owner));
+        }
+        signals
+    }
+
+    /// A Deployment of ours is gone.
+    pub fn deployment_gone(&mut self, deployment: &SlimDeployment) -> Vec<Signal> {
+        let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
+        self.workloads.remove(&key);
+        self.child_gone(Kind::Deployment, &deployment.metadata)
+    }
+
+    /// The list of Deployments is complete.
+    pub fn deployments_listed(&mut self) -> Vec<Signal> {
+        let signals = self.children_listed(Kind::Deployment);
+        let live: BTreeSet<(String, String)> = self
+            .children
+            .values()
+            .flat_map(BTreeMap::keys)
+            .filter(|id| id.kind == Kind::Deployment)
+            .map(|ObjectId { namespace, name, .. }| (namespace.clone(), name.clone()))
+            .collect();
+        self.workloads.retain(|key, _| live.contains(key));
+        signals
+    }
+
+    /// We scaled a Deployment: known before the watch shows it.
+    pub fn deployment_scaled(&mut self, namespace: &str, name: &str, replicas: i32) {
+        if let Some(workload) = self.workloads.get_mut(&(namespace.to_owned(), name.to_owned())) {
+            workload.replicas = replicas;
+            workload.version = 0;
+        }
+    }
+
+    /// A Deployment's pods.
+    pub fn workload(&self, namespace: &str, name: &str) -> Option<&Workload> {
+        self.workloads.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// A list of pods begins.
+    pub fn pods_listing(&mut self) {
+        self.listing.insert(PODS, BTreeSet::new());
+    }
+
+    /// The list of pods is complete.
+    pub fn pods_listed(&mut self) -> Vec<Signal> {
+        let seen = self.listing.remove(PODS).unwrap_or_default();
+        let mut signals = Vec::new();
+        for (tenant, pods) in &mut self.pods {
+            let before = pods.len();
+            pods.retain(|key, _| seen.contains(key));
+            if pods.len() != before {
+                signals.push(Signal::TenantSoon(tenant.clone()));
+            }
+        }
+        signals
+    }
+
+    /// A pod of a tenant is there, or changed.
+    pub fn pod_seen(&mut self, pod: &SlimPod) -> Vec<Signal> {
+        let key = pod_key(pod);
+        if let Some(seen) = self.listing.get_mut(PODS) {
+            seen.insert(key.clone());
+        }
+        let labels = pod.labels();
+        let (Some(tenant), Some(service)) = (labels.get(marks::TENANT), labels.get(marks::SERVICE)) else {
+            return Vec::new();
+        };
+        let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+        let facts = PodFacts {
+            namespace: pod.namespace().unwrap_or_default(),
+            service: service.clone(),
+            node: pod.spec.node_name.clone(),
+            ready: !ended
+                && pod.metadata.deletion_timestamp.is_none()
+                && is_true(&pod.status.conditions, "Ready"),
+        };
+        let pods = self.pods.entry(tenant.clone()).or_default();
+        let before = pods.insert(key, facts.clone());
+        // A pod that was and is not ready changes nothing that a status says.
+        let matters =
+            before.as_ref() != Some(&facts) && (facts.ready || before.is_some_and(|before| before.ready));
+        if matters { vec![Signal::TenantSoon(tenant.clone())] } else { Vec::new() }
+    }
+
+    /// A pod is gone.
+    pub fn pod_gone(&mut self, pod: &SlimPod) -> Vec<Signal> {
+        let Some(tenant) = pod.labels().get(marks::TENANT) else { return Vec::new() };
+        let Some(pods) = self.pods.get_mut(tenant) else { return Vec::new() };
+        let was = pods.remove(&pod_key(pod));
+        if pods.is_empty() {
+            self.pods.remove(tenant);
+        }
+        if was.is_some_and(|was| was.ready) { vec![Signal::TenantSoon(tenant.clone())] } else { Vec::new() }
+    }
+
+    /// The pods of a tenant's namespace.
+    pub fn pods<'a>(&'a self, tenant: &str, namespace: &'a str) -> impl Iterator<Item = &'a PodFacts> {
+        let pods = self.pods.get(tenant).into_iter().flat_map(BTreeMap::values);
+        pods.filter(move |pod| pod.namespace == namespace)
+    }
+
+    /// A list of nodes begins.
+    pub fn nodes_listing(&mut self) {
+        self.listing.insert(NODES, BTreeSet::new());
+    }
+
+    /// The list of nodes is complete.
+    pub fn nodes_listed(&mut self) -> Vec<Signal> {
+        let seen = self.listing.remove(NODES).unwrap_or_default();
+        let before = self.nodes.len();
+        self.nodes.retain(|name, _| seen.contains(name));
+        if self.nodes.len() == before { Vec::new() } else { vec![Signal::AllTenants] }
+    }
+
+    /// A node is there, or changed; heartbeats mean nothing.
+    pub fn node_seen(&mut self, node: &SlimNode) -> Vec<Signal> {
+        let name = node.name_any();
+        let listing = self.listing.get_mut(NODES);
+        if let Some(seen) = listing {
+            seen.insert(name.clone());
+        }
+        let addresses = node.status.addresses.iter().filter_map(|one| one.address.parse().ok());
+        let facts = NodeFacts {
+            labels: node.labels().clone(),
+            schedulable: !node.spec.unschedulable,
+            addresses: addresses.collect(),
+        };
+        let before = self.nodes.insert(name, facts.clone());
+        if before.as_ref() == Some(&facts) { Vec::new() } else { vec![Signal::AllTenants] }
+    }
+
+    /// A node is gone.
+    pub fn node_gone(&mut self, node: &SlimNode) -> Vec<Signal> {
+        self.nodes.remove(&node.name_any());
+        vec![Signal::AllTenants]
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> &BTreeMap<String, NodeFacts> {
+        &self.nodes
+    }
+
+    /// Addresses of the API servers, as the `kubernetes` Service's endpoints give them.
+    pub fn set_api_servers(&mut self, addresses: Vec<IpAddr>) -> Vec<Signal> {
+        if self.api_servers == addresses {
+            return Vec::new();
+        }
+        self.api_servers = addresses;
+        vec![Signal::AllTenants]
+    }
+
+    /// Addresses that no tenant may reach: nodes and API servers.
+    pub fn infrastructure(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.nodes
+            .values()
+            .flat_map(|node| node.addresses.iter().copied())
+            .chain(self.api_servers.iter().copied())
+    }
+}
+
+fn pod_key(pod: &SlimPod) -> String {
+    format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any())
+}

@@ -1,0 +1,132 @@
+//! Settings checked before anything starts: every way in which they can be
+//! wrong without asking the server.
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::address::Address;
+use super::error::SourceError;
+use super::settings::{CommitId, Reference, Settings};
+use super::text;
+
+/// Settings that passed.
+pub(super) struct Checked {
+    pub address: Address,
+    /// Value of the `Authorization` header.
+    pub authorization: Option<String>,
+}
+
+/// The folders to read, both clean and not the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Folders {
+    pub tenants: String,
+    pub platform: Option<String>,
+}
+
+/// Checks url, reference, credentials and CA.
+pub(super) fn check(settings: &Settings) -> Result<Checked, SourceError> {
+    let address = Address::parse(&settings.url)?;
+    check_reference(&settings.reference)?;
+    folders(settings)?;
+    let authorization = settings.credentials.as_ref().map(super::settings::Credentials::header);
+    if authorization.as_ref().is_some_and(|header| header.chars().any(|c| !matches!(c, ' '..='~'))) {
+        let problem = "the token holds a line break or a character outside ASCII".to_owned();
+        return Err(SourceError::InvalidSecret { what: "credentials", problem });
+    }
+    if let Some(pem) = &settings.ca_pem {
+        certificates(pem)
+            .map_err(|problem| SourceError::InvalidSecret { what: "CA certificates", problem })?;
+    }
+    Ok(Checked { address, authorization })
+}
+
+/// The certificates in a PEM text: at least one.
+pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err("there is no PEM certificate in it".to_owned()),
+        Ok(found) => Ok(found),
+        Err(_) => Err("it is not valid PEM".to_owned()),
+    }
+}
+
+fn check_reference(reference: &Reference) -> Result<(), SourceError> {
+    if let Reference::Commit(id) = reference {
+        return id.parse::<CommitId>().map(|_| ());
+    }
+    let valid =
+        reference.full_name().is_some_and(|name| git2::Reference::is_valid_name(&name) && name.len() <= 256);
+    if valid {
+        return Ok(());
+    }
+    Err(SourceError::InvalidReference {
+        reference: reference.to_string(),
+        problem: "git allows no such name",
+    })
+}
+
+/// The watched folders of a source.
+pub(super) fn folders(settings: &Settings) -> Result<Folders, SourceError> {
+    let tenants = folder("path", &settings.path)?;
+    let platform = settings.platform_path.as_deref().map(|path| folder("platformPath", path)).transpose()?;
+    if platform.as_ref() == Some(&tenants) {
+        return Err(SourceError::InvalidPath {
+            field: "platformPath",
+            path: tenants,
+            problem: "it is the same folder as path; who may write Tenants there could also write the Platform that \
+                      limits them",
+        });
+    }
+    Ok(Folders { tenants, platform })
+}
+
+fn folder(field: &'static str, path: &str) -> Result<String, SourceError> {
+    let invalid = |problem| SourceError::InvalidPath { field, path: text::printable(path, 120), problem };
+    if path.len() > 512 {
+        return Err(invalid("it is longer than 512 bytes"));
+    }
+    if path.chars().any(|c| text::is_deceptive(c) || c == '\\') {
+        return Err(invalid("it holds a control character, an invisible character or a backslash"));
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.contains(&"..") {
+        return Err(invalid("it leads out of the repository"));
+    }
+    Ok(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_clean() {
+        for (raw, clean) in [("", ""), ("/", ""), (".", ""), ("./a//b/", "a/b"), (".tenantry", ".tenantry")] {
+            assert_eq!(folder("path", raw).expect(raw), clean);
+        }
+        for raw in ["..", "a/../b", "a\\b", "a\u{202e}b", "a\nb"] {
+            assert_eq!(folder("path", raw).expect_err(raw).reason(), "InvalidPath");
+        }
+    }
+
+    #[test]
+    fn references_follow_gits_rules() {
+        for good in ["main", "feature/x", "v1.0"] {
+            check_reference(&Reference::Branch(good.to_owned())).expect(good);
+            check_reference(&Reference::Tag(good.to_owned())).expect(good);
+        }
+        for bad in ["", "a b", "a..b", "-x/.y", "a\n", "x.lock", "a:b", "a*", "a^{}", "~"] {
+            check_reference(&Reference::Branch(bad.to_owned())).expect_err(bad);
+        }
+        check_reference(&Reference::Commit("a".repeat(40))).expect("full id");
+        for bad in ["", "abc1234", &"g".repeat(40), &"a".repeat(64)] {
+            check_reference(&Reference::Commit(bad.to_owned())).expect_err(bad);
+        }
+    }
+
+    #[test]
+    fn certificates_are_looked_at_early() {
+        assert!(certificates("").is_err());
+        assert!(certificates("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! The fetch process: all network work of Git, in a process of its own that can
+//! be killed, sees one folder and forgets everything when it ends.
+
+mod agent;
+mod fetch;
+mod http;
+mod refs;
+mod sandbox;
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::protocol::{Answer, Done, EXIT_DEADLINE, Failure, Operation, Request};
+
+/// Bytes of the largest request: settings, certificates and a token.
+const REQUEST_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The body of the hidden subcommand `git-child`: one request on stdin, one answer on stdout.
+/// Call it before anything else starts threads: Landlock holds for this thread and those it starts.
+pub fn child_main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    die_with_parent();
+    let answer = match read_request() {
+        Ok(request) => serve(&request),
+        Err(detail) => Answer { landlock: None, result: Err(Failure::Other { detail }) },
+    };
+    let written = serde_json::to_vec(&answer)
+        .map_err(std::io::Error::other)
+        .and_then(|json| std::io::stdout().lock().write_all(&json));
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The operator may be killed without a chance to kill us.
+#[cfg(target_os = "linux")]
+fn die_with_parent() {
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+fn read_request() -> Result<Request, String> {
+    let mut json = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(REQUEST_BYTES)
+        .read_to_end(&mut json)
+        .map_err(|error| format!("can't read the request: {error}"))?;
+    // The position only: the text holds a token.
+    serde_json::from_slice(&json)
+        .map_err(|error| format!("the request is not valid at column {}", error.column()))
+}
+
+/// Bounds what libgit2 inflates in memory while it resolves deltas.
+fn bound_objects(bytes: u64) {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    // SAFETY: sets a global of libgit2 before this process has a second thread; the option takes
+    // one `size_t`, which `usize` is.
+    unsafe {
+        libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECT_SIZE as _, bytes);
+    }
+}
+
+fn serve(request: &Request) -> Answer {
+    let failed = |landlock, failure| Answer { landlock, result: Err(failure) };
+    let end = Instant::now() + request.deadline;
+    super::harden();
+    bound_objects(request.limits.object_bytes);
+    // Certificates are files of the system, so they are read before the door closes.
+    let agent = match agent::build(request) {
+        Ok(agent) => agent,
+        Err(failure) => return failed(None, failure),
+    };
+    // Listing references touches no file at all.
+    let folder = match request.operation {
+        Operation::Resolve => None,
+        Operation::Fetch { .. } | Operation::Probe { .. } => Some(request.repository.as_path()),
+    };
+    let ports: Vec<u16> = request.addresses.iter().map(std::net::SocketAddr::port).collect();
+    let landlock = match sandbox::restrict(folder, &ports, &request.limits) {
+        Ok(landlock) => landlock,
+        Err(detail) => return failed(None, Failure::Other { detail }),
+    };
+    // Also without a parent that kills us, and whatever libgit2 waits for.
+    std::thread::spawn(move || {
+        std::thread::sleep(end.saturating_duration_since(Instant::now()) + Duration::from_millis(500));
+        std::process::exit(i32::from(EXIT_DEADLINE));
+    });
+    let result = match &request.operation {
+        Operation::Probe { path } => Ok(Done::Probed { readable: std::fs::File::open(path).is_ok() }),
+        Operation::Resolve => refs::resolve(request, http::Server::new(agent, request, end)),
+        Operation::Fetch { commit } => {
+            fetch::fetch(request, *commit, &http::Server::new(agent, request, end))
+        }
+    };
+    Answer { landlock: Some(landlock), result }
+}

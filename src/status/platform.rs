@@ -1,0 +1,138 @@
+//! A Platform's status.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{
+        Platform, Tenant,
+        conditions::{ConditionStatus, ConditionType, find, reasons},
+        platform_status::{Orphan, PlatformStatus, PlatformSummary, SourceStatus},
+    },
+    validate::problem::Problem,
+};
+
+use super::set::{Conditions, Verdict};
+
+/// What a look at the source brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceReport {
+    /// Head, applied revision, counts, findings.
+    pub status: SourceStatus,
+    /// Why the source isn't synced: reason constant, message, and whether only a human can go on.
+    pub failure: Option<(&'static str, String, bool)>,
+}
+
+/// Everything that a status is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The Platform, with its previous status.
+    pub platform: &'a Platform,
+    /// What is wrong with its spec.
+    pub problems: &'a [Problem],
+    /// Its Tenants.
+    pub tenants: &'a [std::sync::Arc<Tenant>],
+    /// Namespaces whose Tenant is gone, with that Tenant's name.
+    pub orphans: Vec<(String, String)>,
+    /// What the source loop reported last; `None` before its first look.
+    pub source: Option<&'a SourceReport>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Most orphans that a status lists.
+const MOST_ORPHANS: usize = 100;
+
+/// A Platform's status.
+pub fn status(facts: &Facts<'_>) -> PlatformStatus {
+    let previous = facts.platform.status.clone().unwrap_or_default();
+    let generation = facts.platform.metadata.generation.unwrap_or_default();
+    let mut conditions = Conditions::new(&previous.conditions, generation, facts.now);
+    if facts.platform.spec.source.is_some() {
+        match facts.source {
+            Some(report) => conditions.set(ConditionType::SourceSynced, synced(report)),
+            None => conditions.keep(ConditionType::SourceSynced),
+        }
+    }
+    let ready = facts.tenants.iter().filter(|tenant| is_ready(tenant)).count();
+    let (verdict, stalled) = overall(facts, ready);
+    conditions.set_if(stalled, ConditionType::Stalled, verdict.reason, verdict.message.clone());
+    conditions.set(ConditionType::Ready, verdict);
+    let source = facts.source.map(|report| report.status.clone()).or(previous.source);
+    let source = source.filter(|_| facts.platform.spec.source.is_some());
+    let orphans = facts
+        .orphans
+        .iter()
+        .map(|(namespace, tenant)| Orphan { namespace: namespace.clone(), tenant: tenant.clone() });
+    PlatformStatus {
+        observed_generation: Some(generation),
+        conditions: conditions.finish(),
+        summary: PlatformSummary {
+            tenants: format!("{ready}/{}", facts.tenants.len()),
+            revision: source
+                .as_ref()
+                .map(|source| source.applied.chars().take(8).collect())
+                .unwrap_or_default(),
+            orphans: i32::try_from(facts.orphans.len()).unwrap_or(i32::MAX),
+        },
+        source,
+        orphans: orphans.take(MOST_ORPHANS).collect(),
+    }
+}
+
+fn is_ready(tenant: &Tenant) -> bool {
+    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    find(conditions, ConditionType::Ready).is_some_and(|ready| {
+        ready.status == ConditionStatus::True && Some(ready.observed_generation) == tenant.metadata.generation
+    })
+}
+
+fn synced(report: &SourceReport) -> Verdict {
+    if let Some((reason, message, _)) = &report.failure {
+        return Verdict::no(reason, message.clone());
+    }
+    let status = &report.status;
+    if status.finding_count > 0 {
+        let first = status.findings.first().map(ToString::to_string).unwrap_or_default();
+        let message = format!("{} findings in the files; the first: {first}", status.finding_count);
+        return Verdict::no(reasons::FINDINGS, message);
+    }
+    let short: String = status.applied.chars().take(8).collect();
+    Verdict::yes(
+        reasons::SUCCEEDED,
+        format!("revision {short} is applied: {} Tenants from {} files", status.tenants, status.files),
+    )
+}
+
+fn overall(facts: &Facts<'_>, ready: usize) -> (Verdict, bool) {
+    if facts.platform.metadata.deletion_timestamp.is_some() {
+        let message = format!(
+            "is being deleted, and {} Tenants refer to it; move or cancel and delete them first",
+            facts.tenants.len()
+        );
+        return (Verdict::no(reasons::IN_USE, message), true);
+    }
+    if !facts.problems.is_empty() {
+        let text: Vec<String> = facts.problems.iter().map(ToString::to_string).collect();
+        return (Verdict::no(reasons::INVALID_SPEC, text.join("; also ")), true);
+    }
+    if let Some((reason, message, stalled)) = facts.source.and_then(|report| report.failure.as_ref()) {
+        return (Verdict::no(reason, message.clone()), *stalled);
+    }
+    if ready < facts.tenants.len() {
+        let names = facts
+            .tenants
+            .iter()
+            .filter(|tenant| !is_ready(tenant))
+            .filter_map(|tenant| tenant.metadata.name.as_deref());
+        let names: Vec<&str> = names.take(5).collect();
+        let message = format!(
+            "{} of {} Tenants are Ready; not: {}{}",
+            ready,
+            facts.tenants.len(),
+            names.join(", "),
+            if facts.tenants.len() - ready > 5 { ", …" } else { "" }
+        );
+        return (Verdict::no(reasons::TENANTS_NOT_READY, message), false);
+    }
+    (Verdict::yes(reasons::SUCCEEDED, "its rules hold, and all of its Tenants are Ready"), false)
+}

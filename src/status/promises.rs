@@ -1,0 +1,187 @@
+//! The conditions of promises, one function each, and their sum.
+
+use crate::{
+    api::{
+        conditions::{ConditionStatus, reasons},
+        kinds::Kind,
+        promises::TABLE,
+        tenant::Lifecycle,
+    },
+    observe::workloads::{Observed, ObservedService},
+    validate::{platform::ValidatedPlatform, service::ValidatedService, tenant::ValidatedTenant},
+};
+
+use super::set::{Conditions, Verdict};
+
+/// What the source loop knows of a Tenant's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// The Tenant is as its file says.
+    Synced {
+        /// The file and the commit that last changed it.
+        origin: String,
+    },
+    /// The Tenant and its file differ, and why.
+    Behind {
+        /// Reason constant.
+        reason: &'static str,
+        /// What is wrong, and the next step.
+        message: String,
+    },
+}
+
+/// Whether the configuration in Git is what the cluster runs.
+pub fn source_synced(state: &SourceState) -> Verdict {
+    match state {
+        SourceState::Synced { origin } => Verdict::yes(reasons::SUCCEEDED, format!("as in {origin}")),
+        SourceState::Behind { reason, message } => Verdict::no(reason, message.clone()),
+    }
+}
+
+/// Whether anything weakens the tenant's isolation. What is in place was not tried: this version has no
+/// probe, so the answer is never True.
+pub fn isolated(applied: bool, observed: &Observed) -> Verdict {
+    if !applied {
+        return Verdict::unknown(
+            reasons::NOT_APPLIED,
+            "the isolation objects are not all in place; Ready says why",
+        );
+    }
+    let list = |kind: Kind| {
+        let named = observed.foreign.iter().filter(|id| id.kind == kind).map(ToString::to_string);
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let (policies, bindings) = (list(Kind::NetworkPolicy), list(Kind::RoleBinding));
+    if !bindings.is_empty() {
+        let message =
+            format!("{bindings}: not made by Tenantry; delete it, or give the access through spec.members");
+        return Verdict::no(reasons::FOREIGN_BINDING, message);
+    }
+    if !policies.is_empty() {
+        let message = format!(
+            "{policies}: not made by Tenantry; delete it, or open the way through spec.egress or the Platform"
+        );
+        return Verdict::no(reasons::FOREIGN_POLICY, message);
+    }
+    let message = "policies, quota, roles and Pod Security level are in place; whether the cluster enforces them is not probed by this version";
+    Verdict::unknown(reasons::NOT_PROBED, message)
+}
+
+/// Pods that a service should have now.
+pub fn desired(service: &ValidatedService, observed: &ObservedService) -> i32 {
+    let replicas = &service.spec.replicas;
+    let present = observed.workload.as_ref().map_or(replicas.min, |workload| workload.replicas);
+    present.clamp(replicas.min, replicas.max())
+}
+
+/// Whether every service has the pods that it asked for.
+pub fn workloads_available(tenant: &ValidatedTenant, observed: &Observed) -> Verdict {
+    let mut short = Vec::new();
+    for (service, seen) in tenant.services.iter().zip(&observed.services) {
+        let available = seen.workload.as_ref().map_or(0, |workload| workload.status.available_replicas);
+        let wanted = desired(service, seen);
+        if available < wanted {
+            let why = seen.workload.as_ref().and_then(failure).unwrap_or_default();
+            short.push(format!("{} has {available} of {wanted} pods available{why}", seen.name));
+        }
+    }
+    if short.is_empty() {
+        return Verdict::yes(reasons::SUCCEEDED, "every service has its pods");
+    }
+    let next = format!("kubectl -n {} get pods shows them", tenant.namespace);
+    Verdict::no(reasons::UNAVAILABLE, format!("{}; {next}", short.join("; ")))
+}
+
+/// Why a Deployment makes no progress, in the controller's words.
+fn failure(workload: &crate::observe::world::Workload) -> Option<String> {
+    let conditions = &workload.status.conditions;
+    let refused = conditions.iter().find(|one| one.type_ == "ReplicaFailure" && one.status == "True");
+    let stuck = conditions.iter().find(|one| one.type_ == "Progressing" && one.status == "False");
+    refused.or(stuck).map(|one| format!(" ({}: {})", one.reason, one.message))
+}
+
+/// A service's zones: ready in, asked for, and those that are short.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Zones with ready pods.
+    pub ready: usize,
+    /// Zones that the rule asks for: `min(minZones, pods)`.
+    pub asked: usize,
+    /// Zones without a ready pod.
+    pub short: Vec<String>,
+}
+
+/// Measures one service.
+pub fn spread(platform: &ValidatedPlatform, service: &ValidatedService, seen: &ObservedService) -> Spread {
+    let pods = usize::try_from(desired(service, seen)).unwrap_or_default();
+    let asked = pods.min(usize::try_from(platform.topology.min_zones).unwrap_or(usize::MAX));
+    let zones = seen.ready.iter().filter(|(zone, _)| !zone.is_empty());
+    let ready = zones.clone().filter(|(_, count)| **count > 0).count();
+    let short = zones.filter(|(_, count)| **count == 0).map(|(zone, _)| zone.clone()).collect();
+    Spread { ready, asked, short }
+}
+
+/// Whether every service is ready in as many zones as the Platform asks for.
+pub fn zone_spread(tenant: &ValidatedTenant, platform: &ValidatedPlatform, observed: &Observed) -> Verdict {
+    let mut short = Vec::new();
+    let mut most = 0;
+    for (service, seen) in tenant.services.iter().zip(&observed.services) {
+        let spread = spread(platform, service, seen);
+        most = most.max(spread.asked);
+        if spread.ready < spread.asked {
+            let missing = if spread.short.is_empty() {
+                String::new()
+            } else {
+                format!(": none in {}", spread.short.join(", "))
+            };
+            short.push(format!(
+                "{} is ready in {} of {} zones{missing}",
+                seen.name, spread.ready, spread.asked
+            ));
+        }
+    }
+    if short.is_empty() {
+        return Verdict::yes(
+            reasons::SUCCEEDED,
+            "every service is ready in as many zones as the Platform asks for",
+        );
+    }
+    if observed.zones.len() < most {
+        let zones = if observed.zones.is_empty() { "none".to_owned() } else { observed.zones.join(", ") };
+        let key = &platform.topology.zone_key;
+        let message =
+            format!("{}; the cluster's zones are: {zones}; add nodes with label {key}", short.join("; "));
+        return Verdict::no(reasons::TOO_FEW_ZONES, message);
+    }
+    Verdict::no(reasons::ZONE_SHORT, short.join("; "))
+}
+
+/// Whether the tenant's lifecycle and services ask for running pods.
+pub fn asks_for_workloads(tenant: &ValidatedTenant) -> bool {
+    tenant.lifecycle == Lifecycle::Active && !tenant.services.is_empty()
+}
+
+/// Kept and asked for, over the promises that have a condition here.
+pub fn sum(conditions: &Conditions<'_>) -> (usize, usize, Verdict) {
+    let asked: Vec<_> = TABLE
+        .iter()
+        .filter_map(|promise| {
+            let condition = promise.condition?;
+            Some((condition, conditions.status(condition)?))
+        })
+        .collect();
+    let names = |status: ConditionStatus| {
+        let some = asked.iter().filter(|(_, one)| *one == status).map(|(condition, _)| condition.as_str());
+        some.collect::<Vec<_>>().join(", ")
+    };
+    let kept = asked.iter().filter(|(_, status)| *status == ConditionStatus::True).count();
+    let (broken, open) = (names(ConditionStatus::False), names(ConditionStatus::Unknown));
+    let verdict = if !broken.is_empty() {
+        Verdict::no(reasons::PROMISE_BROKEN, format!("not kept: {broken}"))
+    } else if !open.is_empty() {
+        Verdict::unknown(reasons::PROMISE_UNKNOWN, format!("not known: {open}"))
+    } else {
+        Verdict::yes(reasons::SUCCEEDED, "every promise that the spec asks for is kept")
+    };
+    (kept, asked.len(), verdict)
+}

@@ -1,0 +1,317 @@
+//! A Tenant's status.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{
+        Tenant,
+        conditions::{ConditionType, reasons},
+        marks,
+        tenant::Lifecycle,
+        tenant_status::{
+            DriftStatus, InventoryEntry, NamespaceStatus, Purpose, ServiceStatus, TenantStatus,
+            TenantSummary, ZoneStatus,
+        },
+    },
+    desired::{Applied, Objects},
+    observe::workloads::Observed,
+    validate::{ground::Held, platform::ValidatedPlatform, problem::Problem, tenant::ValidatedTenant},
+};
+
+use super::{
+    promises::{self, SourceState},
+    set::{Conditions, Verdict},
+};
+
+/// How a pass went.
+#[derive(Clone, Debug)]
+pub enum Outcome<'a> {
+    /// The spec is wrong; nothing was touched.
+    Rejected(&'a [Problem]),
+    /// The Platform isn't there, or is wrong itself.
+    NoPlatform(String),
+    /// Something in the cluster is in the way; nothing was touched.
+    Held(&'a Held),
+    /// Something that the pass needs can't be read; nothing was touched.
+    Unreadable(String),
+    /// A write failed.
+    Failed {
+        /// Reason constant.
+        reason: &'static str,
+        /// Which object, and why.
+        message: String,
+        /// Whether only a human can go on.
+        stalled: bool,
+    },
+    /// Nothing may be written; this would be.
+    ReadOnly {
+        /// Why nothing may be written.
+        why: ReadOnly,
+        /// What would be done.
+        would: Vec<String>,
+    },
+    /// Every object is in the cluster as it should be.
+    Applied {
+        /// The proof.
+        objects: &'a Objects<Applied>,
+        /// What waits for its deletion.
+        pending: Vec<String>,
+    },
+}
+
+/// Why nothing may be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// `mode: Observe`.
+    Observe,
+    /// `tenantry.dev/paused-until`, with the time.
+    Paused(String),
+}
+
+/// Everything that a status is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The Tenant, with its previous status.
+    pub tenant: &'a Tenant,
+    /// How the pass went.
+    pub outcome: Outcome<'a>,
+    /// The checked Tenant and Platform, and what was observed; absent when the pass didn't get there.
+    pub seen: Option<(&'a ValidatedTenant, &'a ValidatedPlatform, &'a Observed)>,
+    /// What was made so far; `None` when the pass touched nothing.
+    pub inventory: Option<Vec<InventoryEntry>>,
+    /// What somebody had changed, when this pass healed something.
+    pub drift: Option<DriftStatus>,
+    /// What the source loop knows; `None` when it knows nothing yet.
+    pub source: Option<SourceState>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// A Tenant's status after a pass.
+pub fn status(facts: Facts<'_>) -> TenantStatus {
+    let previous = facts.tenant.status.clone().unwrap_or_default();
+    let generation = facts.tenant.metadata.generation.unwrap_or_default();
+    let mut conditions = Conditions::new(&previous.conditions, generation, facts.now);
+    let applied = matches!(facts.outcome, Outcome::Applied { .. });
+    match (&facts.source, from_git(facts.tenant)) {
+        (Some(state), true) => conditions.set(ConditionType::SourceSynced, promises::source_synced(state)),
+        (None, true) => conditions.keep(ConditionType::SourceSynced),
+        (_, false) => {}
+    }
+    match facts.seen {
+        Some((tenant, platform, observed)) => {
+            conditions.set(ConditionType::Isolated, promises::isolated(applied, observed));
+            if promises::asks_for_workloads(tenant) {
+                conditions
+                    .set(ConditionType::WorkloadsAvailable, promises::workloads_available(tenant, observed));
+                conditions.set(ConditionType::ZoneSpread, promises::zone_spread(tenant, platform, observed));
+            }
+        }
+        // Nothing was measured: what was said before may no longer be true.
+        None => stale(&mut conditions, &previous),
+    }
+    let drift = facts.drift.clone().or_else(|| previous.last_drift.clone());
+    overall(&mut conditions, &facts, drift.as_ref());
+    let (kept, asked, sum) = promises::sum(&conditions);
+    if asked > 0 {
+        conditions.set(ConditionType::PromisesKept, sum);
+    }
+    let inventory = facts.inventory.clone().unwrap_or_else(|| previous.inventory.clone());
+    TenantStatus {
+        observed_generation: Some(generation),
+        conditions: conditions.finish(),
+        summary: summary(&facts, kept, asked),
+        namespaces: namespaces(&facts, &inventory, &previous),
+        services: services(&facts, &previous),
+        last_drift: drift,
+        inventory,
+    }
+}
+
+fn from_git(tenant: &Tenant) -> bool {
+    tenant.metadata.annotations.as_ref().is_some_and(|map| map.contains_key(marks::SOURCE))
+}
+
+fn stale(conditions: &mut Conditions<'_>, previous: &TenantStatus) {
+    for type_ in [ConditionType::Isolated, ConditionType::WorkloadsAvailable, ConditionType::ZoneSpread] {
+        if crate::api::conditions::find(&previous.conditions, type_).is_some() {
+            conditions.set(
+                type_,
+                Verdict::unknown(reasons::NOT_APPLIED, "not measured in the last pass; Ready says why"),
+            );
+        }
+    }
+}
+
+/// Ready, Reconciling, Stalled, Paused.
+fn overall(conditions: &mut Conditions<'_>, facts: &Facts<'_>, drift: Option<&DriftStatus>) {
+    let (ready, reconciling, stalled) = match &facts.outcome {
+        Outcome::Rejected(problems) => {
+            let reason = problems.first().map_or(reasons::INVALID_SPEC, |problem| problem.reason);
+            let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            (Verdict::no(reason, text.join("; also ")), false, true)
+        }
+        Outcome::NoPlatform(message) => {
+            (Verdict::no(reasons::PLATFORM_NOT_FOUND, message.clone()), false, true)
+        }
+        Outcome::Held(held) => {
+            (Verdict::no(held.reason, held.message.clone()), held.may_pass, !held.may_pass)
+        }
+        Outcome::Unreadable(message) => {
+            (Verdict::no(reasons::INPUT_UNREADABLE, message.clone()), true, false)
+        }
+        Outcome::Failed { reason, message, stalled } => {
+            (Verdict::no(reason, message.clone()), !stalled, *stalled)
+        }
+        Outcome::ReadOnly { why, would } => (read_only(why, would), false, false),
+        Outcome::Applied { pending, .. } => applied(facts, pending, drift),
+    };
+    if let Outcome::ReadOnly { why: ReadOnly::Paused(until), .. } = &facts.outcome {
+        let message = format!("children are not written until {until}; remove the annotation to go on");
+        conditions.set(ConditionType::Paused, Verdict::yes(reasons::PAUSED, message));
+    }
+    let message = ready.message.clone();
+    conditions.set_if(reconciling, ConditionType::Reconciling, ready.reason, message.clone());
+    conditions.set_if(stalled, ConditionType::Stalled, ready.reason, message);
+    conditions.set(ConditionType::Ready, ready);
+}
+
+fn read_only(why: &ReadOnly, would: &[String]) -> Verdict {
+    let reason = match why {
+        ReadOnly::Observe => reasons::OBSERVING,
+        ReadOnly::Paused(_) => reasons::PAUSED,
+    };
+    if would.is_empty() {
+        return Verdict::yes(reason, "nothing would be changed");
+    }
+    Verdict::unknown(reason, format!("would {}", would.join(", ")))
+}
+
+fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -> (Verdict, bool, bool) {
+    if !pending.is_empty() {
+        return (
+            Verdict::no(reasons::PRUNING, format!("waiting to be deleted: {}", pending.join(", "))),
+            true,
+            false,
+        );
+    }
+    let Some((tenant, _, observed)) = facts.seen else {
+        return (Verdict::unknown(reasons::PROGRESSING, "nothing was observed yet"), true, false);
+    };
+    let healed = drift
+        .map_or_else(String::new, |drift| format!("; last drift healed: {}: {}", drift.object, drift.change));
+    match tenant.lifecycle {
+        Lifecycle::Cancelled => {
+            let message =
+                "workloads, Services, ingress and bindings are removed; namespace and data are kept";
+            return (Verdict::yes(reasons::CANCELLED, message), false, false);
+        }
+        Lifecycle::Suspended => {
+            let left: i32 = observed
+                .services
+                .iter()
+                .filter_map(|one| one.workload.as_ref())
+                .map(|one| one.status.replicas)
+                .sum();
+            if left > 0 {
+                return (
+                    Verdict::no(reasons::PROGRESSING, format!("{left} pods are being stopped")),
+                    true,
+                    false,
+                );
+            }
+            return (
+                Verdict::yes(reasons::SUSPENDED, format!("every service is scaled to zero{healed}")),
+                false,
+                false,
+            );
+        }
+        Lifecycle::Active => {}
+    }
+    let rolling: Vec<&str> =
+        observed.services.iter().filter(|one| !one.is_rolled_out()).map(|one| one.name.as_str()).collect();
+    let available = promises::workloads_available(tenant, observed);
+    if available.status != crate::api::conditions::ConditionStatus::True {
+        return (Verdict::no(reasons::PROGRESSING, available.message), true, false);
+    }
+    if !rolling.is_empty() {
+        return (
+            Verdict::no(reasons::PROGRESSING, format!("rolling out: {}", rolling.join(", "))),
+            true,
+            false,
+        );
+    }
+    (
+        Verdict::yes(reasons::SUCCEEDED, format!("applied, and every service has its pods{healed}")),
+        false,
+        false,
+    )
+}
+
+fn summary(facts: &Facts<'_>, kept: usize, asked: usize) -> TenantSummary {
+    let annotation = |key: &str| facts.tenant.metadata.annotations.as_ref().and_then(|map| map.get(key));
+    let commit = annotation(marks::COMMIT).map(|commit| commit.chars().take(8).collect()).unwrap_or_default();
+    let mut summary =
+        TenantSummary { commit, promises: format!("{kept}/{asked}"), ..TenantSummary::default() };
+    let Some((tenant, platform, observed)) = facts.seen else {
+        let previous = facts.tenant.status.clone().unwrap_or_default().summary;
+        return TenantSummary { services: previous.services, zones: previous.zones, ..summary };
+    };
+    let pairs = || tenant.services.iter().zip(&observed.services);
+    let full = pairs().filter(|(service, seen)| {
+        let available = seen.workload.as_ref().map_or(0, |workload| workload.status.available_replicas);
+        available >= promises::desired(service, seen)
+    });
+    summary.services = format!("{}/{}", full.count(), tenant.services.len());
+    let spreads = pairs().map(|(service, seen)| promises::spread(platform, service, seen));
+    let worst = spreads
+        .min_by_key(|spread| (spread.ready.min(spread.asked) * 100).checked_div(spread.asked).unwrap_or(100));
+    if let Some(worst) = worst {
+        summary.zones = format!("{}/{}", worst.ready.min(worst.asked), worst.asked);
+    }
+    summary
+}
+
+fn namespaces(
+    facts: &Facts<'_>,
+    inventory: &[InventoryEntry],
+    previous: &TenantStatus,
+) -> Vec<NamespaceStatus> {
+    let made = inventory.iter().find(|entry| entry.kind == "Namespace" && !entry.uid.is_empty());
+    match made {
+        Some(entry) if facts.inventory.is_some() => {
+            vec![NamespaceStatus {
+                purpose: Purpose::Workload,
+                name: entry.name.clone(),
+                uid: entry.uid.clone(),
+            }]
+        }
+        _ => previous.namespaces.clone(),
+    }
+}
+
+fn services(facts: &Facts<'_>, previous: &TenantStatus) -> Vec<ServiceStatus> {
+    let Some((tenant, _, observed)) = facts.seen else { return previous.services.clone() };
+    let one = |(service, seen): (
+        &crate::validate::service::ValidatedService,
+        &crate::observe::workloads::ObservedService,
+    )| {
+        let zones: Vec<ZoneStatus> = seen
+            .ready
+            .iter()
+            .filter(|(zone, _)| !zone.is_empty())
+            .map(|(zone, ready)| ZoneStatus { name: zone.clone(), ready: *ready })
+            .collect();
+        let counts = || zones.iter().map(|zone| zone.ready);
+        let desired =
+            if tenant.lifecycle == Lifecycle::Active { promises::desired(service, seen) } else { 0 };
+        ServiceStatus {
+            name: seen.name.clone(),
+            desired,
+            ready: seen.ready.values().sum(),
+            skew: counts().max().unwrap_or_default() - counts().min().unwrap_or_default(),
+            zones,
+        }
+    };
+    tenant.services.iter().zip(&observed.services).map(one).collect()
+}
