@@ -83,6 +83,9 @@ pub enum Problem {
     /// An object of that name is there, and not ours.
     #[error("is there already and not ours; rename it, delete it, or rename the service")]
     NotOurs,
+    /// The object is on its way out.
+    #[error("is being deleted; it is made anew once it is gone: its finalizers say what holds it")]
+    Terminating,
 }
 
 impl Problem {
@@ -90,6 +93,7 @@ impl Problem {
     pub fn class(&self) -> Class {
         match self {
             Self::Call(error) => error.class(),
+            Self::Terminating => Class::Waiting(std::time::Duration::from_secs(2)),
             Self::NotOurs => Class::Waiting(std::time::Duration::from_secs(60)),
         }
     }
@@ -168,7 +172,7 @@ async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, p
                 info!(object = %id, why = ?write.why, %problem, "not applied");
                 // Without isolation no workload starts; without an API server nothing does.
                 let stop = id.kind <= Kind::RoleBinding || !matches!(problem.class(), Class::Rejected);
-                let foreign = matches!(problem, Problem::NotOurs);
+                let foreign = matches!(problem, Problem::NotOurs | Problem::Terminating);
                 pass.failures.push(Failure { id, problem });
                 if stop && !foreign {
                     return;
@@ -190,7 +194,8 @@ async fn write_one(
         refuse_foreign(writer, request, id).await?;
     }
     match (write.why, live) {
-        (Why::Drifted, Some(live)) if !live.terminating => heal(writer, request, write, live, pass).await,
+        (_, Some(live)) if live.terminating => Err(Problem::Terminating),
+        (Why::Drifted, Some(live)) => heal(writer, request, write, live, pass).await,
         _ => Ok(writer.apply(&write.manifest).await?),
     }
 }
