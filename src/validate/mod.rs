@@ -15,6 +15,7 @@
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
+//! - [`offline`]: what files mean without one
 //! - [`cidr`], [`names`]: values that the rules speak of
 
 pub mod cel;
@@ -23,6 +24,7 @@ pub mod cross;
 pub mod ground;
 pub mod manifest;
 pub mod names;
+pub mod offline;
 pub mod place;
 pub mod platform;
 pub mod problem;

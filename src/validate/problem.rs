@@ -2,6 +2,8 @@
 
 use crate::api::{conditions::reasons, finding::Finding};
 
+use super::{sink, yaml::spans::dotted};
+
 /// Something wrong with a Tenant or Platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -52,12 +54,13 @@ impl Problem {
         field
     }
 
-    /// The problem at a place in a file.
+    /// The problem at a place in a file: as short and harmless as every finding, or a status that
+    /// lists it would be refused.
     pub fn at(&self, file: &str, (line, column): (u32, u32)) -> Finding {
         let mut finding = Finding::of_file(file, &self.message).at(line, column);
-        finding.field = Some(self.field()).filter(|field| !field.is_empty());
+        finding.field = Some(dotted(&self.pointer)).filter(|field| !field.is_empty());
         finding.hint.clone_from(&self.hint);
-        finding
+        sink::harmless(finding)
     }
 }
 
@@ -94,5 +97,15 @@ mod tests {
             Problem::new("/spec/services/0/image", "x").hint("y").to_string(),
             "spec.services[0].image: x; y"
         );
+    }
+
+    #[test]
+    fn a_finding_fits_into_a_status() {
+        let problem = Problem::new(at("/spec/quota/hard", "requests.cpu"), "a\u{202e}".repeat(2000))
+            .hint("registry.example.com ".repeat(100));
+        let finding = problem.at("a.yaml", (3, 4));
+        assert_eq!(finding.field.as_deref(), Some("spec.quota.hard[requests.cpu]"));
+        assert!(finding.message.chars().count() <= 1024 && !finding.message.contains('\u{202e}'));
+        assert!(finding.hint.is_some_and(|hint| hint.chars().count() <= 512));
     }
 }
