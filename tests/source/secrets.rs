@@ -65,37 +65,11 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
         "the server does get it"
     );
 
-    // A server that says back what it was told.
-    let echo = format!("you are {CANARY} {CODED}");
-    let packet = format!("ERR {echo}");
-    let list = format!("001e# service=git-upload-pack\n0000{:04x}{packet}", packet.len() + 4);
-    let location = format!("http://ada:{CANARY}@127.0.0.1/x?token={CANARY}");
-    for answer in [
-        Answer::Status(401, vec![("WWW-Authenticate", echo.clone())]),
-        Answer::Status(302, vec![("Location", location)]),
-        Answer::Status(500, Vec::new()),
-        Answer::Body("text/html", echo.clone().into_bytes()),
-        Answer::Body("application/x-git-upload-pack-advertisement", list.into_bytes()),
-        Answer::Status(200, vec![("Content-Type", format!("x/{CANARY}"))]),
-    ] {
-        world.server.answer(move |_| answer.clone());
-        check("resolve", &resolve(&world.settings).await.expect_err("bad answers"));
-    }
-    world.server.answer(|_| Answer::Git);
-
-    // In the URL, where it does not belong.
-    let mut settings = world.settings.clone();
-    settings.url = format!("https://ada:{CANARY}@example.com/x.git");
-    clean("settings", &format!("{settings:?}"));
-    let error = resolve(&settings).await.expect_err("refused");
-    assert_eq!(error.reason(), "CredentialsInUrl");
-    assert!(error.to_string().contains("Secret"), "{error}");
-    check("url", &error);
-    settings.url = format!("https://example.com/x.git?private_token={CANARY}");
-    check("query", &resolve(&settings).await.expect_err("refused"));
+    bad_answers(&world).await;
+    in_the_url(&world).await;
 
     // A token that can't be sent.
-    settings = world.settings.clone();
+    let mut settings = world.settings.clone();
     settings.credentials = Some(Credentials::Bearer(Secret::new(format!("{CANARY}\nX-Evil: 1"))));
     let error = resolve(&settings).await.expect_err("refused");
     assert_eq!(error.reason(), "InvalidSecret");
@@ -122,4 +96,37 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
     let logged = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
     assert!(logged.contains("fetch process"), "the log was captured: {logged}");
     clean("log", &logged);
+}
+
+/// A server that says back what it was told.
+async fn bad_answers(world: &World) {
+    let echo = format!("you are {CANARY} {CODED}");
+    let packet = format!("ERR {echo}");
+    let list = format!("001e# service=git-upload-pack\n0000{:04x}{packet}", packet.len() + 4);
+    let location = format!("http://ada:{CANARY}@127.0.0.1/x?token={CANARY}");
+    for answer in [
+        Answer::Status(401, vec![("WWW-Authenticate", echo.clone())]),
+        Answer::Status(302, vec![("Location", location)]),
+        Answer::Status(500, Vec::new()),
+        Answer::Body("text/html", echo.clone().into_bytes()),
+        Answer::Body("application/x-git-upload-pack-advertisement", list.into_bytes()),
+        Answer::Status(200, vec![("Content-Type", format!("x/{CANARY}"))]),
+    ] {
+        world.server.answer(move |_| answer.clone());
+        check("resolve", &resolve(&world.settings).await.expect_err("bad answers"));
+    }
+    world.server.answer(|_| Answer::Git);
+}
+
+/// In the URL, where it does not belong.
+async fn in_the_url(world: &World) {
+    let mut settings = world.settings.clone();
+    settings.url = format!("https://ada:{CANARY}@example.com/x.git");
+    clean("settings", &format!("{settings:?}"));
+    let error = resolve(&settings).await.expect_err("refused");
+    assert_eq!(error.reason(), "CredentialsInUrl");
+    assert!(error.to_string().contains("Secret"), "{error}");
+    check("url", &error);
+    settings.url = format!("https://example.com/x.git?private_token={CANARY}");
+    check("query", &resolve(&settings).await.expect_err("refused"));
 }

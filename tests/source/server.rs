@@ -148,15 +148,7 @@ impl Server {
                 std::thread::sleep(pause);
                 true
             }),
-            Answer::Stall(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| {
-                // The byte before is sent on its own by `pass`, so that it arrives.
-                match at {
-                    at if at + 1 == after => std::thread::sleep(Duration::from_millis(5)),
-                    at if at == after => std::thread::sleep(Duration::from_secs(60)),
-                    _ => {}
-                }
-                true
-            }),
+            Answer::Stall(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| stall(at, after)),
             Answer::Cut(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| at < after),
             Answer::Flip(which) => self.git(&asked, &headers, &body, stream, &mut |at, byte| {
                 if at == which {
@@ -246,6 +238,17 @@ fn pass(
 }
 
 type Head = (Asked, Vec<(String, String)>);
+
+/// Goes on, after a long pause behind this many bytes.
+fn stall(at: usize, after: usize) -> bool {
+    // The byte before is sent on its own by `pass`, so that it arrives.
+    match at {
+        at if at + 1 == after => std::thread::sleep(Duration::from_millis(5)),
+        at if at == after => std::thread::sleep(Duration::from_secs(60)),
+        _ => {}
+    }
+    true
+}
 
 fn read_head(reader: &mut impl BufRead) -> std::io::Result<Option<Head>> {
     let mut line = String::new();
