@@ -13,6 +13,7 @@
 //!
 //! - [`problem`]: what a semantic check finds
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
+//! - [`image`], [`mounts`], [`resources`]: the rules of a service's parts
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`cidr`], [`names`]: values that the rules speak of
@@ -21,11 +22,14 @@ pub mod cel;
 pub mod cidr;
 pub mod cross;
 pub mod ground;
+pub mod image;
 pub mod manifest;
+pub mod mounts;
 pub mod names;
 pub mod place;
 pub mod platform;
 pub mod problem;
+pub mod resources;
 pub mod schema;
 pub mod service;
 pub mod set;
