@@ -174,12 +174,8 @@ fn read(
             Ok((event, span)) => builder.event(event, span, sink),
             Err(error) => {
                 from = syntax::mark(*error.marker()).0;
-                if documents.len() + broken >= limits.documents {
-                    Err(syntax::too_many_documents(limits, from, sink))
-                } else {
-                    syntax::report(&error, limits, controls, sink);
-                    Err(Stop::Document)
-                }
+                let full = documents.len() + broken >= limits.documents;
+                Err(unreadable(&error, full, limits, controls, sink))
             }
         };
         if let Err(stop) = step {
@@ -192,6 +188,21 @@ fn read(
         }
     }
     broken == 0
+}
+
+/// Says what can't be read, unless there are too many documents anyway.
+fn unreadable(
+    error: &granit_parser::ScanError,
+    full: bool,
+    limits: &Limits,
+    controls: &[u32],
+    sink: &mut Sink,
+) -> Stop {
+    if full {
+        return syntax::too_many_documents(limits, syntax::mark(*error.marker()).0, sink);
+    }
+    syntax::report(error, limits, controls, sink);
+    Stop::Document
 }
 
 fn options(limits: &Limits) -> granit_parser::Options {
