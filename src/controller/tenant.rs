@@ -250,6 +250,7 @@ fn remember(ctx: &Context, pass: &Pass) {
 async fn report_drift(ctx: &Context, tenant: &Tenant, pass: &Pass) -> Option<DriftStatus> {
     for (id, changes) in &pass.healed {
         ctx.metrics.drift_healed(id.kind.info().kind);
+        ctx.board().healed(tenant.metadata.name.as_deref().unwrap_or_default());
         events::healed(ctx, tenant, id, changes).await;
     }
     let (id, changes) = pass.healed.last()?;

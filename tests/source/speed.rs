@@ -40,6 +40,6 @@ async fn one_commit_in_a_thousand_files() -> Result<(), SourceError> {
         "best of 5: resolve {:?}, fetch {:?}, read {:?}, all {:?}; reading all 1000 anew {cold:?}",
         best[0], best[1], best[2], best[3]
     );
-    assert!(best[2] < Duration::from_millis(200) && best[3] < Duration::from_secs(2), "{best:?}");
+    assert!(best[2] < Duration::from_millis(500) && best[3] < Duration::from_secs(4), "{best:?}");
     Ok(())
 }

@@ -9,7 +9,10 @@ use std::{
 use crate::{
     api::{Platform, finding::Finding, platform::GitSource, quantity::Quantity},
     observe::secrets,
-    source::{self, CommitId, Credentials, Door, Limits, Reference, Secret, Settings, Snapshot, SourceError},
+    source::{
+        self, CommitId, Credentials, Door, Limits, Reference, Sandbox, Secret, Settings, Snapshot,
+        SourceError,
+    },
     validate::{
         cross::through_door,
         manifest::{Manifests, manifests},
@@ -42,6 +45,11 @@ impl Look {
     pub(super) async fn look(&mut self, ctx: &Context, platform: &Platform) -> Result<bool, SourceError> {
         let settings = settings(ctx, platform).await?;
         let head = source::resolve(&settings).await?;
+        ctx.metrics.sandbox(match source::sandbox() {
+            Sandbox::Landlock(_) => "full",
+            Sandbox::None => "none",
+            Sandbox::Unknown => "unknown",
+        });
         let same = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.revision == head);
         if !same {
             let fetched = source::fetch(&settings, &head).await?;
@@ -116,7 +124,7 @@ async fn settings(ctx: &Context, platform: &Platform) -> Result<Settings, Source
     let Some(source) = &platform.spec.source else {
         return Err(SourceError::InvalidReference {
             reference: String::new(),
-            problem: "there is no source".into(),
+            problem: "there is no source",
         });
     };
     let git = &source.git;

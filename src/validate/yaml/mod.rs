@@ -131,13 +131,7 @@ fn read(
     documents: &mut Vec<Document>,
     sink: &mut Sink,
 ) -> bool {
-    let options = granit_parser::options! {
-        emit_comments: false,
-        disallow_directives: true,
-        flow_nesting_limit: limits.depth,
-        block_nesting_limit: limits.depth,
-    };
-    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut parser = Parser::new_from_str_with_options(text, options(limits));
     let mut builder = Builder::new(text, limits);
     // Every line belongs to a document: comments to the one that follows them.
     let (mut index, mut broken, mut from) = (0, 0, 1);
@@ -186,6 +180,15 @@ fn read(
         }
     }
     broken == 0
+}
+
+fn options(limits: &Limits) -> granit_parser::Options {
+    granit_parser::options! {
+        emit_comments: false,
+        disallow_directives: true,
+        flow_nesting_limit: limits.depth,
+        block_nesting_limit: limits.depth,
+    }
 }
 
 /// How messages name a limit.
