@@ -81,13 +81,12 @@ impl World {
             status: deployment.status.clone(),
         };
         let before = self.workloads.insert(key.clone(), workload.clone());
-        let Some(memory) = self.memories.get(&owner).filter(|memory| !memory.in_flight) else {
-            return signals;
-        };
+        let Some(memory) = self.memories.get(&owner) else { return signals };
         let rule = memory.scales.get(&key);
-        if rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
+        if !memory.in_flight && rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
             signals.push(Signal::Tenant(owner));
         } else if before.is_none_or(|before| before.version < written || before.differs(&workload)) {
+            // Also while a pass is under way: it may have looked before.
             signals.push(Signal::TenantSoon(owner));
         }
         signals
