@@ -12,7 +12,10 @@ use crate::{
         tenant_status::InventoryEntry,
     },
     desired::{Applied, Objects, Prepared, Scale},
-    observe::{live::Live, world::Expected},
+    observe::{
+        live::Live,
+        world::{Expected, Scaled},
+    },
     runtime::call::{CallError, Class},
 };
 
@@ -55,8 +58,8 @@ pub struct Pass {
     pub inventory: Vec<InventoryEntry>,
     /// What came back from each write.
     pub written: Vec<(ObjectId, Live)>,
-    /// Scales that were written: namespace, Deployment, pods.
-    pub scaled: Vec<(String, String, i32)>,
+    /// Scales that were written.
+    pub scaled: Vec<Scaled>,
     /// What somebody had changed.
     pub healed: Vec<(ObjectId, Vec<Change>)>,
     /// Objects that wait for their deletion.
@@ -259,7 +262,10 @@ async fn scale_all(writer: &Writer, request: &Request<'_>, scales: &[Scale], pas
         let known = request.live.contains_key(&id).then(|| request.replicas.get(&key)).flatten();
         let Some(replicas) = scale.rule.correction(known.copied().unwrap_or(1)) else { continue };
         match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
-            Ok(()) => pass.scaled.push((key.0, key.1, replicas)),
+            Ok(version) => {
+                let (namespace, deployment) = key;
+                pass.scaled.push(Scaled { namespace, deployment, replicas, version });
+            }
             Err(error) => {
                 pass.failures.push(Failure { id, problem: error.into() });
                 return;

@@ -161,7 +161,7 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     let request = request(ctx, tenant, ready, objects);
     let recorder = Recorder::new(&ctx.writer, tenant);
     let pass = apply::run(&ctx.writer, &recorder, request).await;
-    remember(ctx, &pass);
+    remember(ctx, &ready.tenant.name, &pass);
     let (outcome, next) = outcome::of_pass(&pass);
     let drift = report_drift(ctx, tenant, &pass).await;
     let observed = observe(ctx, ready);
@@ -237,13 +237,13 @@ fn in_use(
 }
 
 /// What came back from our own writes is known before the watches show it.
-fn remember(ctx: &Context, pass: &Pass) {
+fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     let mut world = ctx.world();
     for (id, live) in &pass.written {
         world.child_written(id, live.clone());
     }
-    for (namespace, name, replicas) in &pass.scaled {
-        world.deployment_scaled(namespace, name, *replicas);
+    for scaled in &pass.scaled {
+        world.deployment_scaled(tenant, scaled);
     }
 }
 
