@@ -12,7 +12,10 @@ use crate::{
         tenant_status::InventoryEntry,
     },
     desired::{Applied, Objects, Prepared, ScaleRule},
-    observe::{live::Live, world::Expected},
+    observe::{
+        live::Live,
+        world::{Expected, Scaled},
+    },
     runtime::call::{CallError, Class},
 };
 
@@ -57,8 +60,8 @@ pub struct Pass {
     pub inventory: Vec<InventoryEntry>,
     /// What came back from each write.
     pub written: Vec<(ObjectId, Live)>,
-    /// Scales that were written: namespace, Deployment, pods.
-    pub scaled: Vec<(String, String, i32)>,
+    /// Scales that were written.
+    pub scaled: Vec<Scaled>,
     /// What somebody had changed.
     pub healed: Vec<(ObjectId, Vec<Change>)>,
     /// What was deleted.

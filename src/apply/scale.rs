@@ -8,6 +8,7 @@ use crate::{
         marks,
     },
     desired::{Scale, ScaleRule},
+    observe::world::Scaled,
 };
 
 use super::{
@@ -35,11 +36,16 @@ pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale]
         } else {
             Vec::new()
         };
-        if let Err(error) = writer.scale(&scale.namespace, &scale.deployment, replicas).await {
-            pass.failures.push(Failure { id, problem: error.into() });
-            return;
+        match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
+            Ok(version) => {
+                let (namespace, deployment) = key;
+                pass.scaled.push(Scaled { namespace, deployment, replicas, version });
+            }
+            Err(error) => {
+                pass.failures.push(Failure { id, problem: error.into() });
+                return;
+            }
         }
-        pass.scaled.push((key.0, key.1, replicas));
         if !changes.is_empty() {
             pass.healed.push((id, changes));
         }

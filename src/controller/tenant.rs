@@ -249,8 +249,8 @@ fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     for id in &pass.deleted {
         world.child_deleted(tenant, id);
     }
-    for (namespace, name, replicas) in &pass.scaled {
-        world.deployment_scaled(namespace, name, *replicas);
+    for scaled in &pass.scaled {
+        world.deployment_scaled(tenant, scaled);
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Bed {
     pub kubeconfig: PathBuf,
     /// How many tenants the operator gets.
     pub size: usize,
+    binary: PathBuf,
     _git: GitServer,
     /// The control plane.
     pub cluster: Cluster,
@@ -29,7 +30,7 @@ pub struct Bed {
 
 impl Bed {
     /// A fresh cluster whose nodes hold any number of pods, and a repository without tenants.
-    pub async fn start(size: usize) -> Outcome<Self> {
+    pub async fn start(size: usize, binary: &Path) -> Outcome<Self> {
         crate::report::say(&format!("{size} tenants: starting a control plane"));
         let node = NodeShape { cpu: "10000".into(), memory: "100Ti".into(), pods: 100_000 };
         let cluster = Cluster::start(Options { node, ..Options::default() }).await?;
@@ -42,13 +43,22 @@ impl Bed {
         cluster.apply_yaml(&tenants::platform(repo.url()).to_string()).await?;
         let kubeconfig = cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?;
         let client = cluster.client();
-        Ok(Self { operator: None, repo, client, kubeconfig, size, _git: git, cluster })
+        Ok(Self {
+            operator: None,
+            repo,
+            client,
+            kubeconfig,
+            size,
+            binary: binary.to_owned(),
+            _git: git,
+            cluster,
+        })
     }
 
     /// Starts the operator and waits until it works.
     pub async fn start_operator(&mut self, kubeconfig: &Path) -> Outcome<()> {
         let options = OperatorOptions {
-            binary: env!("CARGO_BIN_EXE_tenantry").into(),
+            binary: self.binary.clone(),
             kubeconfig: kubeconfig.to_owned(),
             data_dir: self.cluster.run().folder("operator")?,
             args: Vec::new(),

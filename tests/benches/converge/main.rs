@@ -53,6 +53,9 @@ struct Args {
     /// Where the figures go
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Another build of the operator, to hold against this one
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_tenantry"))]
+    operator: PathBuf,
     /// What cargo adds by itself
     #[arg(long, hide = true)]
     bench: bool,
@@ -119,7 +122,7 @@ async fn run(args: &Args) -> Outcome<()> {
         for round in 1..=rounds {
             // The last round ends with the operator running, for the other phases.
             let operator_first = (rounds - round) % 2 == 1;
-            let mut bed = Bed::start(size).await?;
+            let mut bed = Bed::start(size, &args.operator).await?;
             rate::run(&mut bed, &mut report, args, operator_first).await?;
             if index + 1 == sizes.len() && round == rounds {
                 phases(&mut bed, &mut report, args).await?;

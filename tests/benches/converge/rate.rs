@@ -17,8 +17,6 @@ use crate::{Args, Outcome, Phase, tenants};
 
 /// Concurrencies that the bare client tries; the best one counts.
 const AT_ONCE: [usize; 3] = [4, 8, 16];
-/// The longest that anything may take.
-const LIMIT: Duration = Duration::from_secs(1800);
 
 /// What one side needed.
 #[derive(Debug, Clone, Copy)]
@@ -77,10 +75,10 @@ async fn operator(bed: &mut Bed, report: &mut Report, counts: Counts) -> Outcome
     bed.commit(&files, "All tenants")?;
     let start = Instant::now();
     bed.trigger().await?;
-    let written = seen.wait(Stage::Written, bed.size, LIMIT).await? - start;
+    let written = seen.wait(Stage::Written, bed.size).await? - start;
     let at_written = Sample::take(bed.operator()?).await?.since(&before);
-    let available = seen.wait(Stage::Available, bed.size * 2, LIMIT).await? - start;
-    let ready = seen.wait(Stage::Ready, bed.size, LIMIT).await? - start;
+    let available = seen.wait(Stage::Available, bed.size * 2).await? - start;
+    let ready = seen.wait(Stage::Ready, bed.size).await? - start;
     // What is still to be said in status belongs to it.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let used = Sample::take(bed.operator()?).await?.since(&before);
@@ -141,7 +139,7 @@ async fn bare(bed: &Bed, report: &mut Report, counts: Counts, args: &Args) -> Ou
     let (again, rate) = part(&client, 0, bed.size, best, counts).await?;
     let written = start.elapsed();
     let cpu = calls::cpu_seconds(std::process::id()) - cpu;
-    let available = seen.wait(Stage::Available, bed.size * 2, LIMIT).await? - start;
+    let available = seen.wait(Stage::Available, bed.size * 2).await? - start;
     rows(bed, report, counts, "bare client", written, available);
     report.put(
         "bare",

@@ -22,6 +22,8 @@ struct Marks {
     written: HashMap<String, Instant>,
     ready: HashMap<String, Instant>,
     available: HashMap<String, Instant>,
+    /// What a Tenant said last, until it is Ready.
+    words: HashMap<String, String>,
 }
 
 /// The watches; dropped, they end.
@@ -35,6 +37,9 @@ impl Drop for Seen {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
+
+/// Nobody gets further for this long: it won't come.
+const STALLED: Duration = Duration::from_secs(120);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -57,24 +62,22 @@ impl Seen {
     }
 
     /// Waits until `count` tenants (or Deployments) are that far; returns when the last of them was.
-    pub async fn wait(&self, stage: Stage, count: usize, limit: Duration) -> Outcome<Instant> {
-        let start = Instant::now();
-        let mut said = Instant::now();
+    pub async fn wait(&self, stage: Stage, count: usize) -> Outcome<Instant> {
+        let (mut progress, mut said, mut before) = (Instant::now(), Instant::now(), 0);
         loop {
-            let (seen, last) = {
-                let marks = lock(&self.marks);
-                let map = match stage {
-                    Stage::Written => &marks.written,
-                    Stage::Available => &marks.available,
-                    Stage::Ready => &marks.ready,
-                };
-                (map.len(), map.values().max().copied())
-            };
+            let (seen, last) = self.far(stage);
             if let (true, Some(last)) = (seen >= count, last) {
                 return Ok(last);
             }
-            if start.elapsed() > limit {
-                return Err(format!("only {seen} of {count} were {stage:?} in {limit:?}").into());
+            if seen > before {
+                (progress, before) = (Instant::now(), seen);
+            }
+            if progress.elapsed() > STALLED {
+                let words = lock(&self.marks).words.clone();
+                return Err(format!(
+                    "only {seen} of {count} are {stage:?}, no other for {STALLED:?}: {words:?}"
+                )
+                .into());
             }
             if said.elapsed() > Duration::from_secs(15) {
                 said = Instant::now();
@@ -82,6 +85,17 @@ impl Seen {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How many are that far, and when the last of them was.
+    fn far(&self, stage: Stage) -> (usize, Option<Instant>) {
+        let marks = lock(&self.marks);
+        let map = match stage {
+            Stage::Written => &marks.written,
+            Stage::Available => &marks.available,
+            Stage::Ready => &marks.ready,
+        };
+        (map.len(), map.values().max().copied())
     }
 }
 
@@ -105,7 +119,10 @@ async fn tenants(client: Client, marks: Arc<Mutex<Marks>>, prefix: &'static str,
         }
         let ready = find(&status.conditions, ConditionType::Ready);
         if ready.is_some_and(|ready| ready.status == ConditionStatus::True) {
+            marks.words.remove(&name);
             marks.ready.entry(name).or_insert(now);
+        } else {
+            marks.words.insert(name, ready.map(|ready| ready.message.clone()).unwrap_or_default());
         }
     }
 }
