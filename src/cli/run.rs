@@ -7,7 +7,6 @@ use kube::{
     Api, Client, ResourceExt,
     runtime::events::{Recorder, Reporter},
 };
-use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
@@ -29,10 +28,12 @@ use crate::{
         telemetry::{self, LogFormat},
     },
     source,
-    validate::manifest::Schemas,
 };
 
-use super::{Outcome, crds::definitions};
+use super::{
+    Outcome,
+    crds::{definitions, schemas},
+};
 
 /// Name of the Lease that replicas compete for.
 const LEASE: &str = "tenantry";
@@ -160,7 +161,6 @@ fn context(
     install_id: String,
 ) -> Context {
     let reporter = Reporter { controller: "tenantry".into(), instance: std::env::var("POD_NAME").ok() };
-    let [platform, tenant] = definitions().map(|(_, definition)| json!(definition));
     let (tenants, platforms): (Queue<String>, Queue<String>) = (Queue::default(), Queue::default());
     metrics.watch_queue("tenant", {
         let queue = tenants.clone();
@@ -180,7 +180,7 @@ fn context(
         platforms,
         platforms_changed: Arc::default(),
         board: Arc::default(),
-        schemas: Arc::new(Schemas::new(&tenant, &platform)),
+        schemas: Arc::new(schemas()),
         install_id: install_id.into(),
         namespace: args.namespace.as_str().into(),
         data: Arc::new(args.data_dir.clone()),

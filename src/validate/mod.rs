@@ -16,6 +16,7 @@
 //! - [`image`], [`mounts`], [`resources`]: the rules of a service's parts
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
+//! - [`offline`]: what files mean without one
 //! - [`cidr`], [`names`]: values that the rules speak of
 
 pub mod cel;
@@ -26,6 +27,7 @@ pub mod image;
 pub mod manifest;
 pub mod mounts;
 pub mod names;
+pub mod offline;
 pub mod place;
 pub mod platform;
 pub mod problem;

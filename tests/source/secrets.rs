@@ -65,27 +65,12 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
         "the server does get it"
     );
 
-    bad_answers(&world).await;
-    in_the_url(&world).await;
-
-    // A token that can't be sent.
-    let mut settings = world.settings.clone();
-    settings.credentials = Some(Credentials::Bearer(Secret::new(format!("{CANARY}\nX-Evil: 1"))));
-    let error = resolve(&settings).await.expect_err("refused");
-    assert_eq!(error.reason(), "InvalidSecret");
-    check("token", &error);
-
-    // A child that dies talking.
-    let script = world.folder.path().join("dying");
-    std::fs::write(&script, "#!/bin/sh\ncat >&2\nexit 3\n").expect("disk");
-    #[cfg(unix)]
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("disk");
-    settings = world.settings.clone();
-    settings.program = Some(script);
-    let commit = resolve(&world.settings).await.expect("it works");
-    check("dying child", &fetch(&settings, &commit).await.expect_err("no answer"));
+    a_server_that_says_back_what_it_was_told(&world).await;
+    secrets_where_they_do_not_belong(&world).await;
+    a_child_that_dies_talking(&world).await;
 
     // At rest.
+    let commit = resolve(&world.settings).await.expect("it works");
     fetch(&world.settings, &commit).await.expect("it works");
     let found = std::process::Command::new("grep")
         .args(["-r", "-l", "-e", CANARY, "-e", CODED])
@@ -98,8 +83,7 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
     clean("log", &logged);
 }
 
-/// A server that says back what it was told.
-async fn bad_answers(world: &World) {
+async fn a_server_that_says_back_what_it_was_told(world: &World) {
     let echo = format!("you are {CANARY} {CODED}");
     let packet = format!("ERR {echo}");
     let list = format!("001e# service=git-upload-pack\n0000{:04x}{packet}", packet.len() + 4);
@@ -118,8 +102,7 @@ async fn bad_answers(world: &World) {
     world.server.answer(|_| Answer::Git);
 }
 
-/// In the URL, where it does not belong.
-async fn in_the_url(world: &World) {
+async fn secrets_where_they_do_not_belong(world: &World) {
     let mut settings = world.settings.clone();
     settings.url = format!("https://ada:{CANARY}@example.com/x.git");
     clean("settings", &format!("{settings:?}"));
@@ -129,4 +112,22 @@ async fn in_the_url(world: &World) {
     check("url", &error);
     settings.url = format!("https://example.com/x.git?private_token={CANARY}");
     check("query", &resolve(&settings).await.expect_err("refused"));
+
+    // A token that can't be sent.
+    settings = world.settings.clone();
+    settings.credentials = Some(Credentials::Bearer(Secret::new(format!("{CANARY}\nX-Evil: 1"))));
+    let error = resolve(&settings).await.expect_err("refused");
+    assert_eq!(error.reason(), "InvalidSecret");
+    check("token", &error);
+}
+
+async fn a_child_that_dies_talking(world: &World) {
+    let script = world.folder.path().join("dying");
+    std::fs::write(&script, "#!/bin/sh\ncat >&2\nexit 3\n").expect("disk");
+    #[cfg(unix)]
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("disk");
+    let mut settings = world.settings.clone();
+    settings.program = Some(script);
+    let commit = resolve(&world.settings).await.expect("it works");
+    check("dying child", &fetch(&settings, &commit).await.expect_err("no answer"));
 }

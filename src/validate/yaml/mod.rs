@@ -123,6 +123,18 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Parsed {
     Parsed { file: file.to_owned(), documents, complete, sink }
 }
 
+/// What [`parse`] says of a file that was not read because it has too many bytes.
+pub fn too_large(file: &str, bytes: usize, limits: &Limits) -> Parsed {
+    let mut sink = Sink::new(file, limits.findings);
+    bytes::too_large(bytes, limits, &mut sink);
+    Parsed { file: file.to_owned(), documents: Vec::new(), complete: false, sink }
+}
+
+/// A line of a file as findings count it, from 1. Not harmless to show.
+pub fn line(bytes: &[u8], number: u32) -> Option<String> {
+    bytes::line(bytes, number)
+}
+
 /// Walks the documents of a text; false when some of it could not be read.
 fn read(
     text: &str,
