@@ -2,12 +2,14 @@
 //!
 //! - [`run`]: the operator
 //! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
-//! - [`files`], [`out`], [`report`]: what they share
+//! - [`status`], [`why`]: with one, read only
+//! - [`files`], [`cluster`], [`out`], [`report`], [`table`]: what they share
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub mod cluster;
 pub mod completions;
 pub mod crds;
 pub mod files;
@@ -15,7 +17,10 @@ pub mod out;
 pub mod render;
 pub mod report;
 pub mod run;
+pub mod status;
+pub mod table;
 pub mod validate;
+pub mod why;
 
 /// What the program says of itself.
 const ABOUT: &str = "Keeps the promises of a multi-tenant service on Kubernetes, and says whether it does";
@@ -23,6 +28,8 @@ const ABOUT: &str = "Keeps the promises of a multi-tenant service on Kubernetes,
 const EXAMPLES: &str = "Examples:\n  \
                         tenantry validate tenants --platform platform.yaml\n  \
                         tenantry render tenants --platform platform.yaml --tenant acme\n  \
+                        tenantry status\n  \
+                        tenantry why acme\n  \
                         tenantry crds | kubectl apply --server-side -f -";
 
 /// Under this name kubectl takes the program for a plugin: `kubectl tenantry`.
@@ -41,6 +48,8 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Render(render::Args),
+    Status(status::Args),
+    Why(why::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -57,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(args),
         Command::Validate(args) => validate::main(&args),
         Command::Render(args) => render::main(&args),
+        Command::Status(args) => status::main(&args),
+        Command::Why(args) => why::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

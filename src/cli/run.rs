@@ -35,8 +35,6 @@ use super::{
     crds::{definitions, schemas},
 };
 
-/// Name of the Lease that replicas compete for.
-const LEASE: &str = "tenantry";
 /// Calls for the Lease at once: it has a client of its own, so that it never waits behind others.
 const LEASE_CALLS: usize = 2;
 
@@ -98,7 +96,7 @@ async fn operate(args: Args) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     };
     let identity = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
-    let lease = KubeLease::new(lease_client, &args.namespace, LEASE);
+    let lease = KubeLease::new(lease_client, &args.namespace, lease::NAME);
     let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
     metrics.watch_leadership(leadership.clone());
     let electing = tokio::spawn(elector.run({

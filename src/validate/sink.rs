@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::api::finding::Finding;
 
-use super::text::sanitize;
+use super::text::{mask, sanitize};
 
 const MESSAGE: usize = 1024;
 const FIELD: usize = 512;
@@ -77,9 +77,9 @@ impl Sink {
 pub(super) fn harmless(finding: Finding) -> Finding {
     Finding {
         file: sanitize(&finding.file, FIELD),
-        message: sanitize(&finding.message, MESSAGE),
+        message: sanitize(&mask(&finding.message), MESSAGE),
         field: finding.field.map(|field| sanitize(&field, FIELD)),
-        hint: finding.hint.map(|hint| sanitize(&hint, FIELD)),
+        hint: finding.hint.map(|hint| sanitize(&mask(&hint), FIELD)),
         ..finding
     }
 }

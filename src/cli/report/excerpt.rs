@@ -2,7 +2,10 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::validate::{text::is_hidden, yaml};
+use crate::validate::{
+    text::{is_hidden, mask},
+    yaml,
+};
 
 /// Columns that are shown of a line.
 const WIDTH: usize = 120;
@@ -31,7 +34,7 @@ impl Excerpt {
     /// The excerpt for a position counted from 1; none for a file as a whole, or for what is no text.
     pub fn of(bytes: &[u8], line: u32, column: u32) -> Option<Self> {
         let text = yaml::line(bytes, line).filter(|text| !text.contains('\0'))?;
-        let cells: Vec<Cell> = text.chars().map(cell).collect();
+        let cells: Vec<Cell> = mask(&text).chars().map(cell).collect();
         let at = usize::try_from(column).ok()?.checked_sub(1).filter(|at| *at <= cells.len());
         let start = match at {
             Some(at) if width(&cells) > WIDTH && width(&cells[..at]) > WIDTH - LONGEST => {

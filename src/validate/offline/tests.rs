@@ -35,7 +35,7 @@ fn a_platform_among_the_files_rules_its_tenants() {
     assert_eq!(
         said(&review.findings),
         [
-            "t.yaml:10:14: image \"evil.example.com/web:1\" is from a registry that Platform prod does not allow"
+            "t.yaml:11:14: image \"evil.example.com/web:1\" is from a registry that Platform prod does not allow"
         ]
     );
     assert!(review.sound.is_empty() && review.notes.is_empty());
