@@ -127,6 +127,19 @@ fn roots(files: &[File]) -> Vec<(String, bool)> {
         .collect()
 }
 
+/// The path without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == std::path::Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
 /// Where the file of a declared module may be.
 fn places(file: &str, declared: &scan::Declared) -> Vec<String> {
     let path = Path::new(file);
@@ -140,7 +153,7 @@ fn places(file: &str, declared: &scan::Declared) -> Vec<String> {
     };
     let text = |path: PathBuf| path.to_string_lossy().replace('\\', "/");
     match &declared.path {
-        Some(path) => vec![text(folder.join(path))],
+        Some(path) => vec![text(plain(&folder.join(path)))],
         None => {
             let name = &declared.name;
             vec![text(own.join(format!("{name}.rs"))), text(own.join(name).join("mod.rs"))]
