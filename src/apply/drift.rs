@@ -174,7 +174,7 @@ pub fn removal<'a>(
     let version = live.pointer("/metadata/resourceVersion")?.clone();
     let mut patch = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
     patch.extend(pointers.iter().map(|pointer| json!({"op": "remove", "path": pointer})));
-    (!pointers.is_empty()).then(|| (Value::Array(patch), changes))
+    (!pointers.is_empty()).then_some((Value::Array(patch), changes))
 }
 
 /// An added item of a list goes as a whole, by its key; from the back, so that indices stay right.

@@ -12,7 +12,7 @@ use crate::{
         tenant_status::InventoryEntry,
     },
     desired::{Applied, Objects, Prepared, ScaleRule},
-    observe::live::Live,
+    observe::{live::Live, world::Scaled},
     runtime::call::{CallError, Class},
 };
 
@@ -57,8 +57,8 @@ pub struct Pass {
     pub inventory: Vec<InventoryEntry>,
     /// What came back from each write.
     pub written: Vec<(ObjectId, Live)>,
-    /// Scales that were written: namespace, Deployment, pods.
-    pub scaled: Vec<(String, String, i32)>,
+    /// Scales that were written.
+    pub scaled: Vec<Scaled>,
     /// What somebody had changed.
     pub healed: Vec<(ObjectId, Vec<Change>)>,
     /// What was deleted.
@@ -87,6 +87,9 @@ pub enum Problem {
     /// An object of that name is there, and not ours.
     #[error("is there already and not ours; rename it, delete it, or rename the service")]
     NotOurs,
+    /// The object is on its way out.
+    #[error("is being deleted; it is made anew once it is gone: its finalizers say what holds it")]
+    Terminating,
 }
 
 impl Problem {
@@ -94,6 +97,7 @@ impl Problem {
     pub fn class(&self) -> Class {
         match self {
             Self::Call(error) => error.class(),
+            Self::Terminating => Class::Waiting(std::time::Duration::from_secs(2)),
             Self::NotOurs => Class::Waiting(std::time::Duration::from_secs(60)),
         }
     }
@@ -173,7 +177,7 @@ async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, p
                 info!(object = %id, why = ?write.why, %problem, "not applied");
                 // Without isolation no workload starts; without an API server nothing does.
                 let stop = id.kind <= Kind::RoleBinding || !matches!(problem.class(), Class::Rejected);
-                let foreign = matches!(problem, Problem::NotOurs);
+                let foreign = matches!(problem, Problem::NotOurs | Problem::Terminating);
                 pass.failures.push(Failure { id, problem });
                 if stop && !foreign {
                     return true;
@@ -196,6 +200,7 @@ async fn write_one(
         refuse_foreign(writer, request, id).await?;
     }
     match (write.why, live) {
+        (_, Some(live)) if live.terminating => Err(Problem::Terminating),
         (Why::Drifted, Some(live)) => heal::run(writer, request, &write.manifest, live, pass).await,
         _ => Ok(writer.apply(&write.manifest).await?),
     }

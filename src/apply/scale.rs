@@ -9,6 +9,7 @@ use crate::{
         marks,
     },
     desired::Scale,
+    observe::world::Scaled,
 };
 
 use super::{
@@ -39,12 +40,17 @@ pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale]
             // Just made, or a new rule: broken by nobody.
             _ => Vec::new(),
         };
-        if let Err(error) = writer.scale(&scale.namespace, &scale.deployment, replicas).await {
-            pass.failures.push(Failure { id, problem: error.into() });
-            return;
+        match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
+            Ok(version) => {
+                debug!(object = %id, replicas, was = known, "scaled");
+                let (namespace, deployment) = key;
+                pass.scaled.push(Scaled { namespace, deployment, replicas, version });
+            }
+            Err(error) => {
+                pass.failures.push(Failure { id, problem: error.into() });
+                return;
+            }
         }
-        debug!(object = %id, replicas, was = known, "scaled");
-        pass.scaled.push((key.0, key.1, replicas));
         if !changes.is_empty() {
             pass.healed.push((id, changes));
         }

@@ -102,11 +102,11 @@ impl Writer {
         Ok(Live::read(id.kind, &answer.metadata))
     }
 
-    /// Sets the number of pods of a Deployment.
+    /// Sets the number of pods of a Deployment; returns its resource version after that.
     ///
     /// # Errors
     /// As [`CallError`].
-    pub async fn scale(&self, namespace: &str, deployment: &str, replicas: i32) -> Result<(), CallError> {
+    pub async fn scale(&self, namespace: &str, deployment: &str, replicas: i32) -> Result<u64, CallError> {
         let id = ObjectId { kind: Kind::Deployment, namespace: namespace.into(), name: deployment.into() };
         // Applied, not patched: the API server notes who changes a field only once somebody has applied it.
         let uri = format!("{}/scale?fieldManager={}&force=true", path(&id), marks::MANAGER_REPLICAS);
@@ -116,8 +116,9 @@ impl Writer {
             "spec": {"replicas": replicas},
         });
         let request = request(Method::PATCH, &uri, Some("application/apply-patch+yaml"), None, &body)?;
-        let _: Value = write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await?;
-        Ok(())
+        let answer: OnlyMeta = write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await?;
+        let version = answer.metadata.resource_version.and_then(|text| text.parse().ok());
+        Ok(version.unwrap_or_default())
     }
 
     /// Deletes the object with this uid, and no other.

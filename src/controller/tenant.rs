@@ -248,14 +248,15 @@ fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     for id in &pass.deleted {
         world.child_deleted(tenant, id);
     }
-    for (namespace, name, replicas) in &pass.scaled {
-        world.deployment_scaled(namespace, name, *replicas);
+    for scaled in &pass.scaled {
+        world.deployment_scaled(tenant, scaled);
     }
 }
 
 async fn report_drift(ctx: &Context, tenant: &Tenant, pass: &Pass) -> Option<DriftStatus> {
     for (id, changes) in &pass.healed {
         ctx.metrics.drift_healed(id.kind.info().kind);
+        ctx.board().healed(tenant.metadata.name.as_deref().unwrap_or_default());
         events::healed(ctx, tenant, id, changes).await;
     }
     let (id, changes) = pass.healed.last()?;

@@ -24,7 +24,7 @@ mod children;
 mod customers;
 mod nodes;
 
-pub use nodes::{NodeFacts, PodFacts, Workload};
+pub use nodes::{NodeFacts, PodFacts, Scaled, Workload};
 
 /// Something that a controller should look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
