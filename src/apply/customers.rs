@@ -8,7 +8,7 @@ use crate::{
     runtime::call::CallError,
 };
 
-use super::writer::Writer;
+use super::writer::{Writer, unmatched};
 
 /// Where a Tenant's content comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Writer {
     /// Takes out of a Tenant's spec what others put in beside Git: apply alone leaves their fields.
     ///
     /// # Errors
-    /// As [`CallError`]; `Invalid` when the Tenant has changed since.
+    /// As [`CallError`]; `Conflict` when the Tenant has changed since.
     pub async fn tenant_spec(&self, tenant: &Tenant, spec: &Value) -> Result<Tenant, CallError> {
         let name = tenant.metadata.name.as_deref().unwrap_or_default();
         let body = json!([
@@ -64,7 +64,8 @@ impl Writer {
         ]);
         let uri =
             format!("/apis/{}/tenants/{name}?fieldManager={}", marks::API_VERSION, marks::MANAGER_SOURCE);
-        self.send(Method::PATCH, &uri, "application/json-patch+json", &body).await
+        let sent = self.send(Method::PATCH, &uri, "application/json-patch+json", &body).await;
+        sent.map_err(unmatched)
     }
 
     /// Writes the rules of a Platform that Git may set; the trust root is never among them.

@@ -6,6 +6,7 @@
 //! - [`plan`]: what has to be written and deleted; pure
 //! - [`pass`]: does it
 //! - [`drift`]: what somebody changed, and who; pure
+//! - [`heal`]: puts it back
 //! - [`prune`]: deletes what the inventory says we made
 //! - [`scale`]: how many pods each Deployment has
 //! - [`writer`]: the calls, each with its deadline and only while we lead
@@ -14,6 +15,7 @@
 
 pub mod customers;
 pub mod drift;
+pub mod heal;
 pub mod manifest;
 pub mod order;
 pub mod pass;

@@ -12,16 +12,13 @@ use crate::{
         tenant_status::InventoryEntry,
     },
     desired::{Applied, Objects, Prepared, ScaleRule},
-    observe::{
-        live::Live,
-        world::{Expected, Scaled},
-    },
+    observe::{live::Live, world::Scaled},
     runtime::call::{CallError, Class},
 };
 
 use super::{
-    drift::{self, Change},
-    order,
+    drift::Change,
+    heal, order,
     plan::{self, Plan, Why, Write},
     prune, scale,
     status::Recorder,
@@ -204,7 +201,7 @@ async fn write_one(
     }
     match (write.why, live) {
         (_, Some(live)) if live.terminating => Err(Problem::Terminating),
-        (Why::Drifted, Some(live)) => heal(writer, request, write, live, pass).await,
+        (Why::Drifted, Some(live)) => heal::run(writer, request, &write.manifest, live, pass).await,
         _ => Ok(writer.apply(&write.manifest).await?),
     }
 }
@@ -222,52 +219,4 @@ async fn refuse_foreign(writer: &Writer, request: &Request<'_>, id: &ObjectId) -
         return Ok(());
     }
     Err(Problem::NotOurs)
-}
-
-/// Takes out what others added, puts back what they changed, and notes who did it.
-async fn heal(
-    writer: &Writer,
-    request: &Request<'_>,
-    write: &Write,
-    live: &Live,
-    pass: &mut Pass,
-) -> Result<Live, Problem> {
-    let manifest = &write.manifest;
-    let Some(whole) = writer.read(&manifest.id).await? else {
-        return Ok(writer.apply(manifest).await?);
-    };
-    let mut changes = drift::changes(&manifest.body, &whole);
-    let (mut now, mut whole) = (live.clone(), Some(whole));
-    let expected = Expected {
-        uid: now.uid.clone(),
-        hash: manifest.hash.as_str().into(),
-        digest: digest(request, manifest),
-    };
-    // Ours first: a field that somebody took over comes back by being applied, never by being removed.
-    if !expected.owns(&now) {
-        now = writer.apply(manifest).await?;
-        whole = if now.unwelcome(request.injectors).next().is_some() {
-            writer.read(&manifest.id).await?
-        } else {
-            None
-        };
-    }
-    let left = whole.and_then(|whole| drift::removal(now.unwelcome(request.injectors), &whole));
-    if let Some((patch, removed)) = left {
-        now = writer.patch(&manifest.id, &patch).await?;
-        changes.extend(removed);
-    }
-    if !changes.is_empty() {
-        pass.healed.push((manifest.id.clone(), changes));
-    }
-    Ok(now)
-}
-
-/// The digest that the inventory records for an object.
-fn digest(request: &Request<'_>, manifest: &super::manifest::Manifest) -> Box<str> {
-    let entry = request
-        .inventory
-        .iter()
-        .find(|entry| crate::observe::world::id(entry).as_ref() == Some(&manifest.id));
-    entry.map(|entry| entry.digest.as_str()).unwrap_or_default().into()
 }

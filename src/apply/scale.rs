@@ -1,13 +1,14 @@
 //! How many pods each Deployment has: written through `/scale`, and only where a rule is broken.
 
 use serde_json::{Value, json};
+use tracing::debug;
 
 use crate::{
     api::{
         kinds::{Kind, ObjectId},
         marks,
     },
-    desired::{Scale, ScaleRule},
+    desired::Scale,
     observe::world::Scaled,
 };
 
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// Who scales by design: we do, and autoscalers do.
-const BY_DESIGN: [&str; 3] = [marks::MANAGER_REPLICAS, "kube-controller-manager", ""];
+const BY_DESIGN: [&str; 2] = [marks::MANAGER_REPLICAS, "kube-controller-manager"];
 
 /// Corrects every Deployment that breaks its rule, and notes who broke it.
 pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale], pass: &mut Pass) {
@@ -31,13 +32,17 @@ pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale]
         // A Deployment that was just made has one pod: the API server's default.
         let known = request.live.contains_key(&id).then(|| request.replicas.get(&key)).flatten();
         let Some(replicas) = scale.rule.correction(known.copied().unwrap_or(1)) else { continue };
-        let changes = if known.is_some() && is_old(request.rules.get(&key), scale.rule) {
-            foreign(writer, &id, replicas).await
-        } else {
-            Vec::new()
+        let before = request.rules.get(&key);
+        let changes = match known {
+            Some(_) if before.is_none_or(|before| *before == scale.rule) => {
+                foreign(writer, &id, replicas, before.is_some()).await
+            }
+            // Just made, or a new rule: broken by nobody.
+            _ => Vec::new(),
         };
         match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
             Ok(version) => {
+                debug!(object = %id, replicas, was = known, "scaled");
                 let (namespace, deployment) = key;
                 pass.scaled.push(Scaled { namespace, deployment, replicas, version });
             }
@@ -52,16 +57,15 @@ pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale]
     }
 }
 
-/// Whether the rule held before this pass, as far as we know: a new one is broken by nobody.
-fn is_old(before: Option<&ScaleRule>, rule: ScaleRule) -> bool {
-    before.is_none_or(|before| *before == rule)
-}
-
-/// Who set another number. Only for the message: what can't be read is not told.
-async fn foreign(writer: &Writer, id: &ObjectId, replicas: i32) -> Vec<Change> {
+/// Who set another number; nobody's name counts only when it is `certain` that the rule held before. Only
+/// for the message: what can't be read is not told.
+async fn foreign(writer: &Writer, id: &ObjectId, replicas: i32, certain: bool) -> Vec<Change> {
     let Ok(Some(whole)) = writer.read(id).await else { return Vec::new() };
     let desired: Value = json!({"spec": {"replicas": replicas}});
     let mut changes = drift::changes(&desired, &whole);
-    changes.retain(|change| !BY_DESIGN.contains(&change.manager.as_str()));
+    changes.retain(|change| match change.manager.as_str() {
+        "" => certain,
+        manager => !BY_DESIGN.contains(&manager),
+    });
     changes
 }

@@ -92,12 +92,13 @@ impl Writer {
     /// Patches an object by JSON patch.
     ///
     /// # Errors
-    /// As [`CallError`]; `Invalid` when a `test` in the patch doesn't hold.
+    /// As [`CallError`]; `Conflict` when a `test` in the patch doesn't hold.
     pub async fn patch(&self, id: &ObjectId, patch: &Value) -> Result<Live, CallError> {
         let uri = format!("{}?fieldManager={}", path(id), marks::MANAGER_CHILDREN);
         let request =
             request(Method::PATCH, &uri, Some("application/json-patch+json"), Some(METADATA), patch)?;
-        let answer: OnlyMeta = write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await?;
+        let answer: OnlyMeta =
+            write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await.map_err(unmatched)?;
         Ok(Live::read(id.kind, &answer.metadata))
     }
 
@@ -107,9 +108,14 @@ impl Writer {
     /// As [`CallError`].
     pub async fn scale(&self, namespace: &str, deployment: &str, replicas: i32) -> Result<u64, CallError> {
         let id = ObjectId { kind: Kind::Deployment, namespace: namespace.into(), name: deployment.into() };
-        let uri = format!("{}/scale?fieldManager={}", path(&id), marks::MANAGER_REPLICAS);
-        let body = json!({"spec": {"replicas": replicas}});
-        let request = request(Method::PATCH, &uri, Some("application/merge-patch+json"), None, &body)?;
+        // Applied, not patched: the API server notes who changes a field only once somebody has applied it.
+        let uri = format!("{}/scale?fieldManager={}&force=true", path(&id), marks::MANAGER_REPLICAS);
+        let body = json!({
+            "apiVersion": "autoscaling/v1", "kind": "Scale",
+            "metadata": {"name": deployment, "namespace": namespace},
+            "spec": {"replicas": replicas},
+        });
+        let request = request(Method::PATCH, &uri, Some("application/apply-patch+yaml"), None, &body)?;
         let answer: OnlyMeta = write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await?;
         let version = answer.metadata.resource_version.and_then(|text| text.parse().ok());
         Ok(version.unwrap_or_default())
@@ -159,6 +165,15 @@ impl Writer {
     ) -> Result<T, CallError> {
         let request = request(method, uri, Some(content_type), None, body)?;
         write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await
+    }
+}
+
+/// A JSON patch whose `test` doesn't hold is answered like an invalid one, but without saying of which
+/// object: the object has changed meanwhile, and another look helps.
+pub(super) fn unmatched(error: CallError) -> CallError {
+    match error {
+        CallError::Invalid(message) if !message.contains(" is invalid") => CallError::Conflict(message),
+        error => error,
     }
 }
 

@@ -225,15 +225,14 @@ fn in_use(
     observed: &Observed,
 ) -> BTreeSet<ObjectId> {
     let (manifests, _) = apply::order::list(objects);
-    let unchanged = |name: &str| {
-        let wanted = manifests.iter().find(|one| one.id.kind == Kind::Deployment && one.id.name == name);
-        wanted.is_some_and(|one| {
-            inventory
-                .iter()
-                .any(|entry| entry.kind == "Deployment" && entry.name == name && entry.hash == one.hash)
-        })
+    let written = |hash: &str, name: &str| {
+        inventory.iter().any(|entry| entry.kind == "Deployment" && entry.name == name && entry.hash == hash)
     };
-    let rolling = observed.services.iter().filter(|one| !(unchanged(&one.name) && one.is_rolled_out()));
+    // A service whose Deployment goes has no pods that could need anything.
+    let rolling = observed.services.iter().filter(|one| {
+        let wanted = manifests.iter().find(|it| it.id.kind == Kind::Deployment && it.id.name == one.name);
+        wanted.is_some_and(|wanted| !(written(&wanted.hash, &one.name) && one.is_rolled_out()))
+    });
     let prefixes: Vec<String> = rolling.map(|one| format!("{}-", one.name)).collect();
     let maps = inventory.iter().filter_map(id).filter(|id| id.kind == Kind::ConfigMap);
     maps.filter(|id| prefixes.iter().any(|prefix| id.name.starts_with(prefix))).collect()

@@ -210,7 +210,7 @@ async fn what_people_may_do_stays() -> Outcome {
     let Some(kit) = Kit::new().await? else { return Ok(()) };
     let spec = json!({"services": [
         service_with("auto", &json!({"replicas": {"min": 1, "max": 4}, "resources": {"requests": {"cpu": "10m"}}})),
-        service("fix"),
+        service_with("fix", &json!({"replicas": {"min": 2}})),
     ]});
     kit.ready_tenant("allowed", spec).await?;
     let (auto, fix) = (at("deployments", "allowed", "auto"), at("deployments", "allowed", "fix"));
@@ -224,8 +224,8 @@ async fn what_people_may_do_stays() -> Outcome {
     kit.ready("allowed").await?;
     // The operator has seen all of that once it has answered to something later.
     kit.world.kubectl(&["-n", "allowed", "scale", "deployment/fix", "--replicas=3"]).await?;
-    kit.object(&fix, "scaled back", |one| one["spec"]["replicas"] == 1).await?;
     kit.until("allowed", "Ready", "True", "kubectl changed spec.replicas").await?;
+    assert_eq!(kit.the(&fix).await?["spec"]["replicas"], 2);
     let auto = kit.the(&auto).await?;
     assert_eq!(auto["spec"]["replicas"], 2);
     assert_eq!(auto["spec"]["template"]["spec"]["containers"].as_array().map(Vec::len), Some(2));
@@ -253,11 +253,15 @@ async fn a_deleted_child_is_made_again() -> Outcome {
         kit.delete(&path).await?;
         kit.object(&path, "made again", |now| self::uid(now) != uid).await?;
     }
-    let tenant = kit.ready("deleted").await?;
     let after = kit.children("deleted").await?;
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
-    let recorded = tenant["status"]["inventory"].to_string();
-    assert!(after.values().all(|(uid, _)| recorded.contains(uid)), "the inventory has the new uids");
+    let what = "the inventory has the new uids";
+    kit.object(&at("tenants", "", "deleted"), what, |tenant| {
+        let recorded = tenant["status"]["inventory"].to_string();
+        after.values().all(|(uid, _)| recorded.contains(uid))
+    })
+    .await?;
+    kit.ready("deleted").await?;
     kit.clean_up("deleted").await
 }
 

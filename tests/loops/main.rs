@@ -11,4 +11,7 @@ mod support;
 mod children;
 mod drift;
 mod foreign;
+mod lifecycle;
 mod namespaces;
+mod secrets;
+mod zones;

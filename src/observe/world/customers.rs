@@ -98,12 +98,16 @@ impl World {
         heir.into_iter().flatten().collect()
     }
 
-    /// Gives the namespace to the Tenant that was there first (by creation, then by name).
+    /// Gives the namespace to the Tenant that it was made for, as its status says, or else to the one that
+    /// was there first. Of two of the same second, the one that has it keeps it.
     fn claim(&mut self, tenant: &Tenant) {
         let namespace = tenant.namespace().to_owned();
-        let age = |tenant: &Tenant| (tenant.creation_timestamp().map(|time| time.0), tenant.name_any());
+        let rank = |tenant: &Tenant| {
+            let made = tenant.status.as_ref().is_some_and(|status| !status.namespaces.is_empty());
+            (!made, tenant.creation_timestamp().map(|time| time.0))
+        };
         let holder = self.namespaces.get(&namespace).and_then(|name| self.tenants.get(name));
-        if holder.is_none_or(|holder| age(tenant) <= age(holder)) {
+        if holder.is_none_or(|holder| rank(tenant) < rank(holder)) {
             self.namespaces.insert(namespace, tenant.name_any());
         }
     }
