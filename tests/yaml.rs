@@ -51,6 +51,50 @@ fn a_thousand_tenants_are_read_and_checked_in_seconds() {
     assert!(total < Duration::from_secs(20), "{total:?}");
 }
 
+/// What could be made slow on purpose; each takes well under a second in a debug build.
+#[test]
+fn a_file_full_of_mistakes_is_read_in_bounded_time() {
+    let distinct: String = (0..9_000).map(|i| format!("k{i}: x\n")).collect();
+    let flow: String = (0..9_000).map(|i| format!("k{i}: x, ")).collect();
+    for text in [
+        "[\n---\n".repeat(150_000),
+        "*a\n---\n".repeat(140_000),
+        "\u{202e}\n".repeat(250_000),
+        "a: \"\u{200b}\"\n".repeat(9_000),
+        format!("{distinct}{}", "k8999: x\n".repeat(9_000)),
+        format!("{{{flow}}}"),
+        "a: no\n---\n".repeat(60),
+        "- 0755\n".repeat(19_000),
+        "- !x y\n".repeat(19_000),
+        "? ".repeat(500_000),
+        "- ".repeat(500_000),
+        "{".repeat(1_000_000),
+        "a: ".repeat(300_000),
+        "'".repeat(1_000_000),
+        "\"\\u200b".repeat(100_000),
+        " ".repeat(1_000_000),
+        "#\n".repeat(500_000),
+        "---\n".repeat(250_000),
+        "a: &a x\n".repeat(100_000),
+    ] {
+        let start = Instant::now();
+        let parsed = parse("a.yaml", text.as_bytes(), &Limits::default());
+        assert!(parsed.findings().len() <= 101);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}: {:?}", &text.get(..12), start.elapsed());
+    }
+}
+
+#[test]
+fn an_alias_bomb_costs_milliseconds() {
+    let next = |i: usize| format!("b{i}: &a{i} [{}]\n", format!("*a{}, ", i - 1).repeat(10));
+    let bomb = format!("a: &a0 [x, x, x, x, x, x, x, x, x, x]\n{}", (1..10).map(next).collect::<String>());
+    let start = Instant::now();
+    let parsed = parse("a.yaml", bomb.as_bytes(), &Limits::default());
+    let took = start.elapsed();
+    assert!(parsed.findings()[0].message.contains("`nodes` is 20000"), "{:?}", parsed.findings());
+    assert!(took < Duration::from_millis(100), "{took:?}");
+}
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/yaml")
 }

@@ -13,6 +13,8 @@ use super::{
     service::Resources,
 };
 
+// clippy takes the keys of kube's columns for attributes of their own.
+#[allow(clippy::duplicated_attributes)]
 /// The rules for a set of Tenants: source, zones, network, isolation, images, defaults and limits.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -101,17 +101,18 @@ impl Writer {
         Ok(Live::read(id.kind, &answer.metadata))
     }
 
-    /// Sets the number of pods of a Deployment.
+    /// Sets the number of pods of a Deployment; returns its resource version after that.
     ///
     /// # Errors
     /// As [`CallError`].
-    pub async fn scale(&self, namespace: &str, deployment: &str, replicas: i32) -> Result<(), CallError> {
+    pub async fn scale(&self, namespace: &str, deployment: &str, replicas: i32) -> Result<u64, CallError> {
         let id = ObjectId { kind: Kind::Deployment, namespace: namespace.into(), name: deployment.into() };
         let uri = format!("{}/scale?fieldManager={}", path(&id), marks::MANAGER_REPLICAS);
         let body = json!({"spec": {"replicas": replicas}});
         let request = request(Method::PATCH, &uri, Some("application/merge-patch+json"), None, &body)?;
-        let _: Value = write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await?;
-        Ok(())
+        let answer: OnlyMeta = write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await?;
+        let version = answer.metadata.resource_version.and_then(|text| text.parse().ok());
+        Ok(version.unwrap_or_default())
     }
 
     /// Deletes the object with this uid, and no other.

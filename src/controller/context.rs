@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use kube::{Client, runtime::events::Recorder};
@@ -58,6 +59,8 @@ pub struct Board {
     pub reports: HashMap<String, SourceReport>,
     /// Pull Secrets by Platform; an error where they can't be read.
     pub pull_secrets: HashMap<String, Result<Option<PullSecret>, String>>,
+    /// Who else insists on a Tenant's children, by Tenant.
+    pub fights: HashMap<String, Fight>,
     /// Wakes a Platform's source loop.
     pub wake: HashMap<String, Arc<Notify>>,
 }
@@ -78,5 +81,38 @@ impl Context {
         if let Some(notify) = self.board().wake.get(platform) {
             notify.notify_one();
         }
+    }
+}
+
+/// Heals of one Tenant in a row. Somebody who puts the same change back each time would otherwise keep us
+/// writing as fast as the API server answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Fight {
+    since: Instant,
+    heals: u32,
+}
+
+/// Heals within this time count as one fight.
+const FIGHT: Duration = Duration::from_secs(60);
+/// Heals in a fight before we slow down.
+const PATIENCE: u32 = 20;
+/// Time between heals from then on.
+const TRUCE: Duration = Duration::from_secs(5);
+
+impl Board {
+    /// A Tenant was healed.
+    pub fn healed(&mut self, tenant: &str) {
+        let now = Instant::now();
+        let fight = self.fights.entry(tenant.to_owned()).or_insert(Fight { since: now, heals: 0 });
+        if now.duration_since(fight.since) > FIGHT {
+            *fight = Fight { since: now, heals: 0 };
+        }
+        fight.heals += 1;
+    }
+
+    /// How long to wait before the next heal of a Tenant.
+    pub fn patience(&self, tenant: &str) -> Option<Duration> {
+        let fight = self.fights.get(tenant)?;
+        (fight.heals >= PATIENCE && fight.since.elapsed() <= FIGHT).then_some(TRUCE)
     }
 }

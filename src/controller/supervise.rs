@@ -30,7 +30,10 @@ pub fn sink(ctx: &Context) -> Sink {
     Arc::new(move |signal| match signal {
         Signal::Tenant(name) => {
             let platform = ctx.world().tenant(&name).map(|tenant| tenant.spec.platform_ref.name.clone());
-            ctx.tenants.add_urgent(name);
+            match ctx.board().patience(&name) {
+                None => ctx.tenants.add_urgent(name),
+                Some(wait) => ctx.tenants.add_after(name, wait),
+            }
             platform.iter().for_each(|platform| ctx.wake_source(platform));
         }
         Signal::TenantSoon(name) => ctx.tenants.add_after(name, SOON),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     api::{
@@ -64,13 +64,15 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     let span = info_span!("tenant", tenant = name, commit = commit(&tenant));
     async {
         ctx.world().begin(name);
-        match judge(ctx, &tenant).await {
+        let next = match judge(ctx, &tenant).await {
             Err(stop) => stopped(ctx, &tenant, stop).await,
             Ok(ready) => match read_only(&tenant, &ready) {
                 Some(why) => look(ctx, &tenant, &ready, why).await,
                 None => work(ctx, &tenant, &ready).await,
             },
-        }
+        };
+        debug!(next = next.label(), "pass");
+        next
     }
     .instrument(span)
     .await
@@ -161,7 +163,7 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     let request = request(ctx, tenant, ready, objects);
     let recorder = Recorder::new(&ctx.writer, tenant);
     let pass = apply::run(&ctx.writer, &recorder, request).await;
-    remember(ctx, &pass);
+    remember(ctx, &ready.tenant.name, &pass);
     let (outcome, next) = outcome::of_pass(&pass);
     let drift = report_drift(ctx, tenant, &pass).await;
     let observed = observe(ctx, ready);
@@ -206,6 +208,7 @@ fn request<'a>(
     Request {
         replicas: replicas.collect(),
         in_use: in_use(&inventory, &objects, &observed),
+        rules: world.scales(&ready.tenant.name),
         injectors: &ready.platform.isolation.injectors,
         owner: (&ready.tenant.name, &ctx.install_id),
         fresh: ready.ground == Ground::Free,
@@ -237,19 +240,24 @@ fn in_use(
 }
 
 /// What came back from our own writes is known before the watches show it.
-fn remember(ctx: &Context, pass: &Pass) {
+fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     let mut world = ctx.world();
+    world.expect(tenant, &pass.inventory);
     for (id, live) in &pass.written {
         world.child_written(id, live.clone());
     }
-    for (namespace, name, replicas) in &pass.scaled {
-        world.deployment_scaled(namespace, name, *replicas);
+    for id in &pass.deleted {
+        world.child_deleted(tenant, id);
+    }
+    for scaled in &pass.scaled {
+        world.deployment_scaled(tenant, scaled);
     }
 }
 
 async fn report_drift(ctx: &Context, tenant: &Tenant, pass: &Pass) -> Option<DriftStatus> {
     for (id, changes) in &pass.healed {
         ctx.metrics.drift_healed(id.kind.info().kind);
+        ctx.board().healed(tenant.metadata.name.as_deref().unwrap_or_default());
         events::healed(ctx, tenant, id, changes).await;
     }
     let (id, changes) = pass.healed.last()?;
@@ -270,12 +278,7 @@ fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
 }
 
 fn left(ready: &Ready, pass: &Pass, scales: std::collections::BTreeMap<(String, String), ScaleRule>) -> Left {
-    Left {
-        inventory: Some(pass.inventory.clone()),
-        scales,
-        injectors: ready.platform.isolation.injectors.clone(),
-        settled: pass.objects.is_some(),
-    }
+    Left { scales, injectors: ready.platform.isolation.injectors.clone(), settled: pass.objects.is_some() }
 }
 
 fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'a> {

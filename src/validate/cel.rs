@@ -79,7 +79,7 @@ impl Rules {
         if value.is_null() {
             return;
         }
-        if let Some(own) = &node.own {
+        if let Some(own) = node.own.as_ref().filter(|own| old.is_some() || asks_of_new(own)) {
             self.evaluate(own, value, old, at, place, checked);
         }
         match value {
@@ -198,6 +198,15 @@ impl Keys {
             Self::Map(keys) => candidates.find(|old| keys.iter().all(|key| old.get(key) == item.get(key))),
         }
     }
+}
+
+/// Whether a node has rules that are asked of a value without an old state (kube-cel skips
+/// the others, but only after converting the value).
+fn asks_of_new(own: &CompiledSchema) -> bool {
+    own.validations.iter().any(|rule| match rule {
+        Ok(rule) => !rule.is_transition_rule || rule.rule.optional_old_self == Some(true),
+        Err(_) => true,
+    })
 }
 
 /// A rule's `fieldPath` (`.spec.name`, `.labels['a.b']`, `.items[0]`) as a JSON pointer.

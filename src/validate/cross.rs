@@ -85,10 +85,15 @@ pub fn decide(
     let mut decision = Decision { findings: set.findings, ..Decision::default() };
     for (kind, name) in &set.refused {
         if *kind == ManifestKind::Tenant && owned(owners, name, &rules.name) {
-            let message = "its file has findings; the last good content stays: see status.source.findings of the Platform";
-            decision
-                .behind
-                .insert(name.clone(), Behind { reason: reasons::INVALID_FILE, message: message.into() });
+            let twice = set.duplicates.contains(&(*kind, name.clone()));
+            let (reason, what) = if twice {
+                (reasons::DUPLICATE, "several files name it")
+            } else {
+                (reasons::INVALID_FILE, "its file has findings")
+            };
+            let message =
+                format!("{what}; the last good content stays: see status.source.findings of the Platform");
+            decision.behind.insert(name.clone(), Behind { reason, message });
         }
     }
     let mut namespaces: BTreeMap<String, String> = BTreeMap::new();

@@ -2,7 +2,12 @@
 
 use crate::api::{conditions::reasons, finding::Finding};
 
-use super::{sink, yaml::spans::dotted};
+use super::{sink, text::sanitize, yaml::spans::dotted};
+
+/// Longest texts, in characters: they end up in conditions and on terminals.
+const MESSAGE: usize = 1024;
+const HINT: usize = 512;
+const FIELD: usize = 512;
 
 /// Something wrong with a Tenant or Platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +25,8 @@ pub struct Problem {
 impl Problem {
     /// The spec is wrong at `pointer`.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), reason: reasons::INVALID_SPEC, message: message.into(), hint: None }
+        let message = sanitize(&message.into(), MESSAGE);
+        Self { pointer: pointer.into(), reason: reasons::INVALID_SPEC, message, hint: None }
     }
 
     /// The same problem with another reason than `InvalidSpec`.
@@ -33,7 +39,7 @@ impl Problem {
     /// The same problem with a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(sanitize(&hint.into(), HINT));
         self
     }
 
@@ -51,7 +57,7 @@ impl Problem {
                 field.push_str(&part);
             }
         }
-        field
+        sanitize(&field, FIELD)
     }
 
     /// The problem at a place in a file: as short and harmless as every finding, or a status that

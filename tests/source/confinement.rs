@@ -1,6 +1,6 @@
 //! What the fetch process can't do.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,15 +60,15 @@ async fn the_fetch_process_sees_its_own_folder_only() -> Result<(), SourceError>
 #[test]
 #[cfg(target_os = "linux")]
 fn the_fetch_process_dies_with_its_parent() {
-    let script = format!("{} git-child <&0 & echo $!; wait", env!("CARGO_BIN_EXE_tenantry"));
+    // A shell gives background commands an empty stdin, so ours goes by another number.
+    let script = format!("exec 3<&0; {} git-child <&3 3<&- & echo $!; wait", env!("CARGO_BIN_EXE_tenantry"));
     let mut parent = Command::new("sh")
         .args(["-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("sh is there");
-    // Held open: the child waits for its request.
-    let _stdin = parent.stdin.take();
+    let mut stdin = parent.stdin.take().expect("piped");
     let mut line = String::new();
     BufReader::new(parent.stdout.take().expect("piped")).read_line(&mut line).expect("a process id");
     let child = std::path::Path::new("/proc").join(line.trim());
@@ -81,7 +81,9 @@ fn the_fetch_process_dies_with_its_parent() {
         }
     };
     wait("the child has not started", &|| name().starts_with("tenantry"));
-    std::thread::sleep(Duration::from_millis(200));
+    // More than a pipe holds: when this returns, the child is reading its request. The pipe stays
+    // open, so it goes on waiting for the rest.
+    stdin.write_all(&[b' '; 128 * 1024]).expect("read by the child");
     parent.kill().expect("killed");
     parent.wait().expect("ended");
     // Gone, or a zombie that nobody has collected yet.

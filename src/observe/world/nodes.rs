@@ -43,6 +43,19 @@ impl Workload {
     }
 }
 
+/// A write to a Deployment's `/scale`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scaled {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub deployment: String,
+    /// Pods asked for.
+    pub replicas: i32,
+    /// The Deployment's resource version after the write.
+    pub version: u64,
+}
+
 /// A pod's place and readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
@@ -81,13 +94,13 @@ impl World {
             status: deployment.status.clone(),
         };
         let before = self.workloads.insert(key.clone(), workload.clone());
-        let Some(memory) = self.memories.get(&owner).filter(|memory| !memory.in_flight) else {
-            return signals;
-        };
-        let rule = memory.scales.get(&key);
+        let Some(memory) = self.memories.get(&owner) else { return signals };
+        let rule = memory.scales.get(&key).filter(|_| !memory.in_flight);
         if rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
             signals.push(Signal::Tenant(owner));
+        // Also during a pass: it may have looked already.
         } else if before.is_none_or(|before| before.version < written || before.differs(&workload)) {
+            // Also while a pass is under way: it may have looked before.
             signals.push(Signal::TenantSoon(owner));
         }
         signals
@@ -114,11 +127,17 @@ impl World {
         signals
     }
 
-    /// We scaled a Deployment: known before the watch shows it.
-    pub fn deployment_scaled(&mut self, namespace: &str, name: &str, replicas: i32) {
-        if let Some(workload) = self.workloads.get_mut(&(namespace.to_owned(), name.to_owned())) {
-            workload.replicas = replicas;
-            workload.version = 0;
+    /// We scaled a Deployment: what is older than this version no longer speaks for it. The watch may
+    /// well have shown a newer one already.
+    pub fn deployment_scaled(&mut self, tenant: &str, scaled: &Scaled) {
+        let Scaled { namespace, deployment, replicas, version } = scaled;
+        let key = (namespace.clone(), deployment.clone());
+        if let Some(workload) = self.workloads.get_mut(&key).filter(|workload| workload.version < *version) {
+            workload.replicas = *replicas;
+        }
+        let id = ObjectId { kind: Kind::Deployment, namespace: key.0, name: key.1 };
+        if let Some(live) = self.children.get_mut(tenant).and_then(|children| children.get_mut(&id)) {
+            live.version = live.version.max(*version);
         }
     }
 
@@ -251,4 +270,44 @@ impl World {
 
 fn pod_key(pod: &SlimPod) -> String {
     format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(version: u64, replicas: i32, ready: i32) -> SlimDeployment {
+        let labels = json!({marks::MANAGED_BY: marks::MANAGED_BY_VALUE, marks::TENANT: "shop"});
+        serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop", "labels": labels, "resourceVersion": version.to_string()},
+            "spec": {"replicas": replicas}, "status": {"availableReplicas": ready},
+        }))
+        .expect("a Deployment")
+    }
+
+    #[test]
+    fn pods_that_get_ready_during_a_pass_are_not_missed() {
+        let mut world = World::default();
+        world.deployment_seen(&deployment(1, 3, 0));
+        world.begin("shop");
+        let signals = world.deployment_seen(&deployment(2, 3, 3));
+        assert_eq!(signals, [Signal::TenantSoon("shop".into())]);
+    }
+
+    #[test]
+    fn a_scale_that_the_watch_has_shown_already_makes_nothing_old() {
+        let mut world = World::default();
+        world.begin("shop");
+        world.deployment_seen(&deployment(1, 1, 0));
+        let scaled =
+            |version| Scaled { namespace: "shop".into(), deployment: "web".into(), replicas: 3, version };
+        world.deployment_scaled("shop", &scaled(5));
+        let workload = |world: &World| world.workload("shop", "web").cloned().expect("it was seen");
+        assert_eq!((workload(&world).replicas, world.written_version("shop", "shop", "web")), (3, 5));
+        world.deployment_seen(&deployment(6, 3, 3));
+        world.deployment_scaled("shop", &scaled(5));
+        assert!(workload(&world).version >= world.written_version("shop", "shop", "web"));
+    }
 }

@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
     fn take_over(&mut self, root: &Root<'_>, path: &str, id: Oid) -> Result<bool, SourceError> {
         let Some(previous) = self.previous else { return Ok(false) };
         let same = previous.folders.get(path).is_some_and(|seen| seen.tree == id);
-        // The tenants' folder around the platform's differs by what it leaves out.
+        // One watched folder around the other: the inner one is walked on its own account.
         let around = root.except.is_some_and(|except| names::is_in(path, except));
         if !same || around {
             return Ok(false);
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
             self.gathered.folders.insert(folder.clone(), seen.clone());
         }
         for (name, file) in below(&previous.files, path) {
-            self.insert(name.clone(), File { door: root.door, ..file.clone() })?;
+            self.insert(name.clone(), file.clone())?;
         }
         Ok(true)
     }
@@ -145,8 +145,7 @@ impl<'a> Walk<'a> {
         if let Some(file) = self.previous.and_then(|previous| previous.files.get(&path))
             && file.blob == blob
         {
-            let file = File { door: root.door, ..file.clone() };
-            return self.insert(path, file).map(|()| None);
+            return self.insert(path, file.clone()).map(|()| None);
         }
         let (size, kind) = self.odb.read_header(id).map_err(|error| damaged(&error))?;
         if kind != ObjectType::Blob {

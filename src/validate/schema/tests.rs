@@ -17,7 +17,7 @@ fn schema() -> Schema {
                     "ratio": {"type": "number", "minimum": 0, "exclusiveMinimum": true, "multipleOf": 0.5},
                     "paused": {"type": "boolean"},
                     "mode": {"type": "string", "enum": ["Enforce", "Observe"], "default": "Enforce"},
-                    "note": {"type": "string", "nullable": true},
+                    "note": {"type": "string", "nullable": true, "maxLength": 5},
                     "size": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}],
                         "pattern": "^[0-9]+Mi$"},
                     "since": {"type": "string", "format": "date-time"},
@@ -61,7 +61,7 @@ fn check(text: &str) -> Vec<String> {
 #[test]
 fn a_sound_resource_has_no_findings() {
     let text = "apiVersion: v1\nkind: X\nmetadata: {name: a, labels: {a.b/c: d-e, f: ''}, annotations: {x: 'a b'}}\n\
-        spec:\n  image: a:b\n  replicas: 3.0\n  ratio: 1.5\n  size: 5Mi\n  note:\n  since: 2026-01-01T00:00:00Z\n  \
+        spec:\n  image: a:b\n  replicas: 3.0\n  ratio: 1.5\n  size: 5Mi\n  note: äöüßé\n  since: 2026-01-01T00:00:00Z\n  \
         config: {a: b}\n  free: {any: [1]}\n  hosts: [a, b]\n  ports: [{name: a}, {name: a, protocol: UDP}]\n  \
         embedded: {apiVersion: v1, kind: P, metadata: {}}\n  either: {a: x}\n";
     assert_eq!(check(text), Vec::<String>::new());
@@ -69,6 +69,7 @@ fn a_sound_resource_has_no_findings() {
 
 /// A spec that is wrong, and the finding.
 const MISTAKES: &[(&str, &str)] = &[
+    ("note: äöüßéè", "3:9 spec.note: too long: 6 characters, at most 5 are allowed"),
     ("replicas: 1", "1:1 spec.image: required field `image` is missing"),
     (
         "image: 1",

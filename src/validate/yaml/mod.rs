@@ -143,13 +143,7 @@ fn read(
     documents: &mut Vec<Document>,
     sink: &mut Sink,
 ) -> bool {
-    let options = granit_parser::options! {
-        emit_comments: false,
-        disallow_directives: true,
-        flow_nesting_limit: limits.depth,
-        block_nesting_limit: limits.depth,
-    };
-    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut parser = Parser::new_from_str_with_options(text, options(limits));
     let mut builder = Builder::new(text, limits);
     // Every line belongs to a document: comments to the one that follows them.
     let (mut index, mut broken, mut from) = (0, 0, 1);
@@ -180,12 +174,8 @@ fn read(
             Ok((event, span)) => builder.event(event, span, sink),
             Err(error) => {
                 from = syntax::mark(*error.marker()).0;
-                if documents.len() + broken >= limits.documents {
-                    Err(syntax::too_many_documents(limits, from, sink))
-                } else {
-                    syntax::report(&error, limits, controls, sink);
-                    Err(Stop::Document)
-                }
+                let full = documents.len() + broken >= limits.documents;
+                Err(unreadable(&error, full, limits, controls, sink))
             }
         };
         if let Err(stop) = step {
@@ -198,6 +188,30 @@ fn read(
         }
     }
     broken == 0
+}
+
+/// Says what can't be read, unless there are too many documents anyway.
+fn unreadable(
+    error: &granit_parser::ScanError,
+    full: bool,
+    limits: &Limits,
+    controls: &[u32],
+    sink: &mut Sink,
+) -> Stop {
+    if full {
+        return syntax::too_many_documents(limits, syntax::mark(*error.marker()).0, sink);
+    }
+    syntax::report(error, limits, controls, sink);
+    Stop::Document
+}
+
+fn options(limits: &Limits) -> granit_parser::Options {
+    granit_parser::options! {
+        emit_comments: false,
+        disallow_directives: true,
+        flow_nesting_limit: limits.depth,
+        block_nesting_limit: limits.depth,
+    }
 }
 
 /// How messages name a limit.

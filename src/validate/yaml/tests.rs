@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)] // a panic is a failed test
 
-use std::time::Instant;
-
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -141,6 +139,7 @@ fn limits_are_named() {
     let deeper = "[".repeat(100_000);
     let deep_by_alias =
         format!("a: &a {}x{}\nb: {}*a{}\n", "[".repeat(20), "]".repeat(20), "[".repeat(20), "]".repeat(20));
+    let wide_by_alias = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(1_000), "*a, ".repeat(30));
     let wide = "- x\n".repeat(20_001);
     let long = format!("a: {}\n", "x".repeat(300 << 10));
     let huge = "x".repeat((1 << 20) + 1);
@@ -153,53 +152,13 @@ fn limits_are_named() {
         (deeper, "`depth` is 32"),
         (deep_by_alias, "`depth` is 32"),
         (wide, "`nodes` is 20000"),
+        (wide_by_alias, "`nodes` is 20000"),
         (long, "`scalar` is 262144"),
         (huge, "`bytes` is 1048576"),
         (many, "`documents` is 64"),
     ] {
-        let start = Instant::now();
         let message = only(&text);
         assert!(message.contains(limit), "{message}: {}", &text[..40]);
-        assert!(start.elapsed().as_millis() < 1000, "{message}: {:?}", start.elapsed());
-        println!("{:?} {message}", start.elapsed());
-    }
-}
-
-#[test]
-fn a_file_full_of_mistakes_is_read_in_bounded_time() {
-    let distinct: String = (0..9_000).map(|i| format!("k{i}: x\n")).collect();
-    let flow: String = (0..9_000).map(|i| format!("k{i}: x, ")).collect();
-    for text in [
-        "[\n---\n".repeat(150_000),
-        "*a\n---\n".repeat(140_000),
-        "\u{202e}\n".repeat(250_000),
-        "a: \"\u{200b}\"\n".repeat(9_000),
-        format!("{distinct}{}", "k8999: x\n".repeat(9_000)),
-        format!("{{{flow}}}"),
-        "a: no\n---\n".repeat(60),
-        "- 0755\n".repeat(19_000),
-        "- !x y\n".repeat(19_000),
-        "? ".repeat(500_000),
-        "- ".repeat(500_000),
-        "{".repeat(1_000_000),
-        "a: ".repeat(300_000),
-        "'".repeat(1_000_000),
-        "\"\\u200b".repeat(100_000),
-        " ".repeat(1_000_000),
-        "#\n".repeat(500_000),
-        "---\n".repeat(250_000),
-        "a: &a x\n".repeat(100_000),
-    ] {
-        let start = Instant::now();
-        let parsed = read(&text);
-        assert!(parsed.findings().len() <= 101);
-        println!(
-            "{:?} {:?} {}",
-            start.elapsed(),
-            &text.chars().take(12).collect::<String>(),
-            parsed.findings().len()
-        );
-        assert!(start.elapsed().as_secs() < 5, "{:?}: {:?}", &text[..12], start.elapsed());
     }
 }
 

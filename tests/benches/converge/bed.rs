@@ -1,0 +1,111 @@
+//! A control plane, a repository, and the operator as its own user.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::Client;
+use tenantry_testbed::{
+    Cluster, GitServer, NodeShape, OPERATOR_USER, Operator, OperatorOptions, Options, Repo, operator_groups,
+};
+
+use crate::{Outcome, tenants};
+
+/// Everything that runs; dropped from top to bottom.
+pub struct Bed {
+    /// The operator, while it runs.
+    pub operator: Option<Operator>,
+    /// The tenants' repository.
+    pub repo: Repo,
+    /// A client with all rights.
+    pub client: Client,
+    /// Whom the operator, and the bare client, are.
+    pub kubeconfig: PathBuf,
+    /// How many tenants the operator gets.
+    pub size: usize,
+    binary: PathBuf,
+    _git: GitServer,
+    /// The control plane.
+    pub cluster: Cluster,
+}
+
+impl Bed {
+    /// A fresh cluster whose nodes hold any number of pods, and a repository without tenants.
+    pub async fn start(size: usize, binary: &Path) -> Outcome<Self> {
+        crate::report::say(&format!("{size} tenants: starting a control plane"));
+        let node = NodeShape { cpu: "10000".into(), memory: "100Ti".into(), pods: 100_000 };
+        let cluster = Cluster::start(Options { node, ..Options::default() }).await?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        cluster.apply_path(root.join("crds")).await?;
+        cluster.apply_path(root.join("manifests/install")).await?;
+        let git = GitServer::start_in(cluster.run(), None).await?;
+        let repo = git.create("config")?;
+        repo.commit(&[("tenants/README.md", Some("One file a tenant.\n"))], "No tenants yet")?;
+        cluster.apply_yaml(&tenants::platform(repo.url()).to_string()).await?;
+        let kubeconfig = cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?;
+        let client = cluster.client();
+        Ok(Self {
+            operator: None,
+            repo,
+            client,
+            kubeconfig,
+            size,
+            binary: binary.to_owned(),
+            _git: git,
+            cluster,
+        })
+    }
+
+    /// Starts the operator and waits until it works.
+    pub async fn start_operator(&mut self, kubeconfig: &Path) -> Outcome<()> {
+        let options = OperatorOptions {
+            binary: self.binary.clone(),
+            kubeconfig: kubeconfig.to_owned(),
+            data_dir: self.cluster.run().folder("operator")?,
+            args: Vec::new(),
+            env: Vec::new(),
+        };
+        let operator = Operator::start(self.cluster.run(), &options)?;
+        operator.ready(Duration::from_secs(120)).await?;
+        self.operator = Some(operator);
+        Ok(())
+    }
+
+    /// Ends it as a roll-out does: it gives its Lease back.
+    pub fn stop_operator(&mut self) -> Outcome<()> {
+        let Some(operator) = self.operator.take() else { return Ok(()) };
+        match tokio::task::block_in_place(|| operator.stop()) {
+            Some(_) => Ok(()),
+            None => Err("the operator did not end on SIGTERM".into()),
+        }
+    }
+
+    /// The operator, which must be running.
+    pub fn operator(&self) -> Outcome<&Operator> {
+        let operator = self.operator.as_ref().ok_or("the operator is not running")?;
+        operator.check()?;
+        Ok(operator)
+    }
+
+    /// The names of the operator's tenants.
+    pub fn names(&self) -> Vec<String> {
+        (0..self.size).map(|index| tenants::name("t", index)).collect()
+    }
+
+    /// Commits and pushes files.
+    pub fn commit(&self, files: &[(String, String)], message: &str) -> Outcome<String> {
+        let files: Vec<(&str, Option<&str>)> =
+            files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        Ok(tokio::task::block_in_place(|| self.repo.commit(&files, message))?)
+    }
+
+    /// What a push hook does: asks the Platform's source to look now.
+    pub async fn trigger(&self) -> Outcome<()> {
+        let now = jiff::Timestamp::now().to_string();
+        let body =
+            serde_json::json!({"metadata": {"annotations": {"tenantry.dev/reconcile-requested-at": now}}});
+        let platforms: kube::Api<tenantry::api::Platform> = kube::Api::all(self.client.clone());
+        let merge = kube::api::Patch::Merge(body);
+        platforms.patch(tenants::PLATFORM, &kube::api::PatchParams::default(), &merge).await?;
+        Ok(())
+    }
+}

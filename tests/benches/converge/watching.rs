@@ -1,0 +1,79 @@
+//! One object under watch, opened before the change, so that its healing is seen when it happens.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, pin_mut};
+use kube::api::{ApiResource, DynamicObject, WatchEvent, WatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+use tenantry::api::kinds::Kind;
+use tokio::task::JoinHandle;
+
+use crate::Outcome;
+
+/// The objects of a kind in a namespace.
+pub fn api(client: &Client, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+    let info = kind.info();
+    let resource = ApiResource {
+        group: info.group.to_owned(),
+        version: info.version.to_owned(),
+        api_version: kind.api_version(),
+        kind: info.kind.to_owned(),
+        plural: info.plural.to_owned(),
+    };
+    Api::namespaced_with(client.clone(), namespace, &resource)
+}
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub enum Until {
+    /// The value is there.
+    Is(String, Value),
+    /// Another object has the name.
+    Replaced(String),
+}
+
+impl Until {
+    fn holds(&self, object: &DynamicObject) -> bool {
+        match self {
+            Self::Is(pointer, value) => object.data.pointer(pointer) == Some(value),
+            Self::Replaced(uid) => object.uid().is_some_and(|now| now != *uid),
+        }
+    }
+}
+
+/// Watches `object` from its version on. The task ends with the moment at which an event first showed
+/// what is waited for, after `from` events that must not count have passed.
+pub async fn watch(
+    api: &Api<DynamicObject>,
+    object: &DynamicObject,
+    until: Until,
+) -> Outcome<JoinHandle<Outcome<Instant>>> {
+    let params = WatchParams::default().fields(&format!("metadata.name={}", object.name_any()));
+    let version = object.resource_version().unwrap_or_default();
+    let stream = api.watch(&params, &version).await?;
+    let name = object.name_any();
+    Ok(tokio::spawn(async move {
+        pin_mut!(stream);
+        // The change itself comes first; what held before it says nothing.
+        let mut changed = matches!(until, Until::Replaced(_));
+        while let Some(event) = stream.next().await {
+            if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event? {
+                let now = Instant::now();
+                let holds = until.holds(&object);
+                if holds && changed {
+                    return Ok(now);
+                }
+                changed |= !holds;
+            }
+        }
+        Err(format!("the watch of {name} ended").into())
+    }))
+}
+
+/// The time from `start` to the moment that the watch saw.
+pub async fn took(watch: JoinHandle<Outcome<Instant>>, start: Instant, what: &str) -> Outcome<Duration> {
+    let seen = tokio::time::timeout(Duration::from_secs(60), watch).await;
+    let seen = seen.map_err(|_| format!("{what}: not seen in 60 s"))???;
+    Ok(seen.saturating_duration_since(start))
+}
