@@ -1,9 +1,9 @@
-//! Columns, as kubectl prints them.
+//! Columns, as kubectl prints them. Pure.
 
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::out::{BOLD, paint};
+use super::style::{BOLD, paint};
 
 /// Lines of cells under a head, each column as wide as its widest cell. The head and the cells in a
 /// style keep their width: colour takes no room.
