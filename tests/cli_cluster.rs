@@ -87,6 +87,20 @@ fn bad() -> Value {
     })
 }
 
+/// Lets a user do something everywhere.
+async fn allow(cluster: &Cluster, user: &str, rules: Value) -> Outcome {
+    let group = "rbac.authorization.k8s.io";
+    let api = format!("{group}/v1");
+    let role = json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules});
+    let binding = json!({
+        "apiVersion": api, "kind": "ClusterRoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    });
+    cluster.apply_yaml(&role.to_string()).await?;
+    Ok(cluster.apply_yaml(&binding.to_string()).await?)
+}
+
 /// Runs the program as a user: exit code, stdout, stderr.
 fn run_as(kubeconfig: &std::path::Path, args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
@@ -249,35 +263,13 @@ async fn why_names_foreign_objects_even_for_those_who_may_read_little() -> Outco
         "{stdout}"
     );
 
-    // Somebody who may read the Tenant, the Lease and the policies, but no bindings.
-    for (kind, name, rules) in [
-        (
-            "tenants",
-            "foreign-tenants",
-            json!([{"apiGroups": ["tenantry.dev"], "resources": ["tenants"], "verbs": ["get"]}]),
-        ),
-        (
-            "rest",
-            "foreign-rest",
-            json!([
-                {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list"]},
-                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]},
-            ]),
-        ),
-    ] {
-        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules});
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"},
-                // The blind one may read the Tenant only.
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": if kind == "tenants" { "blind" } else { "reader" }},
-            ],
-        });
-        cluster.apply_yaml(&role.to_string()).await?;
-        cluster.apply_yaml(&binding.to_string()).await?;
-    }
+    // Somebody who may read no bindings, and somebody who may read the Tenant only.
+    let tenants = json!({"apiGroups": ["tenantry.dev"], "resources": ["tenants"], "verbs": ["get"]});
+    let policies =
+        json!({"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list"]});
+    let leases = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]});
+    allow(cluster, "reader", json!([tenants, policies, leases])).await?;
+    allow(cluster, "blind", json!([tenants])).await?;
     let (code, stdout, stderr) = run_as(&cluster.kubeconfig_for("reader", &[])?, &args);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stdout.contains("NetworkPolicy foreign/open: not made by Tenantry"), "{stdout}");
