@@ -11,7 +11,7 @@ use crate::{
         marks,
         tenant_status::InventoryEntry,
     },
-    desired::{Applied, Objects, Prepared, Scale},
+    desired::{Applied, Objects, Scale},
     observe::{
         live::Live,
         world::{Expected, Scaled},
@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     drift::{self, Change},
-    order,
+    order::{self, Listed},
     plan::{self, Plan, Why, Write},
     prune,
     status::Recorder,
@@ -32,7 +32,7 @@ use super::{
 #[derive(Debug)]
 pub struct Request<'a> {
     /// What should be.
-    pub objects: Objects<Prepared>,
+    pub wanted: Listed,
     /// What we made so far.
     pub inventory: Vec<InventoryEntry>,
     /// What is.
@@ -100,9 +100,9 @@ impl Problem {
 
 /// Runs a pass. What fails is in the result, never lost; the other objects go on, unless isolation
 /// itself failed or the API server is gone.
-pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>) -> Pass {
-    let (wanted, scales) = order::list(&request.objects);
-    let plan = plan::plan(wanted, &request.inventory, &request.live, request.injectors);
+pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<'_>) -> Pass {
+    let manifests = std::mem::take(&mut request.wanted.manifests);
+    let plan = plan::plan(manifests, &request.inventory, &request.live, request.injectors);
     let mut pass = Pass { inventory: plan.kept.clone(), ..Pass::default() };
     // Everything that is recorded stays recorded until it is written or deleted.
     let waiting: Vec<InventoryEntry> = unwritten(&plan, &request.inventory);
@@ -120,7 +120,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>)
     let missed: Vec<_> = missed.collect();
     pass.inventory.extend(missed);
     if pass.failures.is_empty() {
-        scale_all(writer, &request, &scales, &mut pass).await;
+        scale_all(writer, &request, &request.wanted.scales, &mut pass).await;
     }
     if pass.failures.is_empty() {
         prune::run(writer, &request, plan.prune, &mut pass).await;
@@ -128,7 +128,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>)
         pass.inventory.extend(plan.prune);
     }
     if pass.failures.is_empty() {
-        pass.objects = Some(order::applied(request.objects));
+        pass.objects = Some(order::applied(request.wanted.objects));
     }
     pass.sorted()
 }
