@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `api`, `validate`, `desired` and `status` are pure: no client, no clock, no
-//! disk, no environment, no async. `tests/layering.rs` holds them to it.
+//! disk, no environment, no async. `tests/layering` holds them to it.
 
 pub mod api;
 pub mod apply;

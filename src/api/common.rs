@@ -51,11 +51,13 @@ impl Duration {
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        if !millis.is_multiple_of(1000) {
-            return write!(f, "{millis}ms");
+        let nanos = self.0.as_nanos();
+        for (unit, size) in [("ns", 1000), ("us", 1_000_000), ("ms", 1_000_000_000)] {
+            if !nanos.is_multiple_of(size) {
+                return write!(f, "{}{unit}", nanos / (size / 1000));
+            }
         }
-        let seconds = millis / 1000;
+        let seconds = nanos / 1_000_000_000;
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         match (hours, minutes, seconds) {
             (0, 0, s) => write!(f, "{s}s"),

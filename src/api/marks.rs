@@ -57,5 +57,10 @@ pub const ROLE_VIEWER: &str = "tenantry-viewer";
 /// ClusterRole that `members[].role: Editor` is bound to.
 pub const ROLE_EDITOR: &str = "tenantry-editor";
 
+/// How names of the operator's own objects in a tenant's namespace begin.
+pub const OWN_PREFIX: &str = "tenantry-";
+/// Prefix of our own label and annotation keys.
+pub const OWN_KEYS: &str = "tenantry.dev/";
+
 /// Annotation on our CRDs: digest of the schema that they were generated with.
 pub const SCHEMA: &str = "tenantry.dev/schema";

@@ -33,7 +33,11 @@ impl Quantity {
             _ => (1, number),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if (whole.is_empty() && fraction.is_empty()) || whole.len() + fraction.len() > 24 {
+        let plain = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty())
+            || !(plain(whole) && plain(fraction))
+            || whole.len() + fraction.len() > 24
+        {
             return Err(wrong());
         }
         let mantissa: i128 = format!("{whole}{fraction}").parse().map_err(|_| wrong())?;
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_quantity_is_refused() {
-        for text in ["", "abc", "1Xi", "1.2.3", "--1", "1e99", "m"] {
+        for text in ["", "abc", "1Xi", "1.2.3", "--1", "-+1", ".+2", "1e99", "m"] {
             assert!(Quantity::from(text).milli().is_err(), "{text}");
         }
     }

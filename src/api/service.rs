@@ -54,7 +54,7 @@ pub struct Service {
     /// How many pods.
     #[serde(default)]
     pub replicas: Replicas,
-    /// Pods that must stay available during drains and roll-outs; by default `replicas.min − 1`, at least 1 where min > 1.
+    /// Pods that must stay available during drains and roll-outs; by default `replicas.min − 1`, or `replicas.min` with `disruptable: false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub min_available: Option<i32>,

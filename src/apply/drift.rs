@@ -34,6 +34,13 @@ pub fn changes(desired: &Value, live: &Value) -> Vec<Change> {
     let mut wrong = Vec::new();
     compare(desired, live, String::new(), &mut wrong);
     let owners = owners(live);
+    wrong.extend(taken(desired, live, &owners));
+    wrong.sort();
+    wrong.dedup();
+    let all = wrong.clone();
+    wrong.retain(|one| {
+        !all.iter().any(|other| other != one && touches(one, other) && other.len() < one.len())
+    });
     let mut by_manager: std::collections::BTreeMap<String, Vec<String>> = Default::default();
     for pointer in wrong {
         let manager = owners
@@ -46,6 +53,16 @@ pub fn changes(desired: &Value, live: &Value) -> Vec<Change> {
     by_manager.into_iter().map(|(manager, fields)| Change { manager, fields }).collect()
 }
 
+/// Fields that we apply and that somebody else has taken over, whatever is in them now.
+fn taken(desired: &Value, live: &Value, owners: &[(String, Path)]) -> Vec<String> {
+    let ours: Vec<Path> = entries(live)
+        .filter(|entry| is_ours(entry))
+        .flat_map(|entry| fields::leaves(&entry["fieldsV1"]))
+        .collect();
+    let taken = owners.iter().filter(|(_, path)| path.pointer(desired).is_some() && !ours.contains(path));
+    taken.filter_map(|(_, path)| path.pointer(live)).collect()
+}
+
 fn touches(owned: &str, pointer: &str) -> bool {
     let below = |long: &str, short: &str| {
         long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -55,21 +72,24 @@ fn touches(owned: &str, pointer: &str) -> bool {
 
 /// Fields of others than us, the newest entry first.
 fn owners(live: &Value) -> Vec<(String, Path)> {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let mut entries: Vec<&Value> = entries.into_iter().flatten().collect();
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry["time"].as_str().unwrap_or_default().to_owned()));
+    let mut entries: Vec<&Value> = entries(live).filter(|entry| !is_ours(entry)).collect();
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    entries.sort_by_key(|entry| std::cmp::Reverse(text(entry, "time")));
     entries
         .into_iter()
-        .filter(|entry| {
-            !(text(entry, "manager") == crate::api::marks::MANAGER_CHILDREN
-                && text(entry, "operation") == "Apply")
-        })
         .flat_map(|entry| {
             let manager = text(entry, "manager");
             fields::leaves(&entry["fieldsV1"]).into_iter().map(move |path| (manager.clone(), path))
         })
         .collect()
+}
+
+fn entries(live: &Value) -> impl Iterator<Item = &Value> {
+    live.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn is_ours(entry: &Value) -> bool {
+    entry["manager"] == crate::api::marks::MANAGER_CHILDREN && entry["operation"] == "Apply"
 }
 
 /// Collects the pointers of desired values that the live object doesn't have. Items of lists are matched
@@ -208,6 +228,20 @@ mod tests {
         let changes = changes(&desired, &live());
         let text: Vec<String> = changes.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["somebody changed spec.gone", "kubectl-edit changed spec.image"]);
+    }
+
+    #[test]
+    fn a_field_that_somebody_took_over_is_a_change_whatever_is_in_it() {
+        let live = json!({
+            "metadata": {"managedFields": [
+                {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-02T00:00:00Z",
+                 "fieldsV1": {"f:subjects": {}}}
+            ]},
+            "subjects": [{"name": "ann"}, {"name": "eve"}],
+        });
+        let changes = changes(&json!({"subjects": [{"name": "ann"}]}), &live);
+        let text: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["kubectl-edit changed subjects"]);
     }
 
     #[test]

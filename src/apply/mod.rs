@@ -7,6 +7,7 @@
 //! - [`pass`]: does it
 //! - [`drift`]: what somebody changed, and who; pure
 //! - [`prune`]: deletes what the inventory says we made
+//! - [`scale`]: how many pods each Deployment has
 //! - [`writer`]: the calls, each with its deadline and only while we lead
 //! - [`customers`]: what Git writes: Tenants, and a Platform's own rules
 //! - [`status`]: status, and nothing else of our own kinds
@@ -18,6 +19,7 @@ pub mod order;
 pub mod pass;
 pub mod plan;
 pub mod prune;
+pub mod scale;
 pub mod status;
 pub mod writer;
 

@@ -11,7 +11,7 @@ use crate::{
         marks,
         tenant_status::InventoryEntry,
     },
-    desired::{Applied, Objects, Scale},
+    desired::{Applied, Objects, ScaleRule},
     observe::{
         live::Live,
         world::{Expected, Scaled},
@@ -23,7 +23,7 @@ use super::{
     drift::{self, Change},
     order::{self, Listed},
     plan::{self, Plan, Why, Write},
-    prune,
+    prune, scale,
     status::Recorder,
     writer::Writer,
 };
@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub live: BTreeMap<ObjectId, Live>,
     /// `spec.replicas` of the tenant's Deployments, by namespace and name.
     pub replicas: BTreeMap<(String, String), i32>,
+    /// The rules of the pass before: who breaks one that still holds is somebody else.
+    pub rules: BTreeMap<(String, String), ScaleRule>,
     /// Managers whose additions to pod templates are left alone.
     pub injectors: &'a [String],
     /// The Tenant's name and the installation's id: the marks of what is ours.
@@ -62,6 +64,8 @@ pub struct Pass {
     pub scaled: Vec<Scaled>,
     /// What somebody had changed.
     pub healed: Vec<(ObjectId, Vec<Change>)>,
+    /// What was deleted.
+    pub deleted: Vec<ObjectId>,
     /// Objects that wait for their deletion.
     pub pending: Vec<ObjectId>,
     /// What went wrong.
@@ -86,6 +90,9 @@ pub enum Problem {
     /// An object of that name is there, and not ours.
     #[error("is there already and not ours; rename it, delete it, or rename the service")]
     NotOurs,
+    /// The object is on its way out.
+    #[error("is being deleted; it is made anew once it is gone: its finalizers say what holds it")]
+    Terminating,
 }
 
 impl Problem {
@@ -93,6 +100,7 @@ impl Problem {
     pub fn class(&self) -> Class {
         match self {
             Self::Call(error) => error.class(),
+            Self::Terminating => Class::Waiting(std::time::Duration::from_secs(2)),
             Self::NotOurs => Class::Waiting(std::time::Duration::from_secs(60)),
         }
     }
@@ -103,7 +111,7 @@ impl Problem {
 pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<'_>) -> Pass {
     let manifests = std::mem::take(&mut request.wanted.manifests);
     let plan = plan::plan(manifests, &request.inventory, &request.live, request.injectors);
-    let mut pass = Pass { inventory: plan.kept.clone(), ..Pass::default() };
+    let mut pass = Pass { inventory: plan.kept.clone(), pending: plan.leaving.clone(), ..Pass::default() };
     // Everything that is recorded stays recorded until it is written or deleted.
     let waiting: Vec<InventoryEntry> = unwritten(&plan, &request.inventory);
     if !plan.announce.is_empty() {
@@ -115,12 +123,12 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<
             return pass.sorted();
         }
     }
-    write_all(writer, &request, plan.writes, &mut pass).await;
+    let stopped = write_all(writer, &request, plan.writes, &mut pass).await;
     let missed = waiting.into_iter().filter(|entry| !pass.inventory.iter().any(|other| same(entry, other)));
     let missed: Vec<_> = missed.collect();
     pass.inventory.extend(missed);
-    if pass.failures.is_empty() {
-        scale_all(writer, &request, &request.wanted.scales, &mut pass).await;
+    if !stopped {
+        scale::run(writer, &request, &request.wanted.scales, &mut pass).await;
     }
     if pass.failures.is_empty() {
         prune::run(writer, &request, plan.prune, &mut pass).await;
@@ -158,7 +166,8 @@ fn unwritten(plan: &Plan, inventory: &[InventoryEntry]) -> Vec<InventoryEntry> {
     recorded.chain(&plan.announce).cloned().collect()
 }
 
-async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, pass: &mut Pass) {
+/// Writes what it can; returns whether it stopped before the end.
+async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, pass: &mut Pass) -> bool {
     for write in writes {
         let id = write.manifest.id.clone();
         match write_one(writer, request, &write, pass).await {
@@ -171,14 +180,15 @@ async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, p
                 info!(object = %id, why = ?write.why, %problem, "not applied");
                 // Without isolation no workload starts; without an API server nothing does.
                 let stop = id.kind <= Kind::RoleBinding || !matches!(problem.class(), Class::Rejected);
-                let foreign = matches!(problem, Problem::NotOurs);
+                let foreign = matches!(problem, Problem::NotOurs | Problem::Terminating);
                 pass.failures.push(Failure { id, problem });
                 if stop && !foreign {
-                    return;
+                    return true;
                 }
             }
         }
     }
+    false
 }
 
 async fn write_one(
@@ -193,7 +203,8 @@ async fn write_one(
         refuse_foreign(writer, request, id).await?;
     }
     match (write.why, live) {
-        (Why::Drifted, Some(live)) if !live.terminating => heal(writer, request, write, live, pass).await,
+        (_, Some(live)) if live.terminating => Err(Problem::Terminating),
+        (Why::Drifted, Some(live)) => heal(writer, request, write, live, pass).await,
         _ => Ok(writer.apply(&write.manifest).await?),
     }
 }
@@ -226,18 +237,25 @@ async fn heal(
         return Ok(writer.apply(manifest).await?);
     };
     let mut changes = drift::changes(&manifest.body, &whole);
-    let mut now = live.clone();
-    if let Some((patch, removed)) = drift::removal(live.unwelcome(request.injectors), &whole) {
-        now = writer.patch(&manifest.id, &patch).await?;
-        changes.extend(removed);
-    }
+    let (mut now, mut whole) = (live.clone(), Some(whole));
     let expected = Expected {
         uid: now.uid.clone(),
         hash: manifest.hash.as_str().into(),
         digest: digest(request, manifest),
     };
-    if !expected.matches(&now, request.injectors) {
+    // Ours first: a field that somebody took over comes back by being applied, never by being removed.
+    if !expected.owns(&now) {
         now = writer.apply(manifest).await?;
+        whole = if now.unwelcome(request.injectors).next().is_some() {
+            writer.read(&manifest.id).await?
+        } else {
+            None
+        };
+    }
+    let left = whole.and_then(|whole| drift::removal(now.unwelcome(request.injectors), &whole));
+    if let Some((patch, removed)) = left {
+        now = writer.patch(&manifest.id, &patch).await?;
+        changes.extend(removed);
     }
     if !changes.is_empty() {
         pass.healed.push((manifest.id.clone(), changes));
@@ -252,24 +270,4 @@ fn digest(request: &Request<'_>, manifest: &super::manifest::Manifest) -> Box<st
         .iter()
         .find(|entry| crate::observe::world::id(entry).as_ref() == Some(&manifest.id));
     entry.map(|entry| entry.digest.as_str()).unwrap_or_default().into()
-}
-
-async fn scale_all(writer: &Writer, request: &Request<'_>, scales: &[Scale], pass: &mut Pass) {
-    for scale in scales {
-        let key = (scale.namespace.clone(), scale.deployment.clone());
-        let id = ObjectId { kind: Kind::Deployment, namespace: key.0.clone(), name: key.1.clone() };
-        // A Deployment that was just made has one pod: the API server's default.
-        let known = request.live.contains_key(&id).then(|| request.replicas.get(&key)).flatten();
-        let Some(replicas) = scale.rule.correction(known.copied().unwrap_or(1)) else { continue };
-        match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
-            Ok(version) => {
-                let (namespace, deployment) = key;
-                pass.scaled.push(Scaled { namespace, deployment, replicas, version });
-            }
-            Err(error) => {
-                pass.failures.push(Failure { id, problem: error.into() });
-                return;
-            }
-        }
-    }
 }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub kept: Vec<InventoryEntry>,
     /// Objects that the inventory must name before they are written.
     pub announce: Vec<InventoryEntry>,
+    /// Wanted objects that are being deleted: they can be made anew once they are gone.
+    pub leaving: Vec<ObjectId>,
 }
 
 /// Most objects that a description names.
@@ -65,8 +67,9 @@ impl Plan {
             };
             format!("{verb} {}", write.manifest.id)
         });
+        let leaving = self.leaving.iter().map(|id| format!("create {id}"));
         let prunes = self.prune.iter().filter_map(id).map(|id| format!("delete {id}"));
-        let all: Vec<String> = writes.chain(prunes).collect();
+        let all: Vec<String> = writes.chain(leaving).chain(prunes).collect();
         let more = all.len().saturating_sub(MOST_NAMED);
         let mut named: Vec<String> = all.into_iter().take(MOST_NAMED).collect();
         if more > 0 {
@@ -91,6 +94,10 @@ pub fn plan(
         let entry = recorded.get(&manifest.id).copied();
         let live = live.get(&manifest.id);
         match judge(&manifest, entry, live, injectors) {
+            Some(_) if entry.is_some() && live.is_some_and(|live| live.terminating) => {
+                plan.kept.extend(entry.cloned());
+                plan.leaving.push(manifest.id);
+            }
             None => plan.kept.extend(entry.cloned()),
             Some(why) => {
                 if entry.is_none() {

@@ -24,14 +24,18 @@ pub(super) async fn run(
             pass.inventory.push(entry);
             continue;
         };
-        if !pass.failures.is_empty() || request.in_use.contains(&id) {
+        let leaving = request.live.get(&id).is_some_and(|live| live.terminating);
+        if !pass.failures.is_empty() || leaving || request.in_use.contains(&id) {
             pass.pending.push(id);
             pass.inventory.push(entry);
             continue;
         }
         let Some(uid) = uid_of(request, &entry, &id) else { continue };
         match writer.delete(&id, &uid).await {
-            Ok(Deleted::Gone) => info!(object = %id, "deleted: no longer wanted"),
+            Ok(Deleted::Gone) => {
+                info!(object = %id, "deleted: no longer wanted");
+                pass.deleted.push(id);
+            }
             Ok(Deleted::Pending) => {
                 pass.pending.push(id);
                 pass.inventory.push(entry);

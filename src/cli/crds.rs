@@ -1,6 +1,9 @@
 //! `tenantry crds`: prints the custom resource definitions.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{CustomResourceExt, ResourceExt};
@@ -9,9 +12,10 @@ use serde_json::json;
 use crate::{
     api::{Platform, Tenant, marks},
     desired::meta::short_hash,
+    validate::manifest::Schemas,
 };
 
-use super::Outcome;
+use super::{Outcome, out};
 
 /// Arguments of `tenantry crds`.
 #[derive(Debug, clap::Args)]
@@ -32,16 +36,26 @@ pub fn main(args: &Args) -> Outcome {
     for (name, definition) in definitions() {
         let text = serde_saphyr::to_string(&definition)?;
         match &args.write {
-            Some(folder) => std::fs::write(folder.join(name), text)?,
-            None => anstream::print!("---\n{text}"),
+            Some(folder) => write(&folder.join(name), &text)?,
+            None => out::stdout(&format!("---\n{text}"))?,
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{} can't be written: {error}", path.display()))
+}
+
 /// The definitions with the file names that they have in `crds/`.
 pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
     [("platforms.yaml", stamped(Platform::crd())), ("tenants.yaml", stamped(Tenant::crd()))]
+}
+
+/// Shape and rules of both kinds, as files are checked against them.
+pub fn schemas() -> Schemas {
+    let [platform, tenant] = definitions().map(|(_, definition)| json!(definition));
+    Schemas::new(&tenant, &platform)
 }
 
 /// A definition with the digest of its schema as annotation: by it the operator knows whether the

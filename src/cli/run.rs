@@ -7,7 +7,6 @@ use kube::{
     Api, Client, ResourceExt,
     runtime::events::{Recorder, Reporter},
 };
-use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
@@ -29,13 +28,13 @@ use crate::{
         telemetry::{self, LogFormat},
     },
     source,
-    validate::manifest::Schemas,
 };
 
-use super::{Outcome, crds::definitions};
+use super::{
+    Outcome,
+    crds::{definitions, schemas},
+};
 
-/// Name of the Lease that replicas compete for.
-const LEASE: &str = "tenantry";
 /// Calls for the Lease at once: it has a client of its own, so that it never waits behind others.
 const LEASE_CALLS: usize = 2;
 
@@ -97,7 +96,7 @@ async fn operate(args: Args) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     };
     let identity = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
-    let lease = KubeLease::new(lease_client, &args.namespace, LEASE);
+    let lease = KubeLease::new(lease_client, &args.namespace, lease::NAME);
     let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
     metrics.watch_leadership(leadership.clone());
     let electing = tokio::spawn(elector.run({
@@ -160,7 +159,6 @@ fn context(
     install_id: String,
 ) -> Context {
     let reporter = Reporter { controller: "tenantry".into(), instance: std::env::var("POD_NAME").ok() };
-    let [platform, tenant] = definitions().map(|(_, definition)| json!(definition));
     let (tenants, platforms): (Queue<String>, Queue<String>) = (Queue::default(), Queue::default());
     metrics.watch_queue("tenant", {
         let queue = tenants.clone();
@@ -180,7 +178,7 @@ fn context(
         platforms,
         platforms_changed: Arc::default(),
         board: Arc::default(),
-        schemas: Arc::new(Schemas::new(&tenant, &platform)),
+        schemas: Arc::new(schemas()),
         install_id: install_id.into(),
         namespace: args.namespace.as_str().into(),
         data: Arc::new(args.data_dir.clone()),

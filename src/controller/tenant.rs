@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     api::{
@@ -70,13 +70,15 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     let span = info_span!("tenant", tenant = name, commit = commit(&tenant));
     async {
         ctx.world().begin(name);
-        match judge(ctx, &tenant).await {
+        let next = match judge(ctx, &tenant).await {
             Err(stop) => stopped(ctx, &tenant, stop).await,
             Ok(ready) => match read_only(&tenant, &ready) {
                 Some(why) => look(ctx, &tenant, &ready, why).await,
                 None => work(ctx, &tenant, &ready).await,
             },
-        }
+        };
+        debug!(next = next.label(), "pass");
+        next
     }
     .instrument(span)
     .await
@@ -206,6 +208,7 @@ fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: List
     Request {
         replicas: replicas.collect(),
         in_use: in_use(&inventory, &wanted.manifests, &observed),
+        rules: ctx.world().scales(&ready.tenant.name),
         injectors: &ready.platform.isolation.injectors,
         owner: (&ready.tenant.name, &ctx.install_id),
         fresh: ready.ground == Ground::Free,
@@ -234,8 +237,12 @@ fn in_use(inventory: &[InventoryEntry], manifests: &[Manifest], observed: &Obser
 /// What came back from our own writes is known before the watches show it.
 fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     let mut world = ctx.world();
+    world.expect(tenant, &pass.inventory);
     for (id, live) in &pass.written {
         world.child_written(id, live.clone());
+    }
+    for id in &pass.deleted {
+        world.child_deleted(tenant, id);
     }
     for scaled in &pass.scaled {
         world.deployment_scaled(tenant, scaled);
@@ -266,12 +273,7 @@ fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
 }
 
 fn left(ready: &Ready, pass: &Pass, scales: std::collections::BTreeMap<(String, String), ScaleRule>) -> Left {
-    Left {
-        inventory: Some(pass.inventory.clone()),
-        scales,
-        injectors: ready.platform.isolation.injectors.clone(),
-        settled: pass.objects.is_some(),
-    }
+    Left { scales, injectors: ready.platform.isolation.injectors.clone(), settled: pass.objects.is_some() }
 }
 
 fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'a> {

@@ -14,7 +14,7 @@ use crate::{
         cidr::Cidr,
         platform::{PeerEnd, ValidatedPeer},
         service::ValidatedService,
-        tenant::METADATA_RANGES,
+        tenant::metadata_ranges,
     },
 };
 
@@ -147,8 +147,10 @@ fn admits(ranges: &[PortRange], port: &PortRange) -> bool {
 
 /// Ranges that no rule with a CIDR opens: metadata services, the Platform's list, nodes and API servers.
 fn denied(plan: Plan<'_>) -> Vec<Cidr> {
-    let metadata = METADATA_RANGES.iter().filter_map(|range| Cidr::parse(range).ok());
-    metadata.chain(plan.platform.denied.iter().copied()).chain(plan.inputs.denied.iter().copied()).collect()
+    metadata_ranges()
+        .chain(plan.platform.denied.iter().copied())
+        .chain(plan.inputs.denied.iter().copied())
+        .collect()
 }
 
 fn out(to: Vec<NetworkPolicyPeer>, ports: &[PortRange]) -> NetworkPolicyEgressRule {

@@ -9,7 +9,9 @@
 //! - [`inputs`]: what a pass needs before it decides
 //! - [`secrets`]: the Secrets that a Platform names
 //! - [`workloads`]: what status is made of after it wrote
+//! - [`behind`]: what stands behind a condition, when somebody asks why
 
+pub mod behind;
 pub mod crds;
 pub mod fields;
 pub mod inputs;

@@ -21,6 +21,9 @@ pub use self::api::{KubeLease, LeaseApi, Record, Stored};
 pub use self::elector::Elector;
 pub use self::leadership::{Leadership, Role, WriteError};
 
+/// Name of the Lease that replicas compete for, in the operator's namespace.
+pub const NAME: &str = "tenantry";
+
 /// The periods of the election. They hold for all replicas of one Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

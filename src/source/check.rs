@@ -125,6 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_break_at_the_end_of_a_token_is_not_part_of_it() {
+        use super::super::settings::{Credentials, Secret};
+        let header = |token: &str| Credentials::Bearer(Secret::new(token)).header();
+        assert_eq!(header("abc\r\n"), "Bearer abc");
+        assert_eq!(header("a\nb"), "Bearer a\nb", "inside it is refused later");
+    }
+
+    #[test]
     fn certificates_are_looked_at_early() {
         assert!(certificates("").is_err());
         assert!(certificates("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").is_err());

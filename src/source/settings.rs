@@ -130,9 +130,10 @@ impl Credentials {
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Wraps a secret, without line breaks at its end: files that become Secrets have them.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        let value: String = value.into();
+        Self(value.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     pub(super) fn expose(&self) -> &str {

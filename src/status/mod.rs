@@ -5,8 +5,12 @@
 //! - [`promises`]: the conditions of promises
 //! - [`platform`]: a Platform's status
 //! - [`set`]: how a condition is kept
+//! - [`reader`]: what of it a reader may believe
+//! - [`why`]: the first thing that is not as it should be, and the next step
 
 pub mod platform;
 pub mod promises;
+pub mod reader;
 pub mod set;
 pub mod tenant;
+pub mod why;

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
+
 use crate::api::{Platform, Tenant, conditions::reasons, finding::Finding, marks};
 
 use super::{
@@ -83,10 +85,15 @@ pub fn decide(
     let mut decision = Decision { findings: set.findings, ..Decision::default() };
     for (kind, name) in &set.refused {
         if *kind == ManifestKind::Tenant && owned(owners, name, &rules.name) {
-            let message = "its file has findings; the last good content stays: see status.source.findings of the Platform";
-            decision
-                .behind
-                .insert(name.clone(), Behind { reason: reasons::INVALID_FILE, message: message.into() });
+            let twice = set.duplicates.contains(&(*kind, name.clone()));
+            let (reason, what) = if twice {
+                (reasons::DUPLICATE, "several files name it")
+            } else {
+                (reasons::INVALID_FILE, "its file has findings")
+            };
+            let message =
+                format!("{what}; the last good content stays: see status.source.findings of the Platform");
+            decision.behind.insert(name.clone(), Behind { reason, message });
         }
     }
     let mut namespaces: BTreeMap<String, String> = BTreeMap::new();
@@ -120,7 +127,7 @@ pub fn decide(
 }
 
 /// A problem at its place in the file.
-fn locate(problem: &Problem, manifest: &Manifest) -> Finding {
+pub(super) fn locate(problem: &Problem, manifest: &Manifest) -> Finding {
     problem.at(&manifest.file, manifest.document.spans.locate(&problem.pointer))
 }
 
@@ -142,8 +149,7 @@ fn sound(
     owners: &BTreeMap<String, Owner>,
     namespaces: &mut BTreeMap<String, String>,
 ) -> Result<Tenant, Vec<Problem>> {
-    let tenant: Tenant = serde_json::from_value(manifest.value.clone())
-        .map_err(|error| vec![Problem::new("", format!("can't be read as a Tenant: {error}"))])?;
+    let tenant: Tenant = typed(manifest).map_err(|problem| vec![problem])?;
     let platform = &tenant.spec.platform_ref.name;
     if *platform != rules.name {
         let message = format!(
@@ -168,12 +174,30 @@ fn sound(
         ]);
     }
     tenant::validate(&tenant, rules)?;
-    if let Some(other) = namespaces.insert(tenant.namespace().to_owned(), manifest.name.clone()) {
-        let message = format!("namespace \"{}\" is Tenant {other}'s", tenant.namespace());
-        namespaces.insert(tenant.namespace().to_owned(), other);
-        return Err(vec![Problem::new("/spec/namespace", message).reason(reasons::NAMESPACE_TAKEN)]);
-    }
+    claim(&tenant, &manifest.name, namespaces).map_err(|problem| vec![problem])?;
     Ok(tenant)
+}
+
+/// What the file says, as a type.
+pub(super) fn typed<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Problem> {
+    serde_json::from_value(manifest.value.clone())
+        .map_err(|error| Problem::new("", format!("can't be read as a {}: {error}", manifest.kind.name())))
+}
+
+/// Gives the Tenant its namespace, where no other has it.
+pub(super) fn claim(
+    tenant: &Tenant,
+    name: &str,
+    namespaces: &mut BTreeMap<String, String>,
+) -> Result<(), Problem> {
+    let holder = namespaces.entry(tenant.namespace().to_owned()).or_insert_with(|| name.to_owned());
+    if holder == name {
+        return Ok(());
+    }
+    let message = format!("namespace \"{}\" is Tenant {holder}'s", tenant.namespace());
+    Err(Problem::new("/spec/namespace", message)
+        .reason(reasons::NAMESPACE_TAKEN)
+        .hint("give each Tenant a namespace of its own"))
 }
 
 /// A Platform file may speak of its own Platform only, and never of the trust root.

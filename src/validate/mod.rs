@@ -13,19 +13,25 @@
 //!
 //! - [`problem`]: what a semantic check finds
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
+//! - [`image`], [`mounts`], [`resources`]: the rules of a service's parts
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
+//! - [`offline`]: what files mean without one
 //! - [`cidr`], [`names`]: values that the rules speak of
 
 pub mod cel;
 pub mod cidr;
 pub mod cross;
 pub mod ground;
+pub mod image;
 pub mod manifest;
+pub mod mounts;
 pub mod names;
+pub mod offline;
 pub mod place;
 pub mod platform;
 pub mod problem;
+pub mod resources;
 pub mod schema;
 pub mod service;
 pub mod set;

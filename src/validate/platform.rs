@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{
     Platform,
     common::{Labels, Peer, PortRange},
+    marks,
     platform::{Environment, Images, Isolation, PlatformSpec, Topology},
     quantity::Quantity,
     service::Resources,
@@ -12,7 +13,9 @@ use crate::api::{
 
 use super::{
     cidr::Cidr,
+    names::{is_label_value, is_qualified},
     problem::{Problem, at},
+    resources,
 };
 
 /// A Platform whose every field has been checked.
@@ -96,8 +99,9 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
     check_ports(&spec.network.dns.ports, "/spec/network/dns/ports", &mut problems);
     let denied = ranges(&spec.network.denied, &at(network, "denied"), &mut problems);
     let egress_limits = ranges(&spec.limits.egress, "/spec/limits/egress", &mut problems);
-    quantities(&spec.defaults.quota, "/spec/defaults/quota", &mut problems);
-    quantities(&spec.limits.quota, "/spec/limits/quota", &mut problems);
+    resources::check_quota(&spec.defaults.quota, "/spec/defaults/quota", &mut problems);
+    resources::check_quota(&spec.limits.quota, "/spec/limits/quota", &mut problems);
+    check_keys(spec, &mut problems);
     let default_resources = default_resources(spec, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -160,6 +164,8 @@ fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<Validat
     for (index, peer) in peers.iter().enumerate() {
         let base = at(base, index);
         check_ports(&peer.ports, &at(&base, "ports"), problems);
+        check_labels(peer.namespace_selector.as_ref(), &at(&base, "namespaceSelector"), problems);
+        check_labels(peer.pod_selector.as_ref(), &at(&base, "podSelector"), problems);
         let selectors = peer.namespace_selector.is_some() || peer.pod_selector.is_some();
         let end = match &peer.cidr {
             Some(_) if selectors => {
@@ -190,6 +196,38 @@ fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<Validat
         valid.push(ValidatedPeer { name: peer.name.clone(), end, ports: peer.ports.clone() });
     }
     valid
+}
+
+/// An API server refuses a whole policy for one label that can't be.
+fn check_labels(labels: Option<&Labels>, base: &str, problems: &mut Vec<Problem>) {
+    for (key, value) in labels.iter().flat_map(|labels| &labels.match_labels) {
+        if !is_qualified(key) || !is_label_value(&value.0) {
+            let pointer = at(&at(base, "matchLabels"), key);
+            problems.push(Problem::new(pointer, "is not a label: key or value has what labels can't hold"));
+        }
+    }
+}
+
+/// Keys and values that end up as labels and annotations of children.
+fn check_keys(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
+    for (name, key) in [("zoneKey", &spec.topology.zone_key), ("regionKey", &spec.topology.region_key)] {
+        if !is_qualified(key) {
+            problems
+                .push(Problem::new(at("/spec/topology", name), format!("\"{key}\" is not a label's key")));
+        }
+    }
+    for (index, zone) in spec.topology.zones.iter().enumerate().filter(|(_, zone)| !is_label_value(zone)) {
+        let pointer = at("/spec/topology/zones", index);
+        problems.push(Problem::new(pointer, format!("\"{zone}\" is not a label's value")));
+    }
+    for (index, key) in spec.limits.service_account_annotations.iter().enumerate() {
+        let pointer = at("/spec/limits/serviceAccountAnnotations", index);
+        if !is_qualified(key) {
+            problems.push(Problem::new(pointer, format!("\"{key}\" is not an annotation's key")));
+        } else if key.starts_with(marks::OWN_KEYS) {
+            problems.push(Problem::new(pointer, format!("\"{key}\" is one of the operator's own marks")));
+        }
+    }
 }
 
 /// Checks that ranges of ports run upwards.
@@ -226,8 +264,7 @@ pub(super) fn quantities(map: &BTreeMap<String, Quantity>, base: &str, problems:
 /// What a pod gets when neither service nor Platform says anything: enough to start, bounded in memory.
 fn default_resources(spec: &PlatformSpec, problems: &mut Vec<Problem>) -> Resources {
     let given = &spec.defaults.resources;
-    quantities(&given.requests, "/spec/defaults/resources/requests", problems);
-    quantities(&given.limits, "/spec/defaults/resources/limits", problems);
+    resources::check(given, given, "/spec/defaults/resources", problems);
     if given.requests.is_empty() && given.limits.is_empty() {
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), Quantity::from(*value))).collect()

@@ -2,6 +2,13 @@
 
 use crate::api::{conditions::reasons, finding::Finding};
 
+use super::{sink, text::sanitize, yaml::spans::dotted};
+
+/// Longest texts, in characters: they end up in conditions and on terminals.
+const MESSAGE: usize = 1024;
+const HINT: usize = 512;
+const FIELD: usize = 512;
+
 /// Something wrong with a Tenant or Platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -18,7 +25,8 @@ pub struct Problem {
 impl Problem {
     /// The spec is wrong at `pointer`.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), reason: reasons::INVALID_SPEC, message: message.into(), hint: None }
+        let message = sanitize(&message.into(), MESSAGE);
+        Self { pointer: pointer.into(), reason: reasons::INVALID_SPEC, message, hint: None }
     }
 
     /// The same problem with another reason than `InvalidSpec`.
@@ -31,7 +39,7 @@ impl Problem {
     /// The same problem with a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(sanitize(&hint.into(), HINT));
         self
     }
 
@@ -49,15 +57,16 @@ impl Problem {
                 field.push_str(&part);
             }
         }
-        field
+        sanitize(&field, FIELD)
     }
 
-    /// The problem at a place in a file.
+    /// The problem at a place in a file: as short and harmless as every finding, or a status that
+    /// lists it would be refused.
     pub fn at(&self, file: &str, (line, column): (u32, u32)) -> Finding {
         let mut finding = Finding::of_file(file, &self.message).at(line, column);
-        finding.field = Some(self.field()).filter(|field| !field.is_empty());
+        finding.field = Some(dotted(&self.pointer)).filter(|field| !field.is_empty());
         finding.hint.clone_from(&self.hint);
-        finding
+        sink::harmless(finding)
     }
 }
 
@@ -94,5 +103,15 @@ mod tests {
             Problem::new("/spec/services/0/image", "x").hint("y").to_string(),
             "spec.services[0].image: x; y"
         );
+    }
+
+    #[test]
+    fn a_finding_fits_into_a_status() {
+        let problem = Problem::new(at("/spec/quota/hard", "requests.cpu"), "a\u{202e}".repeat(2000))
+            .hint("registry.example.com ".repeat(100));
+        let finding = problem.at("a.yaml", (3, 4));
+        assert_eq!(finding.field.as_deref(), Some("spec.quota.hard[requests.cpu]"));
+        assert!(finding.message.chars().count() <= 1024 && !finding.message.contains('\u{202e}'));
+        assert!(finding.hint.is_some_and(|hint| hint.chars().count() <= 512));
     }
 }

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use crate::api::{
     conditions::reasons,
-    quantity::{Milli, Quantity},
     service::{Probe, Resources, Service},
 };
 
 use super::{
-    platform::{ValidatedPlatform, quantities},
+    image, mounts,
+    platform::ValidatedPlatform,
     problem::{Problem, at},
+    resources,
 };
 
 /// A service whose every field has been checked, with the Platform's defaults filled in.
@@ -59,69 +60,24 @@ pub(super) fn validate(
                 .hint("choose another name"),
         );
     }
-    check_image(&service.image, &at(base, "image"), platform, problems);
+    image::check(&service.image, &at(base, "image"), platform, problems);
     check_ports_and_probes(service, base, problems);
     check_config(service, base, problems);
-    check_paths(service, base, problems);
+    mounts::check(service, base, problems);
+    mounts::check_secrets(service, base, problems);
     check_annotations(service, base, platform, problems);
     if let Some(text) = &service.restarted_at
         && text.parse::<Timestamp>().is_err()
     {
         problems.push(Problem::new(at(base, "restartedAt"), format!("\"{text}\" is not an RFC 3339 time")));
     }
-    let resources = service.resources.clone().unwrap_or_else(|| platform.default_resources.clone());
+    let resources = resources::effective(service.resources.as_ref(), &platform.default_resources);
     check_resources(service, &resources, base, problems);
     let min_available = check_replicas(service, base, platform, problems);
     let grace =
         service.termination_grace_period.map_or(platform.default_grace_seconds, |d| d.whole_seconds());
+    check_commands(service, base, grace, problems);
     ValidatedService { spec: service.clone(), resources, min_available, grace_seconds: grace }
-}
-
-fn check_image(image: &str, pointer: &str, platform: &ValidatedPlatform, problems: &mut Vec<Problem>) {
-    let rules = &platform.images;
-    if image.is_empty() || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        problems.push(Problem::new(pointer, "is not an image reference"));
-        return;
-    }
-    let digest = image.split_once("@sha256:").is_some_and(|(_, hex)| {
-        hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    });
-    if rules.require_digests && !digest {
-        problems.push(
-            Problem::new(
-                pointer,
-                format!("image \"{image}\" has no digest, and Platform {} asks for one", platform.name),
-            )
-            .reason(reasons::LIMIT_EXCEEDED)
-            .hint("write it like registry.example.com/app@sha256:<64 hexadecimal digits>"),
-        );
-    }
-    let full = normal_image(image);
-    let allowed = |prefix: &String| {
-        full.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.starts_with(['/', ':', '@']))
-    };
-    if !rules.registries.is_empty() && !rules.registries.iter().any(allowed) {
-        problems.push(
-            Problem::new(
-                pointer,
-                format!(
-                    "image \"{image}\" is from a registry that Platform {} does not allow",
-                    platform.name
-                ),
-            )
-            .reason(reasons::LIMIT_EXCEEDED)
-            .hint(format!("use one of: {}", rules.registries.join(", "))),
-        );
-    }
-}
-
-/// The image as container runtimes read it: `nginx` is `docker.io/library/nginx`.
-fn normal_image(image: &str) -> String {
-    match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => image.to_owned(),
-        Some(_) => format!("docker.io/{image}"),
-        None => format!("docker.io/library/{image}"),
-    }
 }
 
 fn check_ports_and_probes(service: &Service, base: &str, problems: &mut Vec<Problem>) {
@@ -132,6 +88,9 @@ fn check_ports_and_probes(service: &Service, base: &str, problems: &mut Vec<Prob
             let message = format!("port {} is declared as \"{other}\" already", port.container_port);
             problems.push(Problem::new(at(&pointer, "containerPort"), message));
         }
+        if port.name.contains("--") {
+            problems.push(Problem::new(at(&pointer, "name"), "can't have two - side by side"));
+        }
     }
     let Some(probes) = &service.probes else { return };
     let names: BTreeSet<&str> = service.ports.iter().map(|port| port.name.as_str()).collect();
@@ -141,6 +100,9 @@ fn check_ports_and_probes(service: &Service, base: &str, problems: &mut Vec<Prob
         let Some(probe) = probe else { continue };
         let pointer = at(&at(base, "probes"), name);
         check_probe(probe, &pointer, &names, problems);
+        if name != "readiness" && probe.success_threshold.is_some_and(|count| count != 1) {
+            problems.push(Problem::new(at(&pointer, "successThreshold"), "must be 1 for this probe"));
+        }
     }
 }
 
@@ -153,6 +115,9 @@ fn check_probe(probe: &Probe, pointer: &str, ports: &BTreeSet<&str>, problems: &
     let given = ways.iter().filter(|(_, port)| port.is_some()).count() + usize::from(probe.exec.is_some());
     if given != 1 {
         problems.push(Problem::new(pointer, "a probe has exactly one of httpGet, tcpSocket, grpc and exec"));
+    }
+    if probe.exec.as_ref().is_some_and(|exec| exec.command.first().is_none_or(String::is_empty)) {
+        problems.push(Problem::new(format!("{pointer}/exec/command"), "names no program"));
     }
     for (way, port) in ways {
         if let Some(port) = port.filter(|port| !ports.contains(port)) {
@@ -181,7 +146,8 @@ fn check_config(service: &Service, base: &str, problems: &mut Vec<Problem>) {
     }
     for key in service.config.keys() {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if key.is_empty() || key.len() > 253 || !key.bytes().all(plain) || key.starts_with("..") {
+        if key.is_empty() || key.len() > 253 || !key.bytes().all(plain) || key == "." || key.starts_with("..")
+        {
             problems.push(
                 Problem::new(at(&pointer, key), "is not a ConfigMap key")
                     .hint("use letters, digits, -, _ and ."),
@@ -207,40 +173,6 @@ fn is_env_name(text: &str) -> bool {
         && text.bytes().all(|b| start(b) || b.is_ascii_digit() || b == b'.' || b == b'-')
 }
 
-/// Every folder that something is mounted at must be there once, and none may hide the whole file system.
-fn check_paths(service: &Service, base: &str, problems: &mut Vec<Problem>) {
-    let mut paths: Vec<(String, &str)> = Vec::new();
-    for (index, path) in service.writable_paths.iter().enumerate() {
-        let pointer = at(&at(base, "writablePaths"), index);
-        match path.size.milli() {
-            Ok(amount) if amount > Milli(0) => {}
-            Ok(_) => problems.push(Problem::new(at(&pointer, "size"), "must be more than 0")),
-            Err(message) => problems.push(Problem::new(at(&pointer, "size"), message)),
-        }
-        paths.push((at(&pointer, "path"), &path.path));
-    }
-    for (index, secret) in service.secret_refs.iter().enumerate() {
-        if let Some(path) = &secret.mount_path {
-            paths.push((at(&at(&at(base, "secretRefs"), index), "mountPath"), path));
-        }
-    }
-    if let Some(path) = &service.config_path {
-        paths.push((at(base, "configPath"), path));
-    }
-    let mut seen = BTreeSet::new();
-    for (pointer, path) in paths {
-        let normal = path.trim_end_matches('/');
-        if !path.starts_with('/')
-            || normal.is_empty()
-            || normal.split('/').any(|part| part == ".." || part == ".")
-        {
-            problems.push(Problem::new(pointer, format!("\"{path}\" is not an absolute folder below /")));
-        } else if !seen.insert(normal) {
-            problems.push(Problem::new(pointer, format!("something is mounted at {normal} already")));
-        }
-    }
-}
-
 fn check_annotations(
     service: &Service,
     base: &str,
@@ -259,23 +191,40 @@ fn check_annotations(
     }
 }
 
-fn check_resources(service: &Service, resources: &Resources, base: &str, problems: &mut Vec<Problem>) {
+fn check_resources(service: &Service, all: &Resources, base: &str, problems: &mut Vec<Problem>) {
     let pointer = at(base, "resources");
-    quantities(&resources.requests, &at(&pointer, "requests"), problems);
-    quantities(&resources.limits, &at(&pointer, "limits"), problems);
-    for (key, request) in &resources.requests {
-        let limit = resources.limits.get(key).map(Quantity::milli);
-        if let (Ok(request_amount), Some(Ok(limit_amount))) = (request.milli(), limit)
-            && request_amount > limit_amount
-        {
-            let message = format!("{request} is more than the limit of {limit_amount}");
-            problems.push(Problem::new(at(&at(&pointer, "requests"), key), message));
-        }
-    }
-    if service.replicas.max() > service.replicas.min && !resources.requests.contains_key("cpu") {
+    let own = service.resources.clone().unwrap_or_default();
+    resources::check(all, &own, &pointer, problems);
+    let cpu = all.requests.contains_key("cpu") || all.limits.contains_key("cpu");
+    if service.replicas.max() > service.replicas.min && !cpu {
         problems.push(
             Problem::new(pointer, "an autoscaled service needs a CPU request, which targetCPU is a share of")
                 .hint("set resources.requests.cpu"),
+        );
+    }
+}
+
+/// What runs in the container besides its image's own program, and how long it may take to end.
+fn check_commands(service: &Service, base: &str, grace: i64, problems: &mut Vec<Problem>) {
+    let none = |command: &[String]| command.first().is_some_and(String::is_empty);
+    if none(&service.command) {
+        problems.push(Problem::new(at(&at(base, "command"), 0), "names no program"));
+    }
+    let Some(pre_stop) = &service.pre_stop else { return };
+    let pointer = at(base, "preStop");
+    if pre_stop.sleep.is_some() == pre_stop.exec.is_some() {
+        problems.push(Problem::new(&pointer, "has sleep or exec, not both and not neither"));
+    }
+    if pre_stop.exec.as_ref().is_some_and(|exec| none(&exec.command)) {
+        problems.push(Problem::new(format!("{pointer}/exec/command/0"), "names no program"));
+    }
+    if let Some(sleep) = pre_stop.sleep.filter(|sleep| sleep.whole_seconds() >= grace) {
+        problems.push(
+            Problem::new(
+                at(&pointer, "sleep"),
+                format!("{sleep} leaves nothing of the {grace} s between the stop signal and the kill"),
+            )
+            .hint("sleep less, or raise terminationGracePeriod"),
         );
     }
 }
@@ -297,7 +246,7 @@ fn check_replicas(
             format!("{} is more than the {limit} that Platform {} allows", replicas.max(), platform.name);
         problems.push(Problem::new(pointer, message).reason(reasons::LIMIT_EXCEEDED));
     }
-    let chosen = service.min_available.unwrap_or(replicas.min - 1);
+    let chosen = service.min_available.unwrap_or(replicas.min - i32::from(service.disruptable));
     if chosen > replicas.min || (chosen == replicas.min && service.disruptable) {
         problems.push(
             Problem::new(

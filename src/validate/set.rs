@@ -16,6 +16,8 @@ pub struct Set {
     /// Resources that are declared, but wrong or more than once: present, not
     /// absent. They keep their last good state.
     pub refused: BTreeSet<(ManifestKind, String)>,
+    /// Those of them that are declared more than once.
+    pub duplicates: BTreeSet<(ManifestKind, String)>,
     /// Everything that is wrong, by file and position.
     pub findings: Vec<Finding>,
     /// Files of which some part could not be attributed to a resource: a resource
@@ -41,6 +43,7 @@ pub fn set(files: Vec<Manifests>) -> Set {
         if claims.len() > 1 {
             claims.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
             set.findings.extend((0..claims.len()).map(|index| duplicate(&claims, index)));
+            set.duplicates.insert(resource.clone());
             set.refused.insert(resource);
             continue;
         }

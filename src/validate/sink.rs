@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::api::finding::Finding;
 
-use super::text::sanitize;
+use super::text::{mask, sanitize};
 
 const MESSAGE: usize = 1024;
 const FIELD: usize = 512;
@@ -50,13 +50,7 @@ impl Sink {
         if self.is_full() {
             return self.count();
         }
-        self.findings.push(Finding {
-            file: sanitize(&finding.file, FIELD),
-            message: sanitize(&finding.message, MESSAGE),
-            field: finding.field.map(|field| sanitize(&field, FIELD)),
-            hint: finding.hint.map(|hint| sanitize(&hint, FIELD)),
-            ..finding
-        });
+        self.findings.push(harmless(finding));
     }
 
     /// Adds a finding at a position of this file.
@@ -76,6 +70,17 @@ impl Sink {
             );
         }
         self.findings
+    }
+}
+
+/// A finding with every text made short and harmless.
+pub(super) fn harmless(finding: Finding) -> Finding {
+    Finding {
+        file: sanitize(&finding.file, FIELD),
+        message: sanitize(&mask(&finding.message), MESSAGE),
+        field: finding.field.map(|field| sanitize(&field, FIELD)),
+        hint: finding.hint.map(|hint| sanitize(&mask(&hint), FIELD)),
+        ..finding
     }
 }
 

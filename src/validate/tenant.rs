@@ -6,16 +6,18 @@ use crate::api::{
     Tenant,
     common::PortRange,
     conditions::reasons,
-    quantity::{Milli, Quantity},
+    quantity::Quantity,
     tenant::{Lifecycle, Member, Mode, Placement},
 };
 
 use super::{
     cidr::Cidr,
     names::{TENANT_NAME_MAX, is_dns_label, is_reserved_namespace},
-    platform::{ValidatedPlatform, check_ports, quantities},
+    platform::{ValidatedPlatform, check_ports},
     problem::{Problem, at},
+    resources,
     service::{self, ValidatedService},
+    text::{is_hidden, quote},
 };
 
 /// A Tenant whose every field has been checked.
@@ -54,8 +56,15 @@ pub struct ValidatedEgress {
     pub ports: Vec<PortRange>,
 }
 
-/// Addresses that no tenant may reach: cloud metadata services, and everything else that is link-local.
-pub const METADATA_RANGES: [&str; 3] = ["169.254.0.0/16", "fd00:ec2::254/128", "fe80::/10"];
+/// Addresses that no tenant may reach: everything link-local, where most clouds have their metadata
+/// services, and those of AWS (IPv6), Alibaba and Azure, which are elsewhere.
+const METADATA_RANGES: [&str; 5] =
+    ["169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32"];
+
+/// Ranges of metadata services, which no rule opens.
+pub fn metadata_ranges() -> impl Iterator<Item = Cidr> {
+    METADATA_RANGES.iter().filter_map(|range| Cidr::parse(range).ok())
+}
 
 /// Checks a Tenant against the Platform that it names.
 ///
@@ -72,6 +81,10 @@ pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<Validat
         );
     }
     for (index, member) in spec.members.iter().enumerate() {
+        if member.name.chars().any(is_hidden) || member.name.trim() != member.name {
+            let pointer = at(&at("/spec/members", index), "name");
+            problems.push(Problem::new(pointer, format!("{} holds what can't be seen", quote(&member.name))));
+        }
         if member.name.starts_with("system:") {
             let pointer = at(&at("/spec/members", index), "name");
             problems.push(
@@ -88,7 +101,8 @@ pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<Validat
         .collect();
     let egress = check_egress(tenant, platform, &mut problems);
     let quota = check_quota(tenant, platform, &mut problems);
-    check_sum(&services, &quota, &mut problems);
+    resources::check_sum(&services, &quota, !platform.images.pull_secret_refs.is_empty(), &mut problems);
+    resources::check_required(&services, &quota, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -157,6 +171,16 @@ fn check_egress(
             );
             continue;
         }
+        if let Some(range) =
+            metadata_ranges().chain(platform.denied.iter().copied()).find(|one| one.contains(cidr))
+        {
+            problems.push(
+                Problem::new(pointer, format!("{cidr} lies in {range}, which no tenant may reach"))
+                    .reason(reasons::LIMIT_EXCEEDED)
+                    .hint("remove the rule"),
+            );
+            continue;
+        }
         valid.push(ValidatedEgress { name: rule.name.clone(), cidr, ports: rule.ports.clone() });
     }
     valid
@@ -169,7 +193,7 @@ fn check_quota(
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Quantity> {
     let own = tenant.spec.quota.clone().unwrap_or_default().hard;
-    quantities(&own, "/spec/quota/hard", problems);
+    resources::check_quota(&own, "/spec/quota/hard", problems);
     let mut quota = platform.default_quota.clone();
     quota.extend(own);
     for (key, limit) in &platform.quota_limits {
@@ -188,55 +212,4 @@ fn check_quota(
         }
     }
     quota
-}
-
-/// The quota must hold every pod that there may be at once, or a roll-out would hang.
-fn check_sum(services: &[ValidatedService], quota: &BTreeMap<String, Quantity>, problems: &mut Vec<Problem>) {
-    for (key, hard) in quota {
-        let Ok(hard_amount) = hard.milli() else { continue };
-        let Some(needed) = needed(key, services) else { continue };
-        if needed > hard_amount {
-            problems.push(
-                Problem::new(
-                    at("/spec/quota/hard", key),
-                    format!("the services need {needed} with roll-outs, and the quota is {hard}"),
-                )
-                .reason(reasons::LIMIT_EXCEEDED)
-                .hint("raise the quota, or lower replicas or resources"),
-            );
-        }
-    }
-}
-
-/// What the services use of one key of a quota; `None` for keys that they don't touch.
-fn needed(key: &str, services: &[ValidatedService]) -> Option<Milli> {
-    let count = |amount: usize| Some(Milli(i128::try_from(amount).ok()? * 1000));
-    let (limits, resource) = match key {
-        "pods" | "count/pods" => {
-            let pods: i32 = services.iter().map(ValidatedService::most_pods).sum();
-            return count(usize::try_from(pods).ok()?);
-        }
-        "services" | "count/services" => {
-            return count(services.iter().filter(|s| !s.spec.ports.is_empty()).count());
-        }
-        "count/deployments.apps" => return count(services.len()),
-        "count/configmaps" | "configmaps" => {
-            // kube-root-ca.crt is in every namespace; a roll-out keeps the old ConfigMap for a moment.
-            return count(1 + 2 * services.iter().filter(|s| !s.spec.config.is_empty()).count());
-        }
-        "cpu" | "memory" | "ephemeral-storage" => (false, key),
-        _ => match key.split_once('.') {
-            Some(("requests", resource)) => (false, resource),
-            Some(("limits", resource)) => (true, resource),
-            _ => return None,
-        },
-    };
-    let sum = services.iter().fold(Milli::default(), |sum, service| {
-        let map = if limits { &service.resources.limits } else { &service.resources.requests };
-        // A request that isn't given is the limit, as Kubernetes fills it in.
-        let amount =
-            map.get(resource).or_else(|| service.resources.limits.get(resource)).and_then(|q| q.milli().ok());
-        sum.plus(amount.unwrap_or_default(), i128::from(service.most_pods()))
-    });
-    Some(sum)
 }

@@ -50,7 +50,23 @@ pub fn sanitize(text: &str, max: usize) -> String {
 
 /// The text in double quotes, harmless and short: how messages cite values.
 pub fn quote(text: &str) -> String {
-    format!("\"{}\"", sanitize(text, 80))
+    format!("\"{}\"", sanitize(&mask(text), 80))
+}
+
+/// The text with stars for the user and password of every URL in it: someone put them where they don't
+/// belong, and messages end up in logs and statuses. As many stars as characters, so that columns stay.
+pub fn mask(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find("://").map(|at| at + 3) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\''));
+        if let Some(at) = rest[..end.unwrap_or(rest.len())].rfind('@') {
+            out.extend(rest[..at].chars().map(|_| '*'));
+            rest = &rest[at..];
+        }
+    }
+    out + rest
 }
 
 /// The text in backticks, harmless and short: how messages cite names.
@@ -83,6 +99,19 @@ mod tests {
         assert_eq!(sanitize("äöüß", 3), "äö…");
         assert_eq!(sanitize("a\u{202e}", 4), "a…");
         assert_eq!(sanitize("abc", 0), "");
+    }
+
+    #[test]
+    fn credentials_in_urls_are_masked() {
+        for (raw, shown) in [
+            ("url: https://me:pa@ss@git/x y", "url: https://********@git/x y"),
+            ("https://git/x@y http://é@h", "https://git/x@y http://*@h"),
+            ("a://b://c@d@e", "a://b://***@e"),
+            ("me@example.com", "me@example.com"),
+        ] {
+            assert_eq!(mask(raw), shown);
+        }
+        assert_eq!(quote("https://token@git"), "\"https://*****@git\"");
     }
 
     proptest! {

@@ -65,7 +65,25 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
         "the server does get it"
     );
 
-    // A server that says back what it was told.
+    a_server_that_says_back_what_it_was_told(&world).await;
+    secrets_where_they_do_not_belong(&world).await;
+    a_child_that_dies_talking(&world).await;
+
+    // At rest.
+    let commit = resolve(&world.settings).await.expect("it works");
+    fetch(&world.settings, &commit).await.expect("it works");
+    let found = std::process::Command::new("grep")
+        .args(["-r", "-l", "-e", CANARY, "-e", CODED])
+        .arg(&world.settings.repository)
+        .output()
+        .expect("grep");
+    assert!(found.stdout.is_empty(), "on disk: {}", String::from_utf8_lossy(&found.stdout));
+    let logged = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
+    assert!(logged.contains("fetch process"), "the log was captured: {logged}");
+    clean("log", &logged);
+}
+
+async fn a_server_that_says_back_what_it_was_told(world: &World) {
     let echo = format!("you are {CANARY} {CODED}");
     let packet = format!("ERR {echo}");
     let list = format!("001e# service=git-upload-pack\n0000{:04x}{packet}", packet.len() + 4);
@@ -82,8 +100,9 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
         check("resolve", &resolve(&world.settings).await.expect_err("bad answers"));
     }
     world.server.answer(|_| Answer::Git);
+}
 
-    // In the URL, where it does not belong.
+async fn secrets_where_they_do_not_belong(world: &World) {
     let mut settings = world.settings.clone();
     settings.url = format!("https://ada:{CANARY}@example.com/x.git");
     clean("settings", &format!("{settings:?}"));
@@ -100,26 +119,15 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
     let error = resolve(&settings).await.expect_err("refused");
     assert_eq!(error.reason(), "InvalidSecret");
     check("token", &error);
+}
 
-    // A child that dies talking.
+async fn a_child_that_dies_talking(world: &World) {
     let script = world.folder.path().join("dying");
     std::fs::write(&script, "#!/bin/sh\ncat >&2\nexit 3\n").expect("disk");
     #[cfg(unix)]
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("disk");
-    settings = world.settings.clone();
+    let mut settings = world.settings.clone();
     settings.program = Some(script);
     let commit = resolve(&world.settings).await.expect("it works");
     check("dying child", &fetch(&settings, &commit).await.expect_err("no answer"));
-
-    // At rest.
-    fetch(&world.settings, &commit).await.expect("it works");
-    let found = std::process::Command::new("grep")
-        .args(["-r", "-l", "-e", CANARY, "-e", CODED])
-        .arg(&world.settings.repository)
-        .output()
-        .expect("grep");
-    assert!(found.stdout.is_empty(), "on disk: {}", String::from_utf8_lossy(&found.stdout));
-    let logged = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
-    assert!(logged.contains("fetch process"), "the log was captured: {logged}");
-    clean("log", &logged);
 }

@@ -47,6 +47,9 @@ impl Asked {
     }
 }
 
+/// Sees every byte of an answer at its offset, may change it, and ends the answer by `false`.
+type Each = dyn FnMut(usize, &mut u8) -> bool;
+
 type Rule = dyn Fn(&Asked) -> Answer + Send + Sync;
 
 /// A running server; its threads end with the test process.
@@ -115,55 +118,31 @@ impl Server {
         let stream = reader.get_mut();
         lock(&self.asked).push(asked.clone());
         let rule = Arc::clone(&lock(&self.rule));
-        match rule(&asked) {
-            Answer::Git => self.git(&asked, &headers, &body, stream, &mut |_, _| true),
-            Answer::Status(status, extra) => {
-                let extra: String =
-                    extra.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                write!(
-                    stream,
-                    "HTTP/1.1 {status} Test\r\n{extra}Content-Length: 0\r\nConnection: close\r\n\r\n"
-                )
-            }
-            Answer::Body(kind, bytes) => {
-                let length = bytes.len();
-                write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-                )?;
-                stream.write_all(&bytes)?;
-                stream.flush()
-            }
-            Answer::Hang => {
-                std::thread::sleep(Duration::from_secs(120));
-                Ok(())
-            }
-            Answer::Endless(kind, piece) => {
-                write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n")?;
-                loop {
-                    stream.write_all(&piece)?;
-                }
-            }
-            Answer::Slow(pause) => self.git(&asked, &headers, &body, stream, &mut |_, _| {
+        let answer = rule(&asked);
+        let mut git = |each: Option<&mut Each>| self.git(&asked, &headers, &body, stream, each);
+        match answer {
+            Answer::Git => git(None),
+            Answer::Slow(pause) => git(Some(&mut move |_, _| {
                 std::thread::sleep(pause);
                 true
-            }),
-            Answer::Stall(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| {
-                // The byte before is sent on its own by `pass`, so that it arrives.
+            })),
+            // The byte before is sent on its own by `pass`, so that it arrives.
+            Answer::Stall(after) => git(Some(&mut move |at, _| {
                 match at {
                     at if at + 1 == after => std::thread::sleep(Duration::from_millis(5)),
                     at if at == after => std::thread::sleep(Duration::from_secs(60)),
                     _ => {}
                 }
                 true
-            }),
-            Answer::Cut(after) => self.git(&asked, &headers, &body, stream, &mut |at, _| at < after),
-            Answer::Flip(which) => self.git(&asked, &headers, &body, stream, &mut |at, byte| {
+            })),
+            Answer::Cut(after) => git(Some(&mut move |at, _| at < after)),
+            Answer::Flip(which) => git(Some(&mut move |at, byte| {
                 if at == which {
                     *byte ^= 0x55;
                 }
                 true
-            }),
+            })),
+            other => without_git(other, stream),
         }
     }
 
@@ -174,7 +153,7 @@ impl Server {
         headers: &[(String, String)],
         body: &[u8],
         stream: &mut impl Write,
-        each: &mut dyn FnMut(usize, &mut u8) -> bool,
+        each: Option<&mut Each>,
     ) -> std::io::Result<()> {
         let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
         let mut child = Command::new("git")
@@ -207,19 +186,42 @@ impl Server {
             }
         }
         write!(stream, "HTTP/1.1 {status}\r\n{head}Connection: close\r\n\r\n")?;
-        let sent = pass(&mut output, stream, each);
+        let sent = match each {
+            Some(each) => pass(&mut output, stream, each),
+            None => std::io::copy(&mut output, stream).and_then(|_| stream.flush()),
+        };
         let _ = child.kill();
         let _ = child.wait();
         sent
     }
 }
 
+/// The answers that Git has no part in.
+fn without_git(answer: Answer, stream: &mut impl Write) -> std::io::Result<()> {
+    let end = "Connection: close\r\n\r\n";
+    match answer {
+        Answer::Status(status, extra) => {
+            let extra: String = extra.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            write!(stream, "HTTP/1.1 {status} Test\r\n{extra}Content-Length: 0\r\n{end}")?;
+        }
+        Answer::Body(kind, bytes) => {
+            let length = bytes.len();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{end}")?;
+            stream.write_all(&bytes)?;
+        }
+        Answer::Endless(kind, piece) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{end}")?;
+            loop {
+                stream.write_all(&piece)?;
+            }
+        }
+        _ => std::thread::sleep(Duration::from_secs(120)),
+    }
+    stream.flush()
+}
+
 /// Sends the body on; byte by byte where `each` takes its time.
-fn pass(
-    from: &mut dyn Read,
-    to: &mut impl Write,
-    each: &mut dyn FnMut(usize, &mut u8) -> bool,
-) -> std::io::Result<()> {
+fn pass(from: &mut dyn Read, to: &mut impl Write, each: &mut Each) -> std::io::Result<()> {
     let mut at = 0;
     let mut buffer = [0; 16 * 1024];
     loop {

@@ -43,3 +43,27 @@ async fn one_commit_in_a_thousand_files() -> Result<(), SourceError> {
     assert!(best[2] < Duration::from_millis(500) && best[3] < Duration::from_secs(4), "{best:?}");
     Ok(())
 }
+
+/// Run by hand: `cargo test --test source large -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "writes 300 MB"]
+async fn a_large_repository() -> Result<(), SourceError> {
+    let mut world = World::new();
+    world.settings.deadline = Duration::from_secs(120);
+    let mut state = 1u64;
+    let mut noise = || -> String {
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(33 + (state >> 57) as u8 % 94)
+        };
+        (0..5_000_000).map(|_| next()).collect()
+    };
+    let files: Vec<_> = (0..20).map(|i| put(format!("{i}.txt"), noise())).collect();
+    world.repo.commit("main", "large", &files);
+    world.repo.commit("main", "small", &[put("a.yaml", "a: 1")]);
+    let begun = Instant::now();
+    let fetched = world.fetch().await?;
+    println!("{} bytes received, {} stored, in {:?}", fetched.received, fetched.stored, begun.elapsed());
+    assert_eq!(read(&world.settings, &fetched.commit, None)?.files.len(), 1);
+    Ok(())
+}

@@ -15,7 +15,7 @@ use crate::{
     },
     validate::{
         cross::through_door,
-        manifest::{Manifests, manifests},
+        manifest::{Manifests, Schemas, manifests},
         set::{Set, set},
         yaml,
     },
@@ -40,40 +40,82 @@ pub(super) struct Look {
     commits: HashMap<CommitId, String>,
 }
 
+/// What a look at the network brought.
+#[derive(Debug)]
+pub(super) struct Found {
+    settings: Settings,
+    /// The new revision; `None` when there is none.
+    snapshot: Option<Snapshot>,
+    dates: HashMap<CommitId, String>,
+    /// Files whose content changed: path, blob, content.
+    parsed: Vec<(String, String, Manifests)>,
+}
+
+/// Looks for a new revision, and reads it. Touches nothing that the loop remembers, so that a slow server
+/// holds up nothing else.
+pub(super) async fn look(ctx: Context, platform: Arc<Platform>, before: Seen) -> Result<Found, SourceError> {
+    let settings = settings(&ctx, &platform).await?;
+    let head = source::resolve(&settings).await?;
+    ctx.metrics.sandbox(match source::sandbox() {
+        Sandbox::Landlock(_) => "full",
+        Sandbox::None => "none",
+        Sandbox::Unknown => "unknown",
+    });
+    if before.snapshot.as_ref().is_some_and(|snapshot| snapshot.revision == head) {
+        return Ok(Found { settings, snapshot: None, dates: before.commits, parsed: Vec::new() });
+    }
+    let fetched = source::fetch(&settings, &head).await?;
+    let snapshot = source::snapshot(&settings, &fetched.commit, before.snapshot).await?;
+    // Thousands of files take a while. Never on a worker thread, and never by block_in_place: the fetch
+    // process dies with the thread that started it.
+    let work = tokio::task::spawn_blocking(move || {
+        let dates = dates(&settings, &snapshot, &before.commits);
+        let parsed = parse(&ctx.schemas, &snapshot, &before.blobs);
+        Found { settings, snapshot: Some(snapshot), dates, parsed }
+    });
+    work.await
+        .map_err(|error| SourceError::Child { detail: format!("reading ended early: {error}"), source: None })
+}
+
+/// Parses the files whose content changed.
+fn parse(
+    schemas: &Schemas,
+    snapshot: &Snapshot,
+    known: &HashMap<String, String>,
+) -> Vec<(String, String, Manifests)> {
+    let changed = snapshot.files.iter().filter(|(path, file)| known.get(*path) != Some(&file.blob));
+    let one = |(path, file): (&String, &source::File)| {
+        let mut found = manifests(yaml::parse(path, &file.bytes, &yaml::Limits::default()), schemas);
+        through_door(&mut found, file.door == Door::Platform);
+        (path.clone(), file.blob.clone(), found)
+    };
+    changed.map(one).collect()
+}
+
+/// What the last look saw.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    snapshot: Option<Arc<Snapshot>>,
+    commits: HashMap<CommitId, String>,
+    blobs: HashMap<String, String>,
+}
+
 impl Look {
-    /// Looks for a new revision, and reads it. Returns whether there was one.
-    pub(super) async fn look(&mut self, ctx: &Context, platform: &Platform) -> Result<bool, SourceError> {
-        let settings = settings(ctx, platform).await?;
-        let head = source::resolve(&settings).await?;
-        ctx.metrics.sandbox(match source::sandbox() {
-            Sandbox::Landlock(_) => "full",
-            Sandbox::None => "none",
-            Sandbox::Unknown => "unknown",
-        });
-        let same = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.revision == head);
-        if !same {
-            let fetched = source::fetch(&settings, &head).await?;
-            let snapshot = source::snapshot(&settings, &fetched.commit, self.snapshot.clone()).await?;
-            self.parse(ctx, &snapshot);
-            self.commits = dates(&settings, &snapshot, &self.commits);
-            self.snapshot = Some(Arc::new(snapshot));
-        }
-        self.settings = Some(settings);
-        Ok(!same)
+    /// What the next look goes on from.
+    pub(super) fn seen(&self) -> Seen {
+        let blobs = self.parsed.iter().map(|(path, (blob, _))| (path.clone(), blob.clone())).collect();
+        Seen { snapshot: self.snapshot.clone(), commits: self.commits.clone(), blobs }
     }
 
-    /// Parses the files whose content changed, and forgets those that are gone.
-    fn parse(&mut self, ctx: &Context, snapshot: &Snapshot) {
+    /// Takes what a look brought. Returns whether there was a new revision.
+    pub(super) fn take(&mut self, found: Found) -> bool {
+        self.settings = Some(found.settings);
+        self.commits = found.dates;
+        let Some(snapshot) = found.snapshot else { return false };
         self.parsed.retain(|path, _| snapshot.files.contains_key(path));
-        for (path, file) in &snapshot.files {
-            if self.parsed.get(path).is_some_and(|(blob, _)| *blob == file.blob) {
-                continue;
-            }
-            let parsed = yaml::parse(path, &file.bytes, &yaml::Limits::default());
-            let mut found = manifests(parsed, &ctx.schemas);
-            through_door(&mut found, file.door == Door::Platform);
-            self.parsed.insert(path.clone(), (file.blob.clone(), found));
-        }
+        self.parsed.extend(found.parsed.into_iter().map(|(path, blob, found)| (path, (blob, found))));
+        self.snapshot = Some(Arc::new(snapshot));
+        true
     }
 
     /// What all files together declare.

@@ -22,7 +22,7 @@ use crate::{
         platform_status::{MOST_FINDINGS, SourceStatus},
     },
     runtime::backoff::{self, Backoff},
-    source::Class,
+    source::{Class, SourceError},
     status::{platform::SourceReport, promises::SourceState},
     validate::{
         cross::{Decision, Owner, decide},
@@ -38,6 +38,9 @@ mod write;
 /// Least time between two looks at the cluster: Tenants change in crowds.
 const CALM: Duration = Duration::from_millis(100);
 
+/// Wait of a loop that has nothing due.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// What one source loop remembers.
 #[derive(Debug, Default)]
 struct Memory {
@@ -48,6 +51,8 @@ struct Memory {
     requested: Option<String>,
     /// When the network is next due.
     due: Option<Instant>,
+    /// The look under way, and when it began.
+    looking: Option<Looking>,
     failures: u32,
     failure: Option<(&'static str, String, bool)>,
     decided: Option<Decided>,
@@ -62,20 +67,38 @@ struct Decided {
     decision: Decision,
 }
 
+/// A look at the network under way; it ends with the loop.
+#[derive(Debug)]
+struct Looking {
+    start: Instant,
+    task: tokio::task::JoinHandle<Result<look::Found, SourceError>>,
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// Runs the source loop of a Platform until it is aborted.
 pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
-    let mut memory = Memory::default();
     let span = info_span!("source", platform = name);
+    let mut memory = Memory::default();
     async {
         loop {
             let Some(platform) = ctx.world().platform(&name) else { return };
             step(&ctx, &platform, &mut memory).await;
-            let wait = memory
-                .due
-                .map_or(Duration::from_secs(1), |due| due.saturating_duration_since(Instant::now()));
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = wake.notified() => tokio::time::sleep(CALM).await,
+            let due = memory.due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
+            let found = tokio::select! {
+                found = landed(&mut memory.looking) => Some(found),
+                () = tokio::time::sleep(due), if memory.looking.is_none() => None,
+                () = wake.notified() => {
+                    tokio::time::sleep(CALM).await;
+                    None
+                }
+            };
+            if let Some((found, took)) = found {
+                took_a_look(&ctx, &platform, &mut memory, found, took);
             }
         }
     }
@@ -83,42 +106,58 @@ pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
     .await;
 }
 
-/// One round: the network if it is due, then the cluster.
-async fn step(ctx: &Context, platform: &Platform, memory: &mut Memory) {
+/// Waits for the look under way; for ever when there is none.
+async fn landed(looking: &mut Option<Looking>) -> (Result<look::Found, SourceError>, Duration) {
+    let Some(under_way) = looking else { return std::future::pending().await };
+    let result = (&mut under_way.task).await.unwrap_or_else(|error| {
+        Err(SourceError::Child { detail: format!("the look ended early: {error}"), source: None })
+    });
+    let took = under_way.start.elapsed();
+    *looking = None;
+    (result, took)
+}
+
+/// One round: begins a look at the network if it is due, then brings the cluster to what is known.
+async fn step(ctx: &Context, platform: &Arc<Platform>, memory: &mut Memory) {
     let Some(source) = &platform.spec.source else { return };
-    let rules = match validate(platform) {
-        Ok(rules) => rules,
+    let Ok(rules) = validate(platform) else {
         // The Platform's own status says what is wrong with it.
-        Err(_) => {
-            memory.due = Some(Instant::now() + source.git.interval.0);
-            return;
-        }
+        memory.due = Some(Instant::now() + source.git.interval.0);
+        return;
     };
     if memory.source.as_ref() != Some(source) {
         *memory = Memory { source: Some(source.clone()), ..Memory::default() };
     }
-    if is_due(platform, memory) {
-        look_now(ctx, platform, source, memory).await;
+    if memory.looking.is_none() && is_due(platform, memory) {
+        let look = look::look(ctx.clone(), Arc::clone(platform), memory.look.seen());
+        memory.looking = Some(Looking { start: Instant::now(), task: tokio::spawn(look) });
     }
-    let report = match memory.look.snapshot.clone() {
-        None => SourceReport { failure: memory.failure.clone(), status: previous(platform) },
-        Some(snapshot) => {
-            let owners = owners(ctx);
-            decide_anew(memory, platform, &rules, owners);
-            let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
-            let written = match &memory.decided {
-                Some(decided) if !paused => write::all(ctx, platform, &memory.look, &decided.decision).await,
-                _ => write::Written::default(),
-            };
-            publish(ctx, memory.decided.as_ref().map(|decided| &decided.decision), &written, platform);
-            report(memory, &snapshot.revision.to_string(), &written, platform)
-        }
-    };
-    let name = rules.name;
-    let before = ctx.board().reports.insert(name.clone(), report.clone());
+    let Some(report) = bring(ctx, platform, &rules, memory).await else { return };
+    let before = ctx.board().reports.insert(rules.name.clone(), report.clone());
     if before.as_ref() != Some(&report) {
-        ctx.platforms.add_urgent(name);
+        ctx.platforms.add_urgent(rules.name);
     }
+}
+
+/// Brings the cluster to what the files say; `None` before the first look has ended.
+async fn bring(
+    ctx: &Context,
+    platform: &Platform,
+    rules: &ValidatedPlatform,
+    memory: &mut Memory,
+) -> Option<SourceReport> {
+    let Some(snapshot) = memory.look.snapshot.clone() else {
+        let failure = memory.failure.clone()?;
+        return Some(SourceReport { failure: Some(failure), status: previous(platform) });
+    };
+    decide_anew(memory, platform, rules, owners(ctx));
+    let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
+    let written = match &memory.decided {
+        Some(decided) if !paused => write::all(ctx, platform, &memory.look, &decided.decision).await,
+        _ => write::Written::default(),
+    };
+    publish(ctx, memory.decided.as_ref().map(|decided| &decided.decision), &written, platform);
+    Some(report(memory, &snapshot.revision.to_string(), &written, platform))
 }
 
 fn previous(platform: &Platform) -> SourceStatus {
@@ -132,19 +171,24 @@ fn is_due(platform: &Platform, memory: &mut Memory) -> bool {
         .as_ref()
         .and_then(|map| map.get(marks::RECONCILE_REQUESTED_AT))
         .cloned();
-    let anew = asked != memory.requested;
+    let anew = memory.due.is_some() && asked != memory.requested;
     memory.requested = asked;
     anew || memory.due.is_none_or(|due| due <= Instant::now())
 }
 
-/// Asks the repository, and says when to ask again.
-async fn look_now(ctx: &Context, platform: &Platform, source: &Source, memory: &mut Memory) {
-    let start = Instant::now();
-    let interval = source.git.interval.0;
-    let result = memory.look.look(ctx, platform).await;
-    let wait = match &result {
-        Ok(changed) => {
-            if *changed {
+/// Takes what a look brought, and says when the next one is due.
+fn took_a_look(
+    ctx: &Context,
+    platform: &Platform,
+    memory: &mut Memory,
+    found: Result<look::Found, SourceError>,
+    took: Duration,
+) {
+    let interval = platform.spec.source.as_ref().map_or(IDLE, |source| source.git.interval.0);
+    ctx.metrics.git_fetch(if found.is_ok() { "ok" } else { "error" }, took);
+    let wait = match found {
+        Ok(found) => {
+            if memory.look.take(found) {
                 let head = memory.look.snapshot.as_ref().map(|snapshot| snapshot.revision.short());
                 info!(commit = head, "new revision");
             }
@@ -166,7 +210,6 @@ async fn look_now(ctx: &Context, platform: &Platform, source: &Source, memory: &
             }
         }
     };
-    ctx.metrics.git_fetch(if result.is_ok() { "ok" } else { "error" }, start.elapsed());
     memory.due = Some(Instant::now() + wait);
 }
 

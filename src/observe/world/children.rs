@@ -28,9 +28,10 @@ impl World {
             .filter(|(id, _)| id.kind == kind && !seen.contains(&key(id)))
             .map(|(id, live)| (id.clone(), live.clone()))
             .collect();
-        for foreign in self.foreign.values_mut() {
-            foreign.retain(|id| id.kind != kind || seen.contains(&key(id)));
-        }
+        self.foreign.retain(|namespace, list| {
+            list.retain(|(one, name)| *one != kind || seen.contains(&format!("{namespace}/{name}")));
+            !list.is_empty()
+        });
         gone.into_iter().flat_map(|(id, live)| self.forget_child(&live.tenant, &id, &live.uid)).collect()
     }
 
@@ -41,9 +42,11 @@ impl World {
             seen.insert(key(&id));
         }
         let live = Live::read(kind, meta);
-        if live.tenant.is_empty() || !is_managed(meta) {
+        let owner = self.owner_of(&id);
+        let strange = owner.as_ref().is_some_and(|owner| **owner != *live.tenant);
+        if live.tenant.is_empty() || strange || !is_managed(meta) {
             let mut signals = self.foreign_seen(&id);
-            if let Some(owner) = self.namespace_owner(&id.namespace) {
+            if let Some(owner) = owner {
                 // Our labels were taken off: for the label-selected watches this is a deletion.
                 signals.extend(self.forget_child(&owner, &id, &live.uid));
             }
@@ -58,11 +61,12 @@ impl World {
         if kind == Kind::Namespace && !self.tenants.contains_key(&tenant) {
             signals.extend(self.platforms.keys().cloned().map(Signal::Platform));
         }
-        if let Some(memory) = self.memories.get(&tenant)
-            && !memory.in_flight
-            && self.is_drift(memory, &id, &self.children[&tenant][&id])
-        {
-            signals.push(Signal::Tenant(tenant));
+        if let Some(memory) = self.memories.get(&tenant).filter(|memory| !memory.in_flight) {
+            if self.is_drift(memory, &id, &self.children[&tenant][&id]) {
+                signals.push(Signal::Tenant(tenant));
+            } else if is_guarded(kind) && !memory.expected.contains_key(&id) {
+                signals.push(Signal::TenantSoon(tenant));
+            }
         }
         signals
     }
@@ -73,7 +77,7 @@ impl World {
         let uid = meta.uid.clone().unwrap_or_default();
         let mut signals = self.foreign_gone(&id);
         let label = meta.labels.as_ref().and_then(|labels| labels.get(marks::TENANT)).cloned();
-        if let Some(tenant) = label.or_else(|| self.namespace_owner(&id.namespace)) {
+        if let Some(tenant) = self.owner_of(&id).or(label) {
             signals.extend(self.forget_child(&tenant, &id, &uid));
         }
         signals
@@ -116,7 +120,13 @@ impl World {
             memory.deleted.insert(id.clone(), uid.into());
             return Vec::new();
         }
-        if memory.expected.contains_key(id) { vec![Signal::Tenant(owner.to_owned())] } else { Vec::new() }
+        if memory.expected.contains_key(id) {
+            vec![Signal::Tenant(owner.to_owned())]
+        } else if is_guarded(id.kind) {
+            vec![Signal::TenantSoon(owner.to_owned())]
+        } else {
+            Vec::new()
+        }
     }
 
     /// The Tenant that has a namespace.
@@ -124,17 +134,29 @@ impl World {
         self.namespaces.get(namespace).cloned()
     }
 
+    /// The Tenant that has the namespace that an object is, or is in.
+    fn owner_of(&self, id: &ObjectId) -> Option<String> {
+        self.namespace_owner(if id.kind == Kind::Namespace { &id.name } else { &id.namespace })
+    }
+
+    /// Kept for every namespace: a Tenant may come to have it later, and nothing says so again.
     fn foreign_seen(&mut self, id: &ObjectId) -> Vec<Signal> {
-        let Some(owner) = self.namespace_owner(&id.namespace) else { return Vec::new() };
-        let new = self.foreign.entry(id.namespace.clone()).or_default().insert(id.clone());
-        if new { vec![Signal::TenantSoon(owner)] } else { Vec::new() }
+        if !is_guarded(id.kind) {
+            return Vec::new();
+        }
+        let list = self.foreign.entry(id.namespace.as_str().into()).or_default();
+        let new = list.insert((id.kind, id.name.as_str().into()));
+        match self.namespace_owner(&id.namespace) {
+            Some(owner) if new => vec![Signal::TenantSoon(owner)],
+            _ => Vec::new(),
+        }
     }
 
     fn foreign_gone(&mut self, id: &ObjectId) -> Vec<Signal> {
-        let Some(list) = self.foreign.get_mut(&id.namespace) else { return Vec::new() };
-        let known = list.remove(id);
+        let Some(list) = self.foreign.get_mut(id.namespace.as_str()) else { return Vec::new() };
+        let known = list.remove(&(id.kind, id.name.as_str().into()));
         if list.is_empty() {
-            self.foreign.remove(&id.namespace);
+            self.foreign.remove(id.namespace.as_str());
         }
         match self.namespace_owner(&id.namespace) {
             Some(owner) if known => vec![Signal::TenantSoon(owner)],
@@ -142,16 +164,33 @@ impl World {
         }
     }
 
-    /// Puts foreign objects that were listed by hand, for a namespace that was just taken over.
-    pub fn foreign_listed(&mut self, ids: impl IntoIterator<Item = ObjectId>) {
-        for id in ids {
-            self.foreign.entry(id.namespace.clone()).or_default().insert(id);
+    /// We deleted a child: known before the watch shows it.
+    pub fn child_deleted(&mut self, tenant: &str, id: &ObjectId) {
+        if let Some(children) = self.children.get_mut(tenant) {
+            children.remove(id);
         }
+    }
+
+    /// Policies and bindings that carry our marks, and that we didn't make: copies of ours.
+    pub(super) fn strangers(&self, tenant: &str) -> Vec<ObjectId> {
+        let Some(memory) = self.memories.get(tenant).filter(|memory| !memory.expected.is_empty()) else {
+            return Vec::new();
+        };
+        let children = self.children.get(tenant).into_iter().flat_map(BTreeMap::keys);
+        children.filter(|id| is_guarded(id.kind) && !memory.expected.contains_key(id)).cloned().collect()
     }
 
     /// NetworkPolicies and RoleBindings in a namespace that aren't ours.
     pub fn foreign(&self, namespace: &str) -> Vec<ObjectId> {
-        self.foreign.get(namespace).into_iter().flatten().cloned().collect()
+        let copies = self.namespace_owner(namespace).map(|owner| self.strangers(&owner)).unwrap_or_default();
+        let list = self.foreign.get(namespace).into_iter().flatten();
+        list.map(|(kind, name)| ObjectId {
+            kind: *kind,
+            namespace: namespace.to_owned(),
+            name: name.to_string(),
+        })
+        .chain(copies)
+        .collect()
     }
 
     /// The live children of a Tenant.
@@ -191,6 +230,11 @@ impl World {
         orphans.sort();
         orphans
     }
+}
+
+/// Kinds that open a way into a namespace: those of others are reported.
+fn is_guarded(kind: Kind) -> bool {
+    matches!(kind, Kind::NetworkPolicy | Kind::RoleBinding)
 }
 
 fn object_id(kind: Kind, meta: &ObjectMeta) -> ObjectId {

@@ -74,7 +74,6 @@ impl World {
         let namespace = tenant.namespace();
         if self.namespaces.get(namespace).is_some_and(|owner| owner == name) {
             self.namespaces.remove(namespace);
-            self.foreign.remove(namespace);
             // Somebody may have waited for the namespace.
             if let Some(heir) = self.tenants.values().find(|other| other.namespace() == namespace).cloned() {
                 self.claim(&heir);

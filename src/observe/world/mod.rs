@@ -63,12 +63,15 @@ impl From<&InventoryEntry> for Expected {
 impl Expected {
     /// Whether the live object is what we wrote, and nobody added what they may not.
     pub fn matches(&self, live: &Live, injectors: &[String]) -> bool {
+        self.owns(live) && !live.terminating && live.unwelcome(injectors).next().is_none()
+    }
+
+    /// Whether every field that we wrote is still ours.
+    pub fn owns(&self, live: &Live) -> bool {
         self.uid == live.uid
             && self.hash == live.hash
             && self.digest == live.digest
             && !self.digest.is_empty()
-            && !live.terminating
-            && live.unwelcome(injectors).next().is_none()
     }
 }
 
@@ -82,6 +85,8 @@ struct Memory {
     in_flight: bool,
     /// Children whose deletion came in meanwhile, with their uids.
     deleted: BTreeMap<ObjectId, Box<str>>,
+    /// Policies and bindings with our marks that we didn't make, as the last pass knew them.
+    strangers: Vec<ObjectId>,
 }
 
 /// Everything that is known of the cluster.
@@ -93,8 +98,8 @@ pub struct World {
     children: HashMap<String, BTreeMap<ObjectId, Live>>,
     /// Which Tenant has a namespace: the one that was there first.
     namespaces: HashMap<String, String>,
-    /// NetworkPolicies and RoleBindings that aren't ours, by namespace of ours.
-    foreign: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// NetworkPolicies and RoleBindings that aren't ours, by namespace.
+    foreign: BTreeMap<Box<str>, BTreeSet<(Kind, Box<str>)>>,
     workloads: HashMap<(String, String), Workload>,
     pods: HashMap<String, BTreeMap<String, PodFacts>>,
     nodes: BTreeMap<String, NodeFacts>,
@@ -111,24 +116,38 @@ impl World {
         memory.deleted.clear();
     }
 
+    /// What a pass under way has made so far.
+    pub fn expect(&mut self, tenant: &str, inventory: &[InventoryEntry]) {
+        let memory = self.memories.entry(tenant.to_owned()).or_default();
+        memory.expected = inventory.iter().filter_map(|entry| Some((id(entry)?, entry.into()))).collect();
+        let strangers = self.strangers(tenant);
+        self.memories.entry(tenant.to_owned()).or_default().strangers = strangers;
+    }
+
     /// A pass ended and left this. Returns whether the cluster has moved on meanwhile, so that the
     /// Tenant needs another look.
     pub fn finish(&mut self, tenant: &str, left: Left) -> bool {
         let memory = self.memories.entry(tenant.to_owned()).or_default();
         memory.in_flight = false;
         let deleted = std::mem::take(&mut memory.deleted);
-        if let Some(inventory) = left.inventory {
-            memory.expected = inventory.iter().filter_map(|entry| Some((id(entry)?, entry.into()))).collect();
-        }
         memory.scales = left.scales;
         memory.injectors = left.injectors;
         let gone = deleted.iter().any(|(id, uid)| memory.expected.get(id).is_some_and(|one| one.uid == *uid));
         let memory = &self.memories[tenant];
+        let strange = memory.strangers != self.strangers(tenant);
         let moved = self
             .children
             .get(tenant)
-            .is_some_and(|children| children.iter().any(|(id, live)| self.is_drift(memory, id, live)));
-        left.settled && (gone || moved)
+            // What is being deleted can't be mended before it is gone, and then there is an event.
+            .is_some_and(|children| {
+                children.iter().any(|(id, live)| !live.terminating && self.is_drift(memory, id, live))
+            });
+        left.settled && (gone || moved || strange)
+    }
+
+    /// Pods that each Deployment of a Tenant should have, by the last pass that wrote.
+    pub fn scales(&self, tenant: &str) -> BTreeMap<(String, String), ScaleRule> {
+        self.memories.get(tenant).map(|memory| memory.scales.clone()).unwrap_or_default()
     }
 
     /// Whether a live child isn't what the last pass left.
@@ -140,8 +159,6 @@ impl World {
 /// What a pass left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Left {
-    /// The inventory; `None` when the pass wrote nothing and what was expected still is.
-    pub inventory: Option<Vec<InventoryEntry>>,
     /// Pods that each Deployment should have.
     pub scales: BTreeMap<(String, String), ScaleRule>,
     /// Managers whose additions to pod templates are left alone.

@@ -100,6 +100,7 @@ impl World {
             signals.push(Signal::Tenant(owner));
         // Also during a pass: it may have looked already.
         } else if before.is_none_or(|before| before.version < written || before.differs(&workload)) {
+            // Also while a pass is under way: it may have looked before.
             signals.push(Signal::TenantSoon(owner));
         }
         signals

@@ -12,8 +12,7 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// it is none.
 pub(super) fn text<'a>(bytes: &'a [u8], limits: &Limits, sink: &mut Sink) -> Option<&'a str> {
     if bytes.len() > limits.bytes {
-        let message = over(&format!("the file has {} bytes", bytes.len()), "bytes", limits.bytes);
-        sink.at(1, 1, message, "split it into several files");
+        too_large(bytes.len(), limits, sink);
         return None;
     }
     if let Some(encoding) = utf16(bytes) {
@@ -34,6 +33,12 @@ pub(super) fn text<'a>(bytes: &'a [u8], limits: &Limits, sink: &mut Sink) -> Opt
         return None;
     }
     Some(text)
+}
+
+/// Says that a file is beyond the limit.
+pub(super) fn too_large(bytes: usize, limits: &Limits, sink: &mut Sink) {
+    let message = over(&format!("the file has {bytes} bytes"), "bytes", limits.bytes);
+    sink.at(1, 1, message, "split it into several files");
 }
 
 fn utf16(bytes: &[u8]) -> Option<&'static str> {
@@ -104,6 +109,13 @@ impl<'a> Iterator for Lines<'a> {
         self.0 = Some(&text[end..]);
         Some(&text[..at])
     }
+}
+
+/// A line of a file, counted from 1; whatever is no text in it is replaced.
+pub(super) fn line(bytes: &[u8], number: u32) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes.strip_prefix(BOM).unwrap_or(bytes));
+    let index = usize::try_from(number.checked_sub(1)?).ok()?;
+    Lines(Some(&text)).nth(index).map(str::to_owned)
 }
 
 /// Whether a character of a string does not show.

@@ -123,6 +123,18 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Parsed {
     Parsed { file: file.to_owned(), documents, complete, sink }
 }
 
+/// What [`parse`] says of a file that was not read because it has too many bytes.
+pub fn too_large(file: &str, bytes: usize, limits: &Limits) -> Parsed {
+    let mut sink = Sink::new(file, limits.findings);
+    bytes::too_large(bytes, limits, &mut sink);
+    Parsed { file: file.to_owned(), documents: Vec::new(), complete: false, sink }
+}
+
+/// A line of a file as findings count it, from 1. Not harmless to show.
+pub fn line(bytes: &[u8], number: u32) -> Option<String> {
+    bytes::line(bytes, number)
+}
+
 /// Walks the documents of a text; false when some of it could not be read.
 fn read(
     text: &str,
@@ -162,12 +174,8 @@ fn read(
             Ok((event, span)) => builder.event(event, span, sink),
             Err(error) => {
                 from = syntax::mark(*error.marker()).0;
-                if documents.len() + broken >= limits.documents {
-                    Err(syntax::too_many_documents(limits, from, sink))
-                } else {
-                    syntax::report(&error, limits, controls, sink);
-                    Err(Stop::Document)
-                }
+                let full = documents.len() + broken >= limits.documents;
+                Err(unreadable(&error, full, limits, controls, sink))
             }
         };
         if let Err(stop) = step {
@@ -180,6 +188,21 @@ fn read(
         }
     }
     broken == 0
+}
+
+/// Says what can't be read, unless there are too many documents anyway.
+fn unreadable(
+    error: &granit_parser::ScanError,
+    full: bool,
+    limits: &Limits,
+    controls: &[u32],
+    sink: &mut Sink,
+) -> Stop {
+    if full {
+        return syntax::too_many_documents(limits, syntax::mark(*error.marker()).0, sink);
+    }
+    syntax::report(error, limits, controls, sink);
+    Stop::Document
 }
 
 fn options(limits: &Limits) -> granit_parser::Options {

@@ -1,0 +1,156 @@
+//! The operator's rights and the members': enough, and no more.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tenantry::api::{kinds::Kind, marks};
+use tenantry::desired::pull_secret;
+
+use crate::documents;
+
+/// One right: a verb on a resource of a group, perhaps of some names only.
+#[derive(Clone, Debug)]
+struct Right {
+    group: String,
+    resource: String,
+    verb: String,
+    names: BTreeSet<String>,
+}
+
+/// Every right of a ClusterRole or Role.
+fn rights(role: &Value) -> Vec<Right> {
+    let texts = |value: &Value| -> Vec<String> {
+        let list = value.as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut all = Vec::new();
+    for rule in role["rules"].as_array().into_iter().flatten() {
+        let names: BTreeSet<String> = texts(&rule["resourceNames"]).into_iter().collect();
+        assert!(rule.get("nonResourceURLs").is_none(), "no rights on paths");
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                for verb in texts(&rule["verbs"]) {
+                    let (group, resource, names) = (group.clone(), resource.clone(), names.clone());
+                    all.push(Right { group, resource, verb, names });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn role(kind: &str, name: &str) -> Value {
+    let found = documents("manifests/install").into_iter().map(|(_, document)| document);
+    let mut found = found.filter(|one| one["kind"] == kind && one["metadata"]["name"] == name);
+    found.next().unwrap_or_else(|| panic!("no {kind} {name} in manifests/install"))
+}
+
+/// What a role may have that no role of ours may.
+fn excess(rights: &[Right]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for right in rights {
+        let parts = [&right.group, &right.resource, &right.verb];
+        let any = parts.iter().any(|part| part.contains('*'));
+        let taking = matches!(right.verb.as_str(), "escalate" | "impersonate" | "deletecollection");
+        let unnamed = right.names.is_empty() && (right.resource == "secrets" || right.verb == "bind");
+        let token = right.resource == "serviceaccounts/token";
+        if any || taking || unnamed || token {
+            wrong.push(format!("{} {} in \"{}\"", right.verb, right.resource, right.group));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn the_operator_may_do_what_it_does() {
+    let rights = rights(&role("ClusterRole", "tenantry"));
+    let may = |group: &str, resource: &str, verb: &str| {
+        rights.iter().any(|one| {
+            (one.group.as_str(), one.resource.as_str(), one.verb.as_str()) == (group, resource, verb)
+        })
+    };
+    for kind in Kind::ALL {
+        let info = kind.info();
+        for verb in ["get", "list", "watch", "create", "patch", "delete"] {
+            // A namespace holds data: it never goes by a prune.
+            let wanted = !(kind == Kind::Namespace && verb == "delete");
+            assert_eq!(may(info.group, info.plural, verb), wanted, "{verb} {}", info.plural);
+        }
+    }
+    assert!(may("apps", "deployments/scale", "patch"));
+    assert!(may(marks::GROUP, "tenants/status", "patch") && may(marks::GROUP, "platforms/status", "patch"));
+    assert!(!may(marks::GROUP, "tenants", "delete") && !may(marks::GROUP, "platforms", "delete"));
+}
+
+#[test]
+fn the_operator_may_do_no_more() {
+    let rights = rights(&role("ClusterRole", "tenantry"));
+    assert_eq!(excess(&rights), Vec::<String>::new());
+    for right in rights.iter().filter(|right| right.resource == "secrets") {
+        assert_eq!(right.names, [pull_secret::NAME.to_owned()].into(), "{right:?}");
+    }
+    let bound = rights.iter().filter(|right| right.verb == "bind");
+    let bound: BTreeSet<String> = bound.flat_map(|right| right.names.clone()).collect();
+    assert_eq!(bound, [marks::ROLE_EDITOR.to_owned(), marks::ROLE_VIEWER.to_owned()].into());
+    let roles = rights.iter().filter(|right| right.group == "rbac.authorization.k8s.io");
+    assert!(
+        roles.clone().all(|right| right.resource == "rolebindings" || right.verb == "bind"),
+        "no role is written"
+    );
+    let own = self::rights(&role("Role", "tenantry"));
+    let secrets: Vec<&str> =
+        own.iter().filter(|right| right.resource == "secrets").map(|right| right.verb.as_str()).collect();
+    assert_eq!(secrets, ["get"], "in its own namespace it reads Secrets by name");
+}
+
+#[test]
+fn members_cannot_weaken_their_isolation() {
+    let reading = ["get", "list", "watch"];
+    let guarded = [
+        "networkpolicies",
+        "resourcequotas",
+        "limitranges",
+        "serviceaccounts",
+        "endpoints",
+        "endpointslices",
+    ];
+    for name in [marks::ROLE_VIEWER, marks::ROLE_EDITOR] {
+        let rights = rights(&role("ClusterRole", name));
+        assert!(!rights.is_empty(), "{name}");
+        for right in &rights {
+            let text = format!("{name}: {right:?}");
+            assert!(
+                !right.verb.contains('*') && !right.resource.contains('*') && !right.group.contains('*'),
+                "{text}"
+            );
+            assert!(
+                !matches!(right.verb.as_str(), "escalate" | "bind" | "impersonate" | "deletecollection"),
+                "{text}"
+            );
+            assert_ne!(right.group, "rbac.authorization.k8s.io", "{text}");
+            assert_ne!(right.group, marks::GROUP, "{text}");
+            assert!(
+                !matches!(right.resource.as_str(), "serviceaccounts/token" | "namespaces" | "nodes"),
+                "{text}"
+            );
+            assert!(!right.resource.ends_with("ephemeralcontainers"), "{text}");
+            if guarded.contains(&right.resource.as_str()) || name == marks::ROLE_VIEWER {
+                assert!(reading.contains(&right.verb.as_str()), "{text}");
+            }
+        }
+    }
+    let viewer = rights(&role("ClusterRole", marks::ROLE_VIEWER));
+    assert!(viewer.iter().all(|right| right.resource != "secrets"), "a viewer reads no Secrets");
+}
+
+#[test]
+fn too_many_rights_are_noticed() {
+    let role = serde_json::json!({"rules": [
+        {"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets", "serviceaccounts/token"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["tenantry-pull"]},
+        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind", "escalate"]},
+    ]});
+    assert_eq!(excess(&rights(&role)).len(), 6);
+}

@@ -1,0 +1,150 @@
+//! Tenants and what is made of them: each folder below `tests/golden` is a test. A case holds
+//! `platform.yaml`, `tenant.yaml`, perhaps `inputs.yaml` (what the cluster gives), and `expected.yaml`:
+//! every object in the order in which it is applied, and how many pods each Deployment gets. A case below
+//! `rejected` holds `expected.txt` instead: what is wrong, in the words that users read.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes what is expected anew.
+
+#![allow(missing_docs, reason = "the names of tests are their documentation")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use kube::CustomResourceExt;
+use serde::Deserialize;
+use serde_json::json;
+use tenantry::api::{Platform, Tenant};
+use tenantry::apply::order::{self, Listed};
+use tenantry::desired::{self, Plan};
+use tenantry::validate::cidr::{Cidr, merge};
+use tenantry::validate::ground::{Inputs, PullSecret};
+use tenantry::validate::manifest::{Manifest, Schemas, manifests};
+use tenantry::validate::yaml::{Limits, parse};
+use tenantry::validate::{platform, tenant};
+
+/// What the cluster gives, as a file says it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct Given {
+    /// Addresses of nodes and API servers.
+    addresses: Vec<core::net::IpAddr>,
+    pull_secret: Option<Pull>,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    config: String,
+    version: String,
+}
+
+#[test]
+fn objects_are_as_recorded() {
+    let all = cases("");
+    assert!(all.len() > 15, "{} cases", all.len());
+    compare(&all, "expected.yaml", |folder| objects(folder).expect("the case is valid"));
+}
+
+#[test]
+fn problems_are_as_recorded() {
+    let all = cases("rejected");
+    assert!(all.len() > 15, "{} cases", all.len());
+    compare(&all, "expected.txt", |folder| objects(folder).expect_err("the case is wrong"));
+}
+
+/// A rename of a variable in this test must not roll out every pod of every customer.
+#[test]
+fn the_same_case_gives_the_same_bytes() {
+    for folder in cases("") {
+        assert_eq!(objects(&folder), objects(&folder), "{}", name(&folder));
+    }
+}
+
+fn compare(cases: &[PathBuf], file: &str, say: impl Fn(&Path) -> String) {
+    let mut wrong = Vec::new();
+    for folder in cases {
+        let said = say(folder);
+        let golden = folder.join(file);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&golden, &said).expect("the folder can be written");
+        }
+        let recorded = std::fs::read_to_string(&golden).unwrap_or_default();
+        if recorded != said {
+            let line = said.lines().zip(recorded.lines()).position(|(a, b)| a != b);
+            let line = line.unwrap_or_else(|| said.lines().count().min(recorded.lines().count()));
+            let (new, old) = (said.lines().nth(line), recorded.lines().nth(line));
+            wrong.push(format!("{}/{file}:{}: {old:?} is now {new:?}", name(folder), line + 1));
+        }
+    }
+    assert!(wrong.is_empty(), "not as recorded; UPDATE_GOLDEN=1 accepts it:\n{}", wrong.join("\n"));
+}
+
+/// Parses, validates, builds. What is wrong comes back as text.
+fn objects(folder: &Path) -> Result<String, String> {
+    let platform: Platform = read(folder, "platform.yaml")?;
+    let tenant: Tenant = read(folder, "tenant.yaml")?;
+    let said = |problems: Vec<tenantry::validate::problem::Problem>| {
+        let lines = problems.iter().map(|problem| format!("{}: {problem}\n", problem.reason));
+        lines.collect::<String>()
+    };
+    let platform = platform::validate(&platform).map_err(said)?;
+    let mut tenant = tenant::validate(&tenant, &platform).map_err(said)?;
+    tenant.uid = "00000000-0000-4000-8000-000000000001".to_owned();
+    let inputs = inputs(folder);
+    let objects = desired::objects(Plan { tenant: &tenant, platform: &platform, inputs: &inputs });
+    let Listed { manifests, scales, .. } = order::list(objects);
+    let mut text = String::new();
+    for manifest in manifests {
+        let body = serde_saphyr::to_string(&manifest.body).expect("an object is YAML");
+        write!(text, "---\n{body}").expect("a string can be written");
+    }
+    for scale in scales {
+        let body = json!({ "scale": scale.deployment, "rule": format!("{:?}", scale.rule) });
+        let body = serde_saphyr::to_string(&body).expect("a scale is YAML");
+        write!(text, "---\n{body}").expect("a string can be written");
+    }
+    Ok(text)
+}
+
+/// Reads one resource through the same door as Git and the CLI.
+fn read<T: serde::de::DeserializeOwned>(folder: &Path, file: &str) -> Result<T, String> {
+    static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
+        let json = |crd| serde_json::to_value(crd).expect("a CRD is JSON");
+        Schemas::new(&json(Tenant::crd()), &json(Platform::crd()))
+    });
+    let bytes = std::fs::read(folder.join(file)).expect("the case's files are there");
+    let read = manifests(parse(file, &bytes, &Limits::default()), &SCHEMAS);
+    if !read.findings.is_empty() {
+        return Err(read.findings.iter().map(|finding| format!("{finding}\n")).collect());
+    }
+    let found: Vec<Manifest> = read.tenants.into_iter().chain(read.platforms).collect();
+    assert_eq!(found.len(), 1, "{file} holds one resource");
+    Ok(serde_json::from_value(found[0].value.clone()).expect("what the schema takes is a value of the type"))
+}
+
+fn inputs(folder: &Path) -> Inputs {
+    let given: Given = match std::fs::read_to_string(folder.join("inputs.yaml")) {
+        Ok(text) => serde_saphyr::from_str(&text).expect("inputs.yaml can be read"),
+        Err(_) => Given::default(),
+    };
+    Inputs {
+        denied: merge(given.addresses.into_iter().map(Cidr::host).collect()),
+        pull_secret: given.pull_secret.map(|pull| PullSecret { config: pull.config, version: pull.version }),
+        install_id: "00000000-0000-4000-8000-00000000000f".to_owned(),
+        ..Inputs::default()
+    }
+}
+
+/// The folders with a Tenant below `tests/golden/<part>`.
+fn cases(part: &str) -> Vec<PathBuf> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(part);
+    let entries = std::fs::read_dir(top).expect("the cases are there");
+    let paths = entries.map(|entry| entry.expect("the cases can be read").path());
+    let mut paths: Vec<_> = paths.filter(|path| path.join("tenant.yaml").is_file()).collect();
+    paths.sort();
+    paths
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

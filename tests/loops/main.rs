@@ -1,0 +1,14 @@
+//! The tenant loop and the source loop: the real operator with its own rights, a real API server with
+//! controllers and simulated nodes, and a real Git server. One world for all tests; each has Tenants of
+//! its own.
+
+#![allow(missing_docs, reason = "the names of tests are their documentation")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod children;
+mod drift;
+mod foreign;
+mod namespaces;
