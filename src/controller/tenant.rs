@@ -13,8 +13,14 @@ use crate::{
         tenant::Mode,
         tenant_status::{DriftStatus, InventoryEntry, TenantStatus},
     },
-    apply::{self, Pass, Request, plan, status::Recorder},
-    desired::{self, Objects, Plan, Prepared, ScaleRule},
+    apply::{
+        self, Pass, Request,
+        manifest::Manifest,
+        order::{self, Listed},
+        plan,
+        status::Recorder,
+    },
+    desired::{self, Plan, ScaleRule},
     observe::{
         inputs,
         workloads::{self, Observed},
@@ -138,10 +144,9 @@ fn read_only(tenant: &Tenant, ready: &Ready) -> Option<(ReadOnly, Next)> {
 
 /// Says what would be done.
 async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (ReadOnly, Next)) -> Next {
-    let objects = build(ready);
+    let wanted = build(ready).manifests;
     let live = ctx.world().children(&ready.tenant.name);
     let inventory = inventory(tenant);
-    let (wanted, _) = apply::order::list(&objects);
     let plan = plan::plan(wanted, &inventory, &live, &ready.platform.isolation.injectors);
     let would = plan.describe();
     let observed = observe(ctx, ready);
@@ -154,13 +159,13 @@ async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (
 
 /// desired → apply → observe → status.
 async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
-    let objects = build(ready);
-    let scales = objects
+    let wanted = build(ready);
+    let scales = wanted
         .scales
         .iter()
         .map(|scale| ((scale.namespace.clone(), scale.deployment.clone()), scale.rule))
         .collect();
-    let request = request(ctx, tenant, ready, objects);
+    let request = request(ctx, tenant, ready, wanted);
     let recorder = Recorder::new(&ctx.writer, tenant);
     let pass = apply::run(&ctx.writer, &recorder, request).await;
     remember(ctx, &ready.tenant.name, &pass);
@@ -179,8 +184,9 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     finish(ctx, tenant, status, left, next).await
 }
 
-fn build(ready: &Ready) -> Objects<Prepared> {
-    desired::objects(Plan { tenant: &ready.tenant, platform: &ready.platform, inputs: &ready.inputs })
+fn build(ready: &Ready) -> Listed {
+    let plan = Plan { tenant: &ready.tenant, platform: &ready.platform, inputs: &ready.inputs };
+    order::list(desired::objects(plan))
 }
 
 fn observe(ctx: &Context, ready: &Ready) -> Observed {
@@ -192,39 +198,28 @@ fn inventory(tenant: &Tenant) -> Vec<InventoryEntry> {
 }
 
 /// What apply needs to know.
-fn request<'a>(
-    ctx: &'a Context,
-    tenant: &Tenant,
-    ready: &'a Ready,
-    objects: Objects<Prepared>,
-) -> Request<'a> {
-    let world = ctx.world();
-    let live = world.children(&ready.tenant.name);
-    let observed = workloads::observe(&world, &ready.tenant, &ready.platform);
+fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: Listed) -> Request<'a> {
+    let live = ctx.world().children(&ready.tenant.name);
+    let observed = observe(ctx, ready);
     let inventory = inventory(tenant);
     let replicas = observed.services.iter().filter_map(|one| {
         Some(((ready.tenant.namespace.clone(), one.name.clone()), one.workload.as_ref()?.replicas))
     });
     Request {
         replicas: replicas.collect(),
-        in_use: in_use(&inventory, &objects, &observed),
-        rules: world.scales(&ready.tenant.name),
+        in_use: in_use(&inventory, &wanted.manifests, &observed),
+        rules: ctx.world().scales(&ready.tenant.name),
         injectors: &ready.platform.isolation.injectors,
         owner: (&ready.tenant.name, &ctx.install_id),
         fresh: ready.ground == Ground::Free,
-        objects,
+        wanted,
         inventory,
         live,
     }
 }
 
 /// Old ConfigMaps of services that still roll out: their old pods may restart.
-fn in_use(
-    inventory: &[InventoryEntry],
-    objects: &Objects<Prepared>,
-    observed: &Observed,
-) -> BTreeSet<ObjectId> {
-    let (manifests, _) = apply::order::list(objects);
+fn in_use(inventory: &[InventoryEntry], manifests: &[Manifest], observed: &Observed) -> BTreeSet<ObjectId> {
     let written = |hash: &str, name: &str| {
         inventory.iter().any(|entry| entry.kind == "Deployment" && entry.name == name && entry.hash == hash)
     };
