@@ -83,6 +83,8 @@ struct Memory {
     injectors: Vec<String>,
     /// A pass is under way: its own writes come back as events.
     in_flight: bool,
+    /// When its status was written last.
+    spoke: Option<std::time::Instant>,
     /// Children whose deletion came in meanwhile, with their uids.
     deleted: BTreeMap<ObjectId, Box<str>>,
     /// Policies and bindings with our marks that we didn't make, as the last pass knew them.
@@ -143,6 +145,16 @@ impl World {
                 children.iter().any(|(id, live)| !live.terminating && self.is_drift(memory, id, live))
             });
         left.settled && (gone || moved || strange)
+    }
+
+    /// A Tenant's status was written.
+    pub fn spoke(&mut self, tenant: &str, now: std::time::Instant) {
+        self.memories.entry(tenant.to_owned()).or_default().spoke = Some(now);
+    }
+
+    /// When a Tenant's status was written last.
+    pub fn last_spoke(&self, tenant: &str) -> Option<std::time::Instant> {
+        self.memories.get(tenant)?.spoke
     }
 
     /// Pods that each Deployment of a Tenant should have, by the last pass that wrote.
