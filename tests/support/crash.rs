@@ -168,7 +168,8 @@ impl Crash {
                 let level = self.dice.roll(2).to_string();
                 let replicas = json!({"min": 1, "max": 1 + self.dice.roll(2)});
                 let resources = json!({"requests": {"cpu": "10m"}});
-                let changes = json!({"config": {"LEVEL": level}, "replicas": replicas, "resources": resources});
+                let changes =
+                    json!({"config": {"LEVEL": level}, "replicas": replicas, "resources": resources});
                 services.push(service_with(name, &changes));
             }
         }
@@ -275,7 +276,7 @@ fn wanted(platform: &str, tenant: &str, spec: &Value) -> Outcome<BTreeSet<String
     let tenant = validate::tenant::validate(&tenant, &rules).map_err(|problems| format!("{problems:?}"))?;
     let inputs = Inputs::default();
     let plan = desired::Plan { tenant: &tenant, platform: &rules, inputs: &inputs };
-    let (manifests, _) = order::list(&desired::objects(plan));
+    let manifests = order::list(desired::objects(plan)).manifests;
     Ok(manifests.iter().map(|one| format!("{}/{}", one.id.kind.info().plural, one.id.name)).collect())
 }
 
