@@ -118,6 +118,8 @@ proptest! {
             let id = id(entry).expect("a known kind");
             prop_assert!(!wanted.contains(&id) && id.kind != Kind::Namespace);
         }
+        let nothing = tenantry::apply::plan::plan(Vec::new(), &recorded, &live, &[]);
+        prop_assert!(nothing.prune.iter().all(|entry| entry.kind != "Namespace"), "a namespace holds data");
         // Nothing is forgotten either.
         let named: BTreeSet<ObjectId> = plan
             .writes
