@@ -1,7 +1,10 @@
 //! `tenantry status` and `tenantry why` against a real API server, on statuses that the tests write
 //! themselves: no operator runs.
 
-use std::process::Command;
+use std::{
+    io::{Read, Write},
+    process::Command,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -99,6 +102,37 @@ async fn allow(cluster: &Cluster, user: &str, rules: Value) -> Outcome {
     });
     cluster.apply_yaml(&role.to_string()).await?;
     Ok(cluster.apply_yaml(&binding.to_string()).await?)
+}
+
+/// A server that knows nothing: a cluster without our definitions. Answers so many requests.
+fn empty_server(requests: usize) -> std::io::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"nothing here","reason":"NotFound","code":404}"#;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream?;
+            // One read is enough for a request without a body.
+            let _ = stream.read(&mut [0; 16384])?;
+            let head = "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\nconnection: close";
+            write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+        }
+        std::io::Result::Ok(())
+    });
+    Ok(url)
+}
+
+/// A kubeconfig for a server without TLS.
+fn kubeconfig(folder: &tempfile::TempDir, server: &str) -> std::io::Result<std::path::PathBuf> {
+    let path = folder.path().join("kubeconfig");
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": server}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "users": [{"name": "x", "user": {"token": "canary-token"}}],
+    });
+    std::fs::write(&path, text.to_string())?;
+    Ok(path)
 }
 
 /// Runs the program as a user: exit code, stdout, stderr.
@@ -343,18 +377,24 @@ async fn what_is_not_there_and_what_does_not_answer_are_errors() -> Outcome {
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}");
         assert!(stderr.starts_with(words), "{args:?}: {stderr}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_or_knows_nothing_of_us_is_an_error() -> Outcome {
     let folder = tempfile::tempdir()?;
-    let nowhere = folder.path().join("kubeconfig");
-    let text = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "x",
-        "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "users": [{"name": "x", "user": {"token": "canary-token"}}],
-    });
-    std::fs::write(&nowhere, text.to_string())?;
-    let (code, _, stderr) = run_as(&nowhere, &["status"]);
+    let (code, _, stderr) = run_as(&kubeconfig(&folder, "http://127.0.0.1:1")?, &["status"]);
     assert_eq!(code, Some(2));
     assert!(stderr.starts_with("error: cannot talk to the API server"), "{stderr}");
     assert!(!stderr.contains("canary-token"), "{stderr}");
+    for args in [vec!["status"], vec!["why", "acme"]] {
+        let server = empty_server(5)?;
+        let (code, _, stderr) = run_as(&kubeconfig(&folder, &server)?, &args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("apply the definitions: tenantry crds | kubectl apply"),
+            "{args:?}: {stderr}"
+        );
+    }
     Ok(())
 }

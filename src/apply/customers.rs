@@ -68,6 +68,26 @@ impl Writer {
         sent.map_err(unmatched)
     }
 
+    /// Takes out of a Platform's rules what the file doesn't have; the trust root stays as it is.
+    ///
+    /// # Errors
+    /// As [`CallError`]; `Conflict` when the Platform has changed since.
+    pub async fn platform_spec(&self, platform: &Platform, rules: &Value) -> Result<Platform, CallError> {
+        let name = platform.metadata.name.as_deref().unwrap_or_default();
+        let mut spec = rules.clone();
+        if let Some(source) = &platform.spec.source {
+            spec["source"] = json!(source);
+        }
+        let body = json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": platform.metadata.resource_version},
+            {"op": "replace", "path": "/spec", "value": spec},
+        ]);
+        let uri =
+            format!("/apis/{}/platforms/{name}?fieldManager={}", marks::API_VERSION, marks::MANAGER_SOURCE);
+        let sent = self.send(Method::PATCH, &uri, "application/json-patch+json", &body).await;
+        sent.map_err(unmatched)
+    }
+
     /// Writes the rules of a Platform that Git may set; the trust root is never among them.
     ///
     /// # Errors

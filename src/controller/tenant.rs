@@ -1,6 +1,10 @@
 //! The tenant loop: inputs → validate → desired → apply → observe → status.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use tracing::{Instrument, debug, info_span, warn};
@@ -27,7 +31,10 @@ use crate::{
         world::{Left, id},
     },
     runtime::call::CallError,
-    status::tenant::{self as status, Facts, Outcome, ReadOnly},
+    status::{
+        progress::can_wait,
+        tenant::{self as status, Facts, Outcome, ReadOnly},
+    },
     validate::{
         ground::{self, Ground, Held, Inputs},
         platform::{self, ValidatedPlatform},
@@ -44,7 +51,9 @@ use super::{
 };
 
 /// Tenants change in crowds: their Platform's sum is made for many at once.
-const ROLL_UP: std::time::Duration = std::time::Duration::from_millis(500);
+const ROLL_UP: Duration = Duration::from_millis(500);
+/// Time between two statuses that say how far a roll-out is, and nothing else.
+const PROGRESS: Duration = Duration::from_secs(3);
 
 /// A Tenant that may be worked on: its spec is right, and the ground is its own.
 struct Ready {
@@ -266,7 +275,7 @@ fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
         .and_then(|map| map.get(crate::api::marks::COMMITTED_AT))
         .and_then(|text| text.parse::<Timestamp>().ok());
     let (Some(committed), true) = (committed, pass.wrote() && pass.healed.is_empty()) else { return };
-    if let Ok(took) = std::time::Duration::try_from(Timestamp::now().duration_since(committed)) {
+    if let Ok(took) = Duration::try_from(Timestamp::now().duration_since(committed)) {
         ctx.metrics.commit_applied(took);
     }
 }
@@ -295,9 +304,13 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
     let known = ctx.world().tenant(name);
     let before = known.as_ref().and_then(|tenant| tenant.status.clone());
     let mut next = next;
-    if before.as_ref() != Some(&status) {
+    let wait = before.as_ref().and_then(|before| patience(ctx, name, before, &status));
+    if let (Some(wait), Next::Rest) = (wait, next) {
+        next = Next::After(wait);
+    } else if before.as_ref() != Some(&status) {
         match ctx.writer.tenant_status(tenant, &status).await {
             Ok(written) => {
+                ctx.world().spoke(name, Instant::now());
                 ctx.platforms.add_after(written.spec.platform_ref.name.clone(), ROLL_UP);
                 ctx.world().tenant_written(Arc::new(written));
             }
@@ -311,5 +324,12 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
         }
     }
     let moved = ctx.world().finish(name, left);
-    if moved && next == Next::Rest { Next::Again } else { next }
+    if moved && matches!(next, Next::Rest | Next::After(_)) { Next::Again } else { next }
+}
+
+/// How long a status can wait that says nothing but how far a roll-out is.
+fn patience(ctx: &Context, name: &str, before: &TenantStatus, status: &TenantStatus) -> Option<Duration> {
+    let spoke = ctx.world().last_spoke(name)?;
+    let wait = PROGRESS.saturating_sub(spoke.elapsed());
+    (!wait.is_zero() && before != status && can_wait(before, status)).then_some(wait)
 }

@@ -113,7 +113,14 @@ where
     let mut params = ListParams::default().limit(MOST);
     let mut all = Vec::new();
     loop {
-        let page = deadline(DEADLINE, api.list(&params)).await?;
+        let page = deadline(DEADLINE, api.list(&params)).await.map_err(|error| match error {
+            // A kind that is served answers with an empty list.
+            CallError::NotFound(_) => CallError::NotFound(format!(
+                "the cluster has no {}; apply the definitions: tenantry crds | kubectl apply --server-side -f -",
+                K::plural(&())
+            )),
+            other => other,
+        })?;
         for object in page.items {
             let name = object.name_any();
             let typed = serde_json::to_value(object).and_then(serde_json::from_value::<K>);

@@ -121,9 +121,12 @@ pub fn decide(
         }
     }
     for manifest in &set.platforms {
-        decision
-            .findings
-            .extend(foreign_platform(manifest, platform).map(|problem| locate(&problem, manifest)));
+        match own_rules(manifest, platform) {
+            Ok(rules) => decision.rules = Some(rules),
+            Err(problems) => {
+                decision.findings.extend(problems.iter().map(|problem| locate(problem, manifest)));
+            }
+        }
     }
     missing(&mut decision, &set.incomplete, rules, owners);
     decision.findings.sort();
@@ -213,6 +216,24 @@ pub(super) fn claim(
     Err(Problem::new(pointer, message)
         .reason(reasons::NAMESPACE_TAKEN)
         .hint("give each Tenant a namespace of its own"))
+}
+
+/// The rules that a Platform file sets: its spec without the trust root. A file that is wrong, or that
+/// changes the trust root, is held as a whole.
+fn own_rules(manifest: &Manifest, platform: &Platform) -> Result<serde_json::Value, Vec<Problem>> {
+    if let Some(problem) = foreign_platform(manifest, platform) {
+        return Err(vec![problem]);
+    }
+    let mut candidate: Platform = serde_json::from_value(manifest.value.clone())
+        .map_err(|error| vec![Problem::new("", format!("can't be read as a Platform: {error}"))])?;
+    candidate.spec.source.clone_from(&platform.spec.source);
+    super::platform::validate(&candidate)?;
+    let mut rules = manifest.document.value.get("spec").cloned().unwrap_or_default();
+    match rules.as_object_mut() {
+        Some(map) => drop(map.remove("source")),
+        None => rules = serde_json::json!({}),
+    }
+    Ok(rules)
 }
 
 /// A Platform file may speak of its own Platform only, and never of the trust root.

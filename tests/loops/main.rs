@@ -14,4 +14,6 @@ mod foreign;
 mod lifecycle;
 mod namespaces;
 mod secrets;
+mod source;
+mod source_faults;
 mod zones;

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #![allow(missing_docs, reason = "the names say it")]
 
+pub mod crash;
 pub mod kit;
 pub mod objects;
 pub mod world;

@@ -56,6 +56,11 @@ struct Memory {
     failures: u32,
     failure: Option<(&'static str, String, bool)>,
     decided: Option<Decided>,
+    /// What the API server refused since the last look.
+    refused: write::Refused,
+    /// Writes that failed in a row, and when they are tried again.
+    stumbles: u32,
+    again: Option<Instant>,
 }
 
 /// A decision and what it was made of.
@@ -88,12 +93,14 @@ pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
         loop {
             let Some(platform) = ctx.world().platform(&name) else { return };
             step(&ctx, &platform, &mut memory).await;
+            let stepped = Instant::now();
             let due = memory.due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             let found = tokio::select! {
                 found = landed(&mut memory.looking) => Some(found),
                 () = tokio::time::sleep(due), if memory.looking.is_none() => None,
+                () = sleep_until(memory.again) => None,
                 () = wake.notified() => {
-                    tokio::time::sleep(CALM).await;
+                    tokio::time::sleep(CALM.saturating_sub(stepped.elapsed())).await;
                     None
                 }
             };
@@ -104,6 +111,13 @@ pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
     }
     .instrument(span)
     .await;
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the look under way; for ever when there is none.
@@ -153,9 +167,14 @@ async fn bring(
     decide_anew(memory, platform, rules, owners(ctx));
     let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
     let written = match &memory.decided {
-        Some(decided) if !paused => write::all(ctx, platform, &memory.look, &decided.decision).await,
+        Some(decided) if !paused => {
+            write::all(ctx, platform, &memory.look, &decided.decision, &mut memory.refused).await
+        }
         _ => write::Written::default(),
     };
+    memory.stumbles = if written.retry { memory.stumbles + 1 } else { 0 };
+    let wait = || Backoff::RECONCILE.delay(memory.stumbles, backoff::unit());
+    memory.again = written.retry.then(|| Instant::now() + wait());
     publish(ctx, memory.decided.as_ref().map(|decided| &decided.decision), &written, platform);
     Some(report(memory, &snapshot.revision.to_string(), &written, platform))
 }
@@ -186,6 +205,7 @@ fn took_a_look(
 ) {
     let interval = platform.spec.source.as_ref().map_or(IDLE, |source| source.git.interval.0);
     ctx.metrics.git_fetch(if found.is_ok() { "ok" } else { "error" }, took);
+    memory.refused.clear();
     let wait = match found {
         Ok(found) => {
             if memory.look.take(found) {

@@ -1,7 +1,10 @@
 //! Brings Tenants to what their files say, and nothing else: a Tenant is written only when its own
 //! content differs, whatever else a commit changed.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -17,6 +20,9 @@ use crate::{
 
 use super::{super::context::Context, look::Look};
 
+/// What we write ourselves, whatever a file says.
+const WRITTEN: [&str; 5] = [marks::PLATFORM, marks::SOURCE, marks::COMMIT, marks::COMMITTED_AT, marks::BLOB];
+
 /// Writes under way at once.
 const AT_ONCE: usize = 8;
 
@@ -25,44 +31,86 @@ const AT_ONCE: usize = 8;
 pub(super) struct Written {
     /// Whether every Tenant is as its file says now.
     pub(super) complete: bool,
+    /// Whether another try may help before anything changes.
+    pub(super) retry: bool,
     /// Tenants that couldn't be written: name, reason, message.
     pub(super) failed: Vec<(String, &'static str, String)>,
     /// What the API server has against a file.
     pub(super) findings: Vec<Finding>,
 }
 
+/// What the API server refused, by Tenant: the content, and its answer. The same content is not sent
+/// again before the next look at the repository.
+pub(super) type Refused = HashMap<String, (String, String)>;
+
 /// Writes every Tenant that differs from its file, and the Platform's own rules.
-pub(super) async fn all(ctx: &Context, platform: &Platform, look: &Look, decision: &Decision) -> Written {
+pub(super) async fn all(
+    ctx: &Context,
+    platform: &Platform,
+    look: &Look,
+    decision: &Decision,
+    refused: &mut Refused,
+) -> Written {
     let name = platform.metadata.name.as_deref().unwrap_or_default();
     let mut written = Written { complete: true, ..Written::default() };
-    if let Some(rules) = &decision.rules
-        && differs(platform, rules)
-        && let Err(error) = ctx.writer.platform_rules(name, rules).await
+    if let Some(rules) = decision.rules.as_ref().filter(|rules| differs(platform, rules))
+        && let Err(error) = write_rules(ctx, name, rules).await
     {
         warn!(%error, "the Platform's rules are not written");
         written.complete = false;
+        written.retry = true;
     }
-    let jobs = decision.wanted.values().filter_map(|wanted| job(ctx, name, look, wanted));
-    let jobs: Vec<_> = jobs.collect();
+    let (known, jobs): (Vec<_>, Vec<_>) =
+        decision.wanted.values().filter_map(|wanted| job(ctx, name, look, wanted)).partition(|job| {
+            refused.get(&job.wanted.manifest.name).is_some_and(|(blob, _)| *blob == job.origin.blob)
+        });
+    for job in known {
+        let answer = refused[&job.wanted.manifest.name].1.clone();
+        written.refused(&job.wanted, &answer);
+    }
     let futures = jobs.into_iter().map(|job| one(ctx.clone(), job));
     let mut results = stream::iter(futures).buffer_unordered(AT_ONCE);
-    while let Some((wanted, result)) = results.next().await {
-        let Err(error) = result else { continue };
-        warn!(tenant = wanted.manifest.name, %error, "not written");
-        written.complete = false;
-        let message = format!("{}: the API server answers: {error}", wanted.manifest.file);
-        let refused = matches!(error, CallError::Invalid(_) | CallError::Forbidden(_));
-        let reason = if refused { reasons::APPLY_REFUSED } else { reasons::APPLY_FAILED };
-        if refused {
-            let finding = Finding::of_file(
-                &wanted.manifest.file,
-                format!("the API server refuses Tenant {}: {error}", wanted.manifest.name),
-            );
-            written.findings.push(finding.at(wanted.manifest.line, 1));
+    while let Some((job, result)) = results.next().await {
+        let name = &job.wanted.manifest.name;
+        let Err(error) = result else {
+            refused.remove(name);
+            continue;
+        };
+        warn!(tenant = name, %error, "not written");
+        if matches!(error, CallError::Invalid(_) | CallError::Forbidden(_)) {
+            refused.insert(name.clone(), (job.origin.blob.clone(), error.to_string()));
+            written.refused(&job.wanted, &error.to_string());
+        } else {
+            written.retry = true;
+            written.failed(&job.wanted, reasons::APPLY_FAILED, &error.to_string());
         }
-        written.failed.push((wanted.manifest.name.clone(), reason, message));
     }
     written
+}
+
+impl Written {
+    fn refused(&mut self, wanted: &Wanted, answer: &str) {
+        let (file, name) = (&wanted.manifest.file, &wanted.manifest.name);
+        let finding = Finding::of_file(file, format!("the API server refuses Tenant {name}: {answer}"));
+        self.findings.push(finding.at(wanted.manifest.line, 1));
+        self.failed(wanted, reasons::APPLY_REFUSED, answer);
+    }
+
+    fn failed(&mut self, wanted: &Wanted, reason: &'static str, answer: &str) {
+        self.complete = false;
+        let message = format!("{}: the API server answers: {answer}", wanted.manifest.file);
+        self.failed.push((wanted.manifest.name.clone(), reason, message));
+    }
+}
+
+/// Writes the Platform's rules, and takes out what the file doesn't have.
+async fn write_rules(ctx: &Context, name: &str, rules: &Value) -> Result<(), CallError> {
+    let platform = ctx.writer.platform_rules(name, rules).await?;
+    if differs(&platform, rules) {
+        ctx.writer.platform_spec(&platform, rules).await?;
+    }
+    info!(platform = name, "Platform brought to its file");
+    Ok(())
 }
 
 /// A Tenant that has to be written.
@@ -84,7 +132,14 @@ fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Jo
         let annotation =
             |key: &str| live.metadata.annotations.as_ref().and_then(|map| map.get(key)).map(String::as_str);
         let marked = annotation(marks::SOURCE) == Some(&source) && annotation(marks::BLOB) == Some(&blob);
-        if marked && live.spec == wanted.tenant.spec {
+        let has = |given: Option<&Value>, live: Option<&BTreeMap<String, String>>| {
+            let pairs = given.and_then(Value::as_object).into_iter().flatten();
+            let mut pairs = pairs.filter(|(key, _)| !WRITTEN.contains(&key.as_str()));
+            pairs.all(|(key, value)| live.and_then(|map| map.get(key)).map(String::as_str) == value.as_str())
+        };
+        let labelled = has(value.pointer("/metadata/labels"), live.metadata.labels.as_ref())
+            && has(value.pointer("/metadata/annotations"), live.metadata.annotations.as_ref());
+        if marked && labelled && live.spec == wanted.tenant.spec {
             return None;
         }
     }
@@ -96,9 +151,9 @@ fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Jo
     })
 }
 
-async fn one(ctx: Context, job: Job) -> (Wanted, Result<(), CallError>) {
+async fn one(ctx: Context, job: Job) -> (Job, Result<(), CallError>) {
     let result = write(&ctx, &job).await;
-    (job.wanted, result)
+    (job, result)
 }
 
 async fn write(ctx: &Context, job: &Job) -> Result<(), CallError> {

@@ -223,7 +223,9 @@ impl World {
     /// A namespace with our marks.
     pub fn marked_namespace(&self, name: &str) -> Option<NamespaceFacts> {
         let id = ObjectId { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() };
-        let live = self.children.values().find_map(|children| children.get(&id))?;
+        let owner = self.namespaces.get(name).and_then(|owner| self.children.get(owner)?.get(&id));
+        // Marks may name somebody else than the Tenant that asks for it.
+        let live = owner.or_else(|| self.children.values().find_map(|children| children.get(&id)))?;
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Some(NamespaceFacts {
             uid: live.uid.to_string(),

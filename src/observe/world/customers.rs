@@ -51,7 +51,7 @@ impl World {
                 signals
             }
             Some(known) if asks_anew(known, &tenant) => vec![Signal::Tenant(name.clone()), platform],
-            Some(known) if known.status != tenant.status => vec![platform],
+            Some(known) if known.status != tenant.status || is_relabelled(known, &tenant) => vec![platform],
             Some(_) => Vec::new(),
         };
         let memory = self.memories.entry(name.clone()).or_default();
@@ -217,6 +217,11 @@ fn version(object: &impl ResourceExt) -> u64 {
 /// Whether the user asks for something else than before.
 fn asks_anew(known: &Tenant, tenant: &Tenant) -> bool {
     known.metadata.generation != tenant.metadata.generation || requests(known) != requests(tenant)
+}
+
+/// Whether labels or annotations are others than before: those of a file are healed by its source.
+fn is_relabelled(known: &Tenant, tenant: &Tenant) -> bool {
+    known.labels() != tenant.labels() || known.annotations() != tenant.annotations()
 }
 
 /// The annotations that mean something to a pass.

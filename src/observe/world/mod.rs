@@ -83,6 +83,8 @@ struct Memory {
     injectors: Vec<String>,
     /// A pass is under way: its own writes come back as events.
     in_flight: bool,
+    /// When its status was written last.
+    spoke: Option<std::time::Instant>,
     /// Children that went meanwhile, and the version at which they did.
     deleted: BTreeMap<ObjectId, u64>,
     /// Kinds that were listed meanwhile: what a list didn't show may be gone again.
@@ -146,6 +148,16 @@ impl World {
             children.iter().any(|(id, live)| !live.terminating && self.is_drift(memory, id, live))
         });
         left.settled && (gone || moved || strange)
+    }
+
+    /// A Tenant's status was written.
+    pub fn spoke(&mut self, tenant: &str, now: std::time::Instant) {
+        self.memories.entry(tenant.to_owned()).or_default().spoke = Some(now);
+    }
+
+    /// When a Tenant's status was written last.
+    pub fn last_spoke(&self, tenant: &str) -> Option<std::time::Instant> {
+        self.memories.get(tenant)?.spoke
     }
 
     /// Pods that each Deployment of a Tenant should have, by the last pass that wrote.
