@@ -241,7 +241,8 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
             false,
         );
     }
-    let pods = if tenant.services.is_empty() { "no services are declared" } else { "every service has its pods" };
+    let pods =
+        if tenant.services.is_empty() { "no services are declared" } else { "every service has its pods" };
     (Verdict::yes(reasons::SUCCEEDED, format!("applied, and {pods}{healed}")), false, false)
 }
 
