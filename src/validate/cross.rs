@@ -73,6 +73,8 @@ pub fn through_door(file: &mut Manifests, platforms: bool) {
 pub struct Owner {
     /// The annotation `tenantry.dev/source`; `None` for Tenants from kubectl.
     pub source: Option<String>,
+    /// Its namespace.
+    pub namespace: String,
 }
 
 /// Decides. `owners` are the Tenants in the cluster.
@@ -96,7 +98,9 @@ pub fn decide(
             decision.behind.insert(name.clone(), Behind { reason, message });
         }
     }
-    let mut namespaces: BTreeMap<String, String> = BTreeMap::new();
+    // Who is in the cluster keeps its namespace, whatever newcomers' files say.
+    let mut namespaces: BTreeMap<String, String> =
+        owners.iter().map(|(name, owner)| (owner.namespace.clone(), name.clone())).collect();
     for manifest in set.tenants {
         let name = manifest.name.clone();
         match sound(&manifest, rules, owners, &mut namespaces) {
@@ -185,7 +189,9 @@ fn sound(
         ]);
     }
     tenant::validate(&tenant, rules)?;
-    claim(&tenant, &manifest.name, namespaces).map_err(|problem| vec![problem])?;
+    if !owners.contains_key(&manifest.name) {
+        claim(&tenant, &manifest.name, namespaces).map_err(|problem| vec![problem])?;
+    }
     Ok(tenant)
 }
 
@@ -287,3 +293,6 @@ fn missing(
         decision.behind.insert(name.clone(), behind);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,9 +109,11 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
     let mut default_quota: BTreeMap<String, Quantity> =
         BASE_QUOTA.iter().map(|(key, value)| ((*key).to_owned(), Quantity::from(*value))).collect();
     default_quota.extend(spec.defaults.quota.clone());
+    let mut topology = spec.topology.clone();
+    topology.zones.sort();
     Ok(ValidatedPlatform {
         name: platform.metadata.name.clone().unwrap_or_default(),
-        topology: spec.topology.clone(),
+        topology,
         ingress_from,
         shared_egress,
         dns,
@@ -195,6 +197,8 @@ fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<Validat
         };
         valid.push(ValidatedPeer { name: peer.name.clone(), end, ports: peer.ports.clone() });
     }
+    // Lists with keys have no order: another one must not change what is applied.
+    valid.sort_by(|a, b| a.name.cmp(&b.name));
     valid
 }
 

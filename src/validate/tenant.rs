@@ -99,7 +99,11 @@ pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<Validat
         .enumerate()
         .map(|(index, one)| service::validate(one, &at("/spec/services", index), platform, &mut problems))
         .collect();
-    let egress = check_egress(tenant, platform, &mut problems);
+    let mut egress = check_egress(tenant, platform, &mut problems);
+    // Lists with keys have no order: another one must not change what is applied.
+    egress.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut members = spec.members.clone();
+    members.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     let quota = check_quota(tenant, platform, &mut problems);
     resources::check_sum(&services, &quota, !platform.images.pull_secret_refs.is_empty(), &mut problems);
     resources::check_required(&services, &quota, &mut problems);
@@ -112,7 +116,7 @@ pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<Validat
         adopt: spec.adopt.as_ref().map(|adopt| adopt.uid.clone()),
         lifecycle: spec.lifecycle,
         mode: spec.mode,
-        members: spec.members.clone(),
+        members,
         name,
         quota,
         egress,

@@ -55,6 +55,7 @@ fn pure_rooms_have_no_effects() {
             "fn a() { kube::Client::x(); }\nfn b() { jiff::Timestamp::now() }\nuse tokio::time;",
         ),
         File::new("src/apply/pass.rs", "use tokio::time;"),
+        File::new("src/status/z.rs", "use std::time::Instant;\nfn a() { Instant::now().elapsed() }"),
         File::new(
             "src/api/y.rs",
             "#[cfg(test)]\nmod tests { use std::fs; }\n// std::env::var\nuse kube::api::Api;",
@@ -68,6 +69,8 @@ fn pure_rooms_have_no_effects() {
             "x.rs:3: a pure file names tokio::time",
             "x.rs:1: a pure file names kube::Client::x",
             "x.rs:2: a pure file names jiff::Timestamp::now",
+            "z.rs:2: a pure file reads the clock",
+            "z.rs:2: a pure file names Instant::now",
             "y.rs:4: a pure file names kube::api::Api",
         ],
     );

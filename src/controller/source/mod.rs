@@ -240,7 +240,7 @@ fn owners(ctx: &Context) -> BTreeMap<String, Owner> {
     let owner = |name: String| {
         let tenant = world.tenant(&name)?;
         let source = tenant.metadata.annotations.as_ref().and_then(|map| map.get(marks::SOURCE)).cloned();
-        Some((name, Owner { source }))
+        Some((name, Owner { source, namespace: tenant.namespace().to_owned() }))
     };
     names.into_iter().filter_map(owner).collect()
 }
