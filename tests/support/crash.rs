@@ -70,6 +70,9 @@ impl Audit {
 
     /// A deletion is right when one of the specs since just before its birth did not want the object.
     fn gone(&mut self, tenant: &str, key: &str, uid: &str) {
+        if !self.wanted.contains_key(tenant) {
+            return;
+        }
         self.deletions += 1;
         let from = self.born.get(uid).map_or(0, |born| born.saturating_sub(2));
         let specs = self.wanted.get(tenant).map(Vec::as_slice).unwrap_or_default();
@@ -168,7 +171,8 @@ impl Crash {
                 let level = self.dice.roll(2).to_string();
                 let replicas = json!({"min": 1, "max": 1 + self.dice.roll(2)});
                 let resources = json!({"requests": {"cpu": "10m"}});
-                let changes = json!({"config": {"LEVEL": level}, "replicas": replicas, "resources": resources});
+                let changes =
+                    json!({"config": {"LEVEL": level}, "replicas": replicas, "resources": resources});
                 services.push(service_with(name, &changes));
             }
         }

@@ -21,8 +21,7 @@ use crate::{
 use super::{super::context::Context, look::Look};
 
 /// What we write ourselves, whatever a file says.
-const WRITTEN: [&str; 5] =
-    [marks::PLATFORM, marks::SOURCE, marks::COMMIT, marks::COMMITTED_AT, marks::BLOB];
+const WRITTEN: [&str; 5] = [marks::PLATFORM, marks::SOURCE, marks::COMMIT, marks::COMMITTED_AT, marks::BLOB];
 
 /// Writes under way at once.
 const AT_ONCE: usize = 8;
