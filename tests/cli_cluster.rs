@@ -1,7 +1,10 @@
 //! `tenantry status` and `tenantry why` against a real API server, on statuses that the tests write
 //! themselves: no operator runs.
 
-use std::process::Command;
+use std::{
+    io::{Read, Write},
+    process::Command,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -85,6 +88,51 @@ fn bad() -> Value {
         "summary": {"services": "0/1"},
         "conditions": [condition("Ready", "False", "Progressing", "web has 0 of 3 pods available")],
     })
+}
+
+/// Lets a user do something everywhere.
+async fn allow(cluster: &Cluster, user: &str, rules: Value) -> Outcome {
+    let group = "rbac.authorization.k8s.io";
+    let api = format!("{group}/v1");
+    let role = json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules});
+    let binding = json!({
+        "apiVersion": api, "kind": "ClusterRoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    });
+    cluster.apply_yaml(&role.to_string()).await?;
+    Ok(cluster.apply_yaml(&binding.to_string()).await?)
+}
+
+/// A server that knows nothing: a cluster without our definitions. Answers so many requests.
+fn empty_server(requests: usize) -> std::io::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"nothing here","reason":"NotFound","code":404}"#;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream?;
+            // One read is enough for a request without a body.
+            let _ = stream.read(&mut [0; 16384])?;
+            let head = "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\nconnection: close";
+            write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+        }
+        std::io::Result::Ok(())
+    });
+    Ok(url)
+}
+
+/// A kubeconfig for a server without TLS.
+fn kubeconfig(folder: &tempfile::TempDir, server: &str) -> std::io::Result<std::path::PathBuf> {
+    let path = folder.path().join("kubeconfig");
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": server}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "users": [{"name": "x", "user": {"token": "canary-token"}}],
+    });
+    std::fs::write(&path, text.to_string())?;
+    Ok(path)
 }
 
 /// Runs the program as a user: exit code, stdout, stderr.
@@ -249,35 +297,13 @@ async fn why_names_foreign_objects_even_for_those_who_may_read_little() -> Outco
         "{stdout}"
     );
 
-    // Somebody who may read the Tenant, the Lease and the policies, but no bindings.
-    for (kind, name, rules) in [
-        (
-            "tenants",
-            "foreign-tenants",
-            json!([{"apiGroups": ["tenantry.dev"], "resources": ["tenants"], "verbs": ["get"]}]),
-        ),
-        (
-            "rest",
-            "foreign-rest",
-            json!([
-                {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list"]},
-                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]},
-            ]),
-        ),
-    ] {
-        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules});
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"},
-                // The blind one may read the Tenant only.
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": if kind == "tenants" { "blind" } else { "reader" }},
-            ],
-        });
-        cluster.apply_yaml(&role.to_string()).await?;
-        cluster.apply_yaml(&binding.to_string()).await?;
-    }
+    // Somebody who may read no bindings, and somebody who may read the Tenant only.
+    let tenants = json!({"apiGroups": ["tenantry.dev"], "resources": ["tenants"], "verbs": ["get"]});
+    let policies =
+        json!({"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list"]});
+    let leases = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]});
+    allow(cluster, "reader", json!([tenants, policies, leases])).await?;
+    allow(cluster, "blind", json!([tenants])).await?;
     let (code, stdout, stderr) = run_as(&cluster.kubeconfig_for("reader", &[])?, &args);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stdout.contains("NetworkPolicy foreign/open: not made by Tenantry"), "{stdout}");
@@ -351,18 +377,24 @@ async fn what_is_not_there_and_what_does_not_answer_are_errors() -> Outcome {
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}");
         assert!(stderr.starts_with(words), "{args:?}: {stderr}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_or_knows_nothing_of_us_is_an_error() -> Outcome {
     let folder = tempfile::tempdir()?;
-    let nowhere = folder.path().join("kubeconfig");
-    let text = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "x",
-        "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "users": [{"name": "x", "user": {"token": "canary-token"}}],
-    });
-    std::fs::write(&nowhere, text.to_string())?;
-    let (code, _, stderr) = run_as(&nowhere, &["status"]);
+    let (code, _, stderr) = run_as(&kubeconfig(&folder, "http://127.0.0.1:1")?, &["status"]);
     assert_eq!(code, Some(2));
     assert!(stderr.starts_with("error: cannot talk to the API server"), "{stderr}");
     assert!(!stderr.contains("canary-token"), "{stderr}");
+    for args in [vec!["status"], vec!["why", "acme"]] {
+        let server = empty_server(5)?;
+        let (code, _, stderr) = run_as(&kubeconfig(&folder, &server)?, &args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("apply the definitions: tenantry crds | kubectl apply"),
+            "{args:?}: {stderr}"
+        );
+    }
     Ok(())
 }

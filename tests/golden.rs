@@ -15,7 +15,7 @@ use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::json;
 use tenantry::api::{Platform, Tenant};
-use tenantry::apply::order;
+use tenantry::apply::order::{self, Listed};
 use tenantry::desired::{self, Plan};
 use tenantry::validate::cidr::{Cidr, merge};
 use tenantry::validate::ground::{Inputs, PullSecret};
@@ -92,9 +92,9 @@ fn objects(folder: &Path) -> Result<String, String> {
     tenant.uid = "00000000-0000-4000-8000-000000000001".to_owned();
     let inputs = inputs(folder);
     let objects = desired::objects(Plan { tenant: &tenant, platform: &platform, inputs: &inputs });
-    let (list, scales) = order::list(&objects);
+    let Listed { manifests, scales, .. } = order::list(objects);
     let mut text = String::new();
-    for manifest in list {
+    for manifest in manifests {
         let body = serde_saphyr::to_string(&manifest.body).expect("an object is YAML");
         write!(text, "---\n{body}").expect("a string can be written");
     }

@@ -7,10 +7,25 @@ use crate::{
 
 use super::manifest::Manifest;
 
+/// A set as it is written: made once a pass, since hashing it is most of a pass that writes nothing.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The set.
+    pub(super) objects: Objects<Prepared>,
+    /// Every object in the order of [`Kind::ALL`].
+    pub manifests: Vec<Manifest>,
+    /// How many pods each Deployment should have.
+    pub scales: Vec<Scale>,
+}
+
 /// Every object in the order of [`Kind::ALL`], and the scales.
-///
+pub fn list(objects: Objects<Prepared>) -> Listed {
+    let (manifests, scales) = manifests(&objects);
+    Listed { objects, manifests, scales }
+}
+
 /// The set is taken apart without `..`: a new kind that nobody applies does not compile.
-pub fn list(objects: &Objects<Prepared>) -> (Vec<Manifest>, Vec<Scale>) {
+fn manifests(objects: &Objects<Prepared>) -> (Vec<Manifest>, Vec<Scale>) {
     let Objects {
         namespaces,
         quotas,

@@ -11,14 +11,15 @@ use crate::{
         marks,
         tenant_status::InventoryEntry,
     },
-    desired::{Applied, Objects, Prepared, ScaleRule},
+    desired::{Applied, Objects, ScaleRule},
     observe::{live::Live, world::Scaled},
     runtime::call::{CallError, Class},
 };
 
 use super::{
     drift::Change,
-    heal, order,
+    heal,
+    order::{self, Listed},
     plan::{self, Plan, Why, Write},
     prune, scale,
     status::Recorder,
@@ -29,7 +30,7 @@ use super::{
 #[derive(Debug)]
 pub struct Request<'a> {
     /// What should be.
-    pub objects: Objects<Prepared>,
+    pub wanted: Listed,
     /// What we made so far.
     pub inventory: Vec<InventoryEntry>,
     /// What is.
@@ -105,9 +106,9 @@ impl Problem {
 
 /// Runs a pass. What fails is in the result, never lost; the other objects go on, unless isolation
 /// itself failed or the API server is gone.
-pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>) -> Pass {
-    let (wanted, scales) = order::list(&request.objects);
-    let plan = plan::plan(wanted, &request.inventory, &request.live, request.injectors);
+pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<'_>) -> Pass {
+    let manifests = std::mem::take(&mut request.wanted.manifests);
+    let plan = plan::plan(manifests, &request.inventory, &request.live, request.injectors);
     let mut pass = Pass { inventory: plan.kept.clone(), pending: plan.leaving.clone(), ..Pass::default() };
     // Everything that is recorded stays recorded until it is written or deleted.
     let waiting: Vec<InventoryEntry> = unwritten(&plan, &request.inventory);
@@ -125,7 +126,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>)
     let missed: Vec<_> = missed.collect();
     pass.inventory.extend(missed);
     if !stopped {
-        scale::run(writer, &request, &scales, &mut pass).await;
+        scale::run(writer, &request, &request.wanted.scales, &mut pass).await;
     }
     if pass.failures.is_empty() {
         prune::run(writer, &request, plan.prune, &mut pass).await;
@@ -133,7 +134,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, request: Request<'_>)
         pass.inventory.extend(plan.prune);
     }
     if pass.failures.is_empty() {
-        pass.objects = Some(order::applied(request.objects));
+        pass.objects = Some(order::applied(request.wanted.objects));
     }
     pass.sorted()
 }

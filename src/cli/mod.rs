@@ -3,7 +3,7 @@
 //! - [`run`]: the operator
 //! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
 //! - [`status`], [`why`]: with one, read only
-//! - [`files`], [`cluster`], [`out`], [`report`], [`table`]: what they share
+//! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -18,6 +18,7 @@ pub mod render;
 pub mod report;
 pub mod run;
 pub mod status;
+pub mod style;
 pub mod table;
 pub mod validate;
 pub mod why;
@@ -74,7 +75,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            let word = out::paint(out::BAD, "error");
+            let word = style::paint(style::BAD, "error");
             out::stderr(&format!("{word}: {}", crate::runtime::call::report(error.as_ref())));
             ExitCode::from(2)
         }

@@ -4,7 +4,10 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use crate::{
     api::kinds::Kind,
-    apply::{manifest::Manifest, order},
+    apply::{
+        manifest::Manifest,
+        order::{self, Listed},
+    },
     desired::{self, Plan, Scale, ScaleRule},
     validate::offline::{PLACEHOLDER, Review, Sound, inputs},
 };
@@ -70,7 +73,7 @@ fn render(one: &Sound, review: &Review) -> String {
     let Some(ruler) = review.platforms.get(&one.platform) else { return String::new() };
     let inputs = inputs(&ruler.platform);
     let plan = Plan { tenant: &one.tenant, platform: &ruler.rules, inputs: &inputs };
-    let (manifests, scales) = order::list(&desired::objects(plan));
+    let Listed { manifests, scales, .. } = order::list(desired::objects(plan));
     let mut text = format!(
         "# Tenant {} of Platform {}, from {}. {PLACEHOLDER}: filled in by the operator.\n",
         one.tenant.name, one.platform, one.file

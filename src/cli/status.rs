@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     api::{Platform, Tenant, conditions::ConditionStatus},
-    observe::{behind, watch::READ_DEADLINE},
+    observe::{lists, watch::READ_DEADLINE},
     runtime::call::deadline,
     status::reader::{Operator, View, since, unreadable, view},
     validate::text::sanitize,
@@ -17,7 +17,8 @@ use crate::{
 use super::{
     Outcome,
     cluster::{ClusterArgs, Connection, runtime},
-    out::{self, BAD, GOOD, OPEN, paint},
+    out,
+    style::{BAD, BOLD, GOOD, OPEN, paint},
     table::table,
 };
 
@@ -90,7 +91,7 @@ pub fn main(args: &Args) -> Outcome {
 async fn look(args: &Args) -> Result<(Connection, Vec<View>), Box<dyn std::error::Error>> {
     let connection = args.cluster.connect().await?;
     let (client, operator) = (&connection.client, &connection.operator);
-    let all = behind::all::<Tenant>(client).await?;
+    let all = lists::all::<Tenant>(client).await?;
     let all = all.into_iter().map(|one| match one {
         Ok(tenant) => view(&tenant, operator),
         Err((name, error)) => unreadable(&name, &error),
@@ -116,7 +117,7 @@ async fn look(args: &Args) -> Result<(Connection, Vec<View>), Box<dyn std::error
     Ok((connection, views))
 }
 
-fn style(status: ConditionStatus) -> Style {
+fn colour(status: ConditionStatus) -> Style {
     match status {
         ConditionStatus::True => GOOD,
         ConditionStatus::False => BAD,
@@ -138,7 +139,7 @@ fn overview(views: &[View], now: Timestamp) -> String {
         let created = one.created.as_deref().unwrap_or_default();
         vec![
             plain(&one.name),
-            (one.ready.as_str().to_owned(), style(one.ready)),
+            (one.ready.as_str().to_owned(), colour(one.ready)),
             plain(&one.lifecycle),
             plain(&one.summary.services),
             plain(&one.summary.zones),
@@ -156,13 +157,13 @@ fn detail(one: &View, now: Timestamp) -> String {
         "" => "no commit".to_owned(),
         commit => format!("commit {commit}"),
     };
-    let (name, platform, namespace) = (paint(out::BOLD, &one.name), &one.platform, &one.namespace);
+    let (name, platform, namespace) = (paint(BOLD, &one.name), &one.platform, &one.namespace);
     let mut text =
         format!("Tenant {name}: {}, Platform {platform}, namespace {namespace}, {commit}\n\n", one.lifecycle);
     let row = |condition: &crate::api::conditions::Condition| {
         vec![
             plain(&condition.type_),
-            (condition.status.as_str().to_owned(), style(condition.status)),
+            (condition.status.as_str().to_owned(), colour(condition.status)),
             plain(&condition.reason),
             plain(since(&condition.last_transition_time, now)),
             plain(&condition.message),

@@ -1,9 +1,9 @@
-//! Columns, as kubectl prints them.
+//! Columns, as kubectl prints them. Pure.
 
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::out::{BOLD, paint};
+use super::style::{BOLD, paint};
 
 /// Lines of cells under a head, each column as wide as its widest cell. The head and the cells in a
 /// style keep their width: colour takes no room.
@@ -18,7 +18,8 @@ pub fn table(head: &[&str], rows: &[Vec<(String, Style)>]) -> String {
         let last = cells.len().saturating_sub(1);
         let shown = cells.iter().zip(&widths).enumerate().map(|(index, ((cell, style), width))| {
             let room = if index == last { 0 } else { width - cell.width() + 3 };
-            paint(*style, cell) + &" ".repeat(room)
+            let painted = if cell.is_empty() { String::new() } else { paint(*style, cell) };
+            painted + &" ".repeat(room)
         });
         shown.collect::<String>().trim_end().to_owned() + "\n"
     };

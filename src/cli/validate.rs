@@ -8,8 +8,9 @@ use super::{
     Outcome,
     crds::schemas,
     files::Files,
-    out::{self, count},
+    out,
     report::{self, Form},
+    style::count,
 };
 
 /// Arguments of `tenantry validate`.

@@ -6,7 +6,7 @@ use kube::Api;
 
 use crate::{
     api::{Platform, Tenant, finding::Finding},
-    observe::{behind, watch::READ_DEADLINE},
+    observe::{lists, watch::READ_DEADLINE},
     runtime::call::deadline,
     status::{
         reader::view,
@@ -17,7 +17,8 @@ use crate::{
 use super::{
     Outcome,
     cluster::{ClusterArgs, Connection, runtime},
-    out::{self, BOLD, DIM, GOOD, paint},
+    out,
+    style::{BOLD, DIM, GOOD, paint},
 };
 
 /// Arguments of `tenantry why`.
@@ -68,7 +69,7 @@ async fn answer(args: &Args) -> Result<Result<String, Answer>, Box<dyn std::erro
         }
         return Ok(Ok(text));
     };
-    let behind = behind::read(client, need(&unmet), &tenant).await;
+    let behind = lists::read(client, need(&unmet), &tenant).await;
     Ok(Err(explain(&view, &unmet, &behind, *now)))
 }
 
@@ -79,7 +80,7 @@ async fn absent(connection: &Connection, name: &str) -> Result<Answer, Box<dyn s
         file.split('.').next() == Some(name) || finding.file.split('/').any(|folder| folder == name)
     };
     let mut found = Vec::new();
-    for platform in behind::all::<Platform>(&connection.client).await?.into_iter().flatten() {
+    for platform in lists::all::<Platform>(&connection.client).await?.into_iter().flatten() {
         let findings = platform.status.and_then(|status| status.source).unwrap_or_default().findings;
         found.extend(findings.into_iter().filter(about));
     }

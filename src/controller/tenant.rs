@@ -1,6 +1,10 @@
 //! The tenant loop: inputs → validate → desired → apply → observe → status.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use tracing::{Instrument, debug, info_span, warn};
@@ -13,15 +17,24 @@ use crate::{
         tenant::Mode,
         tenant_status::{DriftStatus, InventoryEntry, TenantStatus},
     },
-    apply::{self, Pass, Request, plan, status::Recorder},
-    desired::{self, Objects, Plan, Prepared, ScaleRule},
+    apply::{
+        self, Pass, Request,
+        manifest::Manifest,
+        order::{self, Listed},
+        plan,
+        status::Recorder,
+    },
+    desired::{self, Plan, ScaleRule},
     observe::{
         inputs,
         workloads::{self, Observed},
         world::{Left, id},
     },
     runtime::call::CallError,
-    status::tenant::{self as status, Facts, Outcome, ReadOnly},
+    status::{
+        progress::can_wait,
+        tenant::{self as status, Facts, Outcome, ReadOnly},
+    },
     validate::{
         ground::{self, Ground, Held, Inputs},
         platform::{self, ValidatedPlatform},
@@ -38,7 +51,9 @@ use super::{
 };
 
 /// Tenants change in crowds: their Platform's sum is made for many at once.
-const ROLL_UP: std::time::Duration = std::time::Duration::from_millis(500);
+const ROLL_UP: Duration = Duration::from_millis(500);
+/// Time between two statuses that say how far a roll-out is, and nothing else.
+const PROGRESS: Duration = Duration::from_secs(3);
 
 /// A Tenant that may be worked on: its spec is right, and the ground is its own.
 struct Ready {
@@ -138,10 +153,9 @@ fn read_only(tenant: &Tenant, ready: &Ready) -> Option<(ReadOnly, Next)> {
 
 /// Says what would be done.
 async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (ReadOnly, Next)) -> Next {
-    let objects = build(ready);
+    let wanted = build(ready).manifests;
     let live = ctx.world().children(&ready.tenant.name);
     let inventory = inventory(tenant);
-    let (wanted, _) = apply::order::list(&objects);
     let plan = plan::plan(wanted, &inventory, &live, &ready.platform.isolation.injectors);
     let would = plan.describe();
     let observed = observe(ctx, ready);
@@ -154,13 +168,13 @@ async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (
 
 /// desired → apply → observe → status.
 async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
-    let objects = build(ready);
-    let scales = objects
+    let wanted = build(ready);
+    let scales = wanted
         .scales
         .iter()
         .map(|scale| ((scale.namespace.clone(), scale.deployment.clone()), scale.rule))
         .collect();
-    let request = request(ctx, tenant, ready, objects);
+    let request = request(ctx, tenant, ready, wanted);
     let recorder = Recorder::new(&ctx.writer, tenant);
     let pass = apply::run(&ctx.writer, &recorder, request).await;
     remember(ctx, &ready.tenant.name, &pass);
@@ -179,8 +193,9 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     finish(ctx, tenant, status, left, next).await
 }
 
-fn build(ready: &Ready) -> Objects<Prepared> {
-    desired::objects(Plan { tenant: &ready.tenant, platform: &ready.platform, inputs: &ready.inputs })
+fn build(ready: &Ready) -> Listed {
+    let plan = Plan { tenant: &ready.tenant, platform: &ready.platform, inputs: &ready.inputs };
+    order::list(desired::objects(plan))
 }
 
 fn observe(ctx: &Context, ready: &Ready) -> Observed {
@@ -192,39 +207,28 @@ fn inventory(tenant: &Tenant) -> Vec<InventoryEntry> {
 }
 
 /// What apply needs to know.
-fn request<'a>(
-    ctx: &'a Context,
-    tenant: &Tenant,
-    ready: &'a Ready,
-    objects: Objects<Prepared>,
-) -> Request<'a> {
-    let world = ctx.world();
-    let live = world.children(&ready.tenant.name);
-    let observed = workloads::observe(&world, &ready.tenant, &ready.platform);
+fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: Listed) -> Request<'a> {
+    let live = ctx.world().children(&ready.tenant.name);
+    let observed = observe(ctx, ready);
     let inventory = inventory(tenant);
     let replicas = observed.services.iter().filter_map(|one| {
         Some(((ready.tenant.namespace.clone(), one.name.clone()), one.workload.as_ref()?.replicas))
     });
     Request {
         replicas: replicas.collect(),
-        in_use: in_use(&inventory, &objects, &observed),
-        rules: world.scales(&ready.tenant.name),
+        in_use: in_use(&inventory, &wanted.manifests, &observed),
+        rules: ctx.world().scales(&ready.tenant.name),
         injectors: &ready.platform.isolation.injectors,
         owner: (&ready.tenant.name, &ctx.install_id),
         fresh: ready.ground == Ground::Free,
-        objects,
+        wanted,
         inventory,
         live,
     }
 }
 
 /// Old ConfigMaps of services that still roll out: their old pods may restart.
-fn in_use(
-    inventory: &[InventoryEntry],
-    objects: &Objects<Prepared>,
-    observed: &Observed,
-) -> BTreeSet<ObjectId> {
-    let (manifests, _) = apply::order::list(objects);
+fn in_use(inventory: &[InventoryEntry], manifests: &[Manifest], observed: &Observed) -> BTreeSet<ObjectId> {
     let written = |hash: &str, name: &str| {
         inventory.iter().any(|entry| entry.kind == "Deployment" && entry.name == name && entry.hash == hash)
     };
@@ -271,7 +275,7 @@ fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
         .and_then(|map| map.get(crate::api::marks::COMMITTED_AT))
         .and_then(|text| text.parse::<Timestamp>().ok());
     let (Some(committed), true) = (committed, pass.wrote() && pass.healed.is_empty()) else { return };
-    if let Ok(took) = std::time::Duration::try_from(Timestamp::now().duration_since(committed)) {
+    if let Ok(took) = Duration::try_from(Timestamp::now().duration_since(committed)) {
         ctx.metrics.commit_applied(took);
     }
 }
@@ -300,9 +304,13 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
     let known = ctx.world().tenant(name);
     let before = known.as_ref().and_then(|tenant| tenant.status.clone());
     let mut next = next;
-    if before.as_ref() != Some(&status) {
+    let wait = before.as_ref().and_then(|before| patience(ctx, name, before, &status));
+    if let (Some(wait), Next::Rest) = (wait, next) {
+        next = Next::After(wait);
+    } else if before.as_ref() != Some(&status) {
         match ctx.writer.tenant_status(tenant, &status).await {
             Ok(written) => {
+                ctx.world().spoke(name, Instant::now());
                 ctx.platforms.add_after(written.spec.platform_ref.name.clone(), ROLL_UP);
                 let signals = ctx.world().tenant_written(Arc::new(written));
                 signals.into_iter().for_each(|signal| ctx.signal(signal));
@@ -317,5 +325,12 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
         }
     }
     let moved = ctx.world().finish(name, left);
-    if moved && next == Next::Rest { Next::Again } else { next }
+    if moved && matches!(next, Next::Rest | Next::After(_)) { Next::Again } else { next }
+}
+
+/// How long a status can wait that says nothing but how far a roll-out is.
+fn patience(ctx: &Context, name: &str, before: &TenantStatus, status: &TenantStatus) -> Option<Duration> {
+    let spoke = ctx.world().last_spoke(name)?;
+    let wait = PROGRESS.saturating_sub(spoke.elapsed());
+    (!wait.is_zero() && before != status && can_wait(before, status)).then_some(wait)
 }

@@ -1,36 +1,11 @@
-//! What stands behind a condition, read when somebody asks why: a few lists in the tenant's namespace,
-//! all of them things that a member with the role Viewer may read, but for RoleBindings.
+//! What stands behind a condition: the few facts of an object that tell somebody why. Pure.
 
-use std::time::Duration;
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
+use kube::ResourceExt;
 
-use k8s_openapi::{
-    ClusterResourceScope, NamespaceResourceScope,
-    api::{
-        core::v1::{ContainerStatus, Event, Pod},
-        networking::v1::NetworkPolicy,
-        rbac::v1::RoleBinding,
-    },
-};
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{ListParams, ObjectList},
-};
-use serde::de::DeserializeOwned;
+use crate::api::finding::Finding;
 
-use crate::{
-    api::{Platform, Tenant, finding::Finding, marks},
-    runtime::call::{CallError, deadline},
-};
-
-use super::{
-    slim::{SlimCondition, SlimDeployment},
-    watch::READ_DEADLINE,
-};
-
-/// Most objects of a kind that are read.
-const MOST: u32 = 500;
-/// Longest time for a list.
-const DEADLINE: Duration = READ_DEADLINE;
+use super::slim::{SlimCondition, SlimDeployment};
 
 /// What to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,77 +72,8 @@ pub struct Warning {
     pub message: String,
 }
 
-/// Reads what is needed. What can't be read is said, and stops nothing.
-pub async fn read(client: &Client, need: Need, tenant: &Tenant) -> Behind {
-    let mut behind = Behind::default();
-    let namespace = tenant.namespace();
-    let ours = ListParams::default().limit(MOST).labels(&format!("{}={}", marks::TENANT, tenant.name_any()));
-    if need.workloads {
-        let found: Vec<SlimDeployment> = list(client, namespace, &ours, &mut behind).await;
-        behind.deployments = found.iter().map(deployment).collect();
-        let found: Vec<Pod> = list(client, namespace, &ours, &mut behind).await;
-        behind.pods = found.iter().filter_map(trouble).collect();
-        let warnings = ListParams::default().limit(MOST).fields("type=Warning");
-        let found: Vec<Event> = list(client, namespace, &warnings, &mut behind).await;
-        behind.events = found.iter().map(warning).collect();
-        behind.events.sort_by(|a, b| b.cmp(a));
-    }
-    if need.foreign {
-        let any = ListParams::default().limit(MOST);
-        let policies: Vec<NetworkPolicy> = list(client, namespace, &any, &mut behind).await;
-        let bindings: Vec<RoleBinding> = list(client, namespace, &any, &mut behind).await;
-        let names = |kind: &'static str, names: Vec<String>| names.into_iter().map(move |name| (kind, name));
-        let found = names("NetworkPolicy", policies.iter().map(ResourceExt::name_any).collect())
-            .chain(names("RoleBinding", bindings.iter().map(ResourceExt::name_any).collect()));
-        // The inventory says what is ours; labels can be forged.
-        let inventory = tenant.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
-        let ours = |kind: &str, name: &str| inventory.iter().any(|one| one.kind == kind && one.name == name);
-        let foreign = found.filter(|(kind, name)| !ours(kind, name));
-        behind.foreign = foreign.map(|(kind, name)| format!("{kind} {namespace}/{name}")).collect();
-    }
-    let annotation = tenant.annotations().get(marks::SOURCE).filter(|_| need.source);
-    if let Some((platform, path)) = annotation.and_then(|source| source.split_once('/')) {
-        match findings(client, platform, |finding| finding.file == path).await {
-            Ok(found) => behind.findings = found,
-            Err(error) => behind.unreadable.push(format!("Platform {platform}: {error}")),
-        }
-    }
-    behind
-}
-
-/// Findings in a Platform's source.
-///
-/// # Errors
-/// The Platform can't be read.
-pub async fn findings(
-    client: &Client,
-    platform: &str,
-    about: impl Fn(&Finding) -> bool,
-) -> Result<Vec<Finding>, CallError> {
-    let api: Api<Platform> = Api::all(client.clone());
-    let found = deadline(DEADLINE, api.get(platform)).await?;
-    let source = found.status.and_then(|status| status.source).unwrap_or_default();
-    Ok(source.findings.into_iter().filter(about).collect())
-}
-
-async fn list<K>(client: &Client, namespace: &str, params: &ListParams, behind: &mut Behind) -> Vec<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    match deadline(DEADLINE, api.list(params)).await {
-        Ok(ObjectList { items, .. }) => items,
-        Err(error) => {
-            behind.unreadable.push(format!("{} in {namespace}: {error}", K::plural(&())));
-            Vec::new()
-        }
-    }
-}
-
-fn deployment(found: &SlimDeployment) -> DeploymentFacts {
+/// What counts of a Deployment.
+pub(super) fn deployment(found: &SlimDeployment) -> DeploymentFacts {
     let against = |one: &&SlimCondition| match one.type_.as_str() {
         "ReplicaFailure" => one.status == "True",
         _ => one.status == "False",
@@ -181,7 +87,7 @@ fn deployment(found: &SlimDeployment) -> DeploymentFacts {
 }
 
 /// What keeps a pod from being ready; nothing when it is, or when it is done.
-fn trouble(pod: &Pod) -> Option<PodTrouble> {
+pub(super) fn trouble(pod: &Pod) -> Option<PodTrouble> {
     let status = pod.status.as_ref()?;
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let condition = |type_: &str| conditions.iter().find(|one| one.type_ == type_);
@@ -216,7 +122,8 @@ fn stuck(container: &ContainerStatus) -> Option<(String, String)> {
     Some((reason, format!("container {} ended with {}", container.name, ended.exit_code)))
 }
 
-fn warning(event: &Event) -> Warning {
+/// What counts of an event.
+pub(super) fn warning(event: &Event) -> Warning {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
     let last = series
         .map(|time| time.0)
@@ -236,29 +143,69 @@ fn warning(event: &Event) -> Warning {
     }
 }
 
-/// Everything of a cluster-scoped kind, page by page, each object by itself: one that this version can't
-/// read doesn't hide the others.
-///
-/// # Errors
-/// The list can't be read.
-pub async fn all<K>(client: &Client) -> Result<Vec<Result<K, (String, String)>>, CallError>
-where
-    K: Resource<Scope = ClusterResourceScope, DynamicType = ()> + DeserializeOwned,
-{
-    let resource = kube::api::ApiResource::erase::<K>(&());
-    let api: Api<kube::api::DynamicObject> = Api::all_with(client.clone(), &resource);
-    let mut params = ListParams::default().limit(MOST);
-    let mut all = Vec::new();
-    loop {
-        let page = deadline(DEADLINE, api.list(&params)).await?;
-        for object in page.items {
-            let name = object.name_any();
-            let typed = serde_json::to_value(object).and_then(serde_json::from_value::<K>);
-            all.push(typed.map_err(|error| (name, error.to_string())));
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(all),
-        }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a panic is a failed test
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn said(status: Value) -> Option<(String, String)> {
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"name": "web-1"}, "status": status})).unwrap();
+        trouble(&pod).map(|found| (found.reason, found.message))
+    }
+
+    fn some(reason: &str, message: &str) -> Option<(String, String)> {
+        Some((reason.to_owned(), message.to_owned()))
+    }
+
+    #[test]
+    fn a_pod_that_is_ready_or_done_is_no_trouble() {
+        assert_eq!(
+            said(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})),
+            None
+        );
+        assert_eq!(said(json!({"phase": "Succeeded"})), None);
+    }
+
+    #[test]
+    fn the_most_telling_word_about_a_pod_is_taken() {
+        let unready =
+            json!({"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "web"});
+        let container = |state: Value| {
+            json!({"phase": "Pending", "conditions": [unready], "containerStatuses": [{
+                "name": "web", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            }]})
+        };
+        let waiting = container(json!({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}));
+        assert_eq!(said(waiting), some("ErrImagePull", "container web: no such image"));
+        let ended = container(json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}));
+        assert_eq!(said(ended), some("OOMKilled", "container web ended with 137"));
+        assert_eq!(said(container(json!({"running": {}}))), some("ContainersNotReady", "web"));
+        let unscheduled = json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}, unready,
+        ]});
+        assert_eq!(said(unscheduled), some("Unschedulable", "0/3 nodes"));
+        assert_eq!(said(json!({"phase": "Failed", "reason": "Evicted"})), some("Evicted", ""));
+        assert_eq!(said(json!({"phase": "Pending"})), some("Pending", ""));
+    }
+
+    #[test]
+    fn only_complaints_of_a_deployment_are_kept() {
+        let found: SlimDeployment = serde_json::from_value(json!({
+            "metadata": {"name": "web"}, "spec": {"replicas": 3},
+            "status": {"availableReplicas": 2, "conditions": [
+                {"type": "Available", "status": "True"},
+                {"type": "Progressing", "status": "False"},
+                {"type": "ReplicaFailure", "status": "True"},
+            ]},
+        }))
+        .unwrap();
+        let facts = deployment(&found);
+        assert_eq!((facts.desired, facts.available), (3, 2));
+        let types: Vec<&str> = facts.complaints.iter().map(|one| one.type_.as_str()).collect();
+        assert_eq!(types, ["Progressing", "ReplicaFailure"]);
     }
 }

@@ -9,12 +9,13 @@
 //! - [`inputs`]: what a pass needs before it decides
 //! - [`secrets`]: the Secrets that a Platform names
 //! - [`workloads`]: what status is made of after it wrote
-//! - [`behind`]: what stands behind a condition, when somebody asks why
+//! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
 
 pub mod behind;
 pub mod crds;
 pub mod fields;
 pub mod inputs;
+pub mod lists;
 pub mod live;
 pub mod secrets;
 pub mod slim;

@@ -109,15 +109,7 @@ pub struct PodStatus {
 #[allow(missing_docs)]
 pub struct SlimNode {
     pub metadata: ObjectMeta,
-    pub spec: NodeSpec,
     pub status: NodeStatus,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs)]
-pub struct NodeSpec {
-    pub unschedulable: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

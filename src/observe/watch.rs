@@ -207,10 +207,12 @@ impl Watches {
         let api = Api::<EndpointSlice>::namespaced(client, "default");
         self.spawn("endpointslices", api, slices, sink, |world, event| match event {
             Event::InitApply(slice) | Event::Apply(slice) => {
+                let name = slice.metadata.name.unwrap_or_default();
                 let addresses = slice.endpoints.into_iter().flat_map(|endpoint| endpoint.addresses);
-                world.set_api_servers(addresses.filter_map(|address| address.parse().ok()).collect())
+                world.api_servers_seen(&name, addresses.filter_map(|address| address.parse().ok()).collect())
             }
-            Event::Init | Event::InitDone | Event::Delete(_) => Vec::new(),
+            Event::Delete(slice) => world.api_servers_gone(slice.meta().name.as_deref().unwrap_or_default()),
+            Event::Init | Event::InitDone => Vec::new(),
         });
     }
 

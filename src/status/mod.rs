@@ -4,11 +4,13 @@
 //! - [`tenant`]: a Tenant's status
 //! - [`promises`]: the conditions of promises
 //! - [`platform`]: a Platform's status
+//! - [`progress`]: which news can wait
 //! - [`set`]: how a condition is kept
 //! - [`reader`]: what of it a reader may believe
 //! - [`why`]: the first thing that is not as it should be, and the next step
 
 pub mod platform;
+pub mod progress;
 pub mod promises;
 pub mod reader;
 pub mod set;

@@ -241,11 +241,9 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
             false,
         );
     }
-    (
-        Verdict::yes(reasons::SUCCEEDED, format!("applied, and every service has its pods{healed}")),
-        false,
-        false,
-    )
+    let pods =
+        if tenant.services.is_empty() { "no services are declared" } else { "every service has its pods" };
+    (Verdict::yes(reasons::SUCCEEDED, format!("applied, and {pods}{healed}")), false, false)
 }
 
 fn summary(facts: &Facts<'_>, kept: usize, asked: usize) -> TenantSummary {

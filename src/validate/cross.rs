@@ -129,9 +129,17 @@ pub fn decide(
     decision
 }
 
-/// A problem at its place in the file.
+/// A problem at its place in the file; one with a field that the file doesn't set, at the key of the
+/// map that would hold it.
 pub(super) fn locate(problem: &Problem, manifest: &Manifest) -> Finding {
-    problem.at(&manifest.file, manifest.document.spans.locate(&problem.pointer))
+    let document = &manifest.document;
+    let mut pointer = problem.pointer.as_str();
+    while document.value.pointer(pointer).is_none() {
+        pointer = pointer.rsplit_once('/').map_or("", |(around, _)| around);
+    }
+    let given = pointer == problem.pointer;
+    let mark = if given { document.spans.locate(pointer) } else { document.spans.locate_key(pointer) };
+    problem.at(&manifest.file, mark)
 }
 
 fn owned(owners: &BTreeMap<String, Owner>, name: &str, platform: &str) -> bool {
@@ -198,7 +206,8 @@ pub(super) fn claim(
         return Ok(());
     }
     let message = format!("namespace \"{}\" is Tenant {holder}'s", tenant.namespace());
-    Err(Problem::new("/spec/namespace", message)
+    let pointer = if tenant.spec.namespace.is_some() { "/spec/namespace" } else { "/metadata/name" };
+    Err(Problem::new(pointer, message)
         .reason(reasons::NAMESPACE_TAKEN)
         .hint("give each Tenant a namespace of its own"))
 }

@@ -2,7 +2,7 @@
 
 use crate::api::{conditions::reasons, finding::Finding};
 
-use super::{sink, text::sanitize, yaml::spans::dotted};
+use super::{text::sanitize, yaml::spans::dotted};
 
 /// Longest texts, in characters: they end up in conditions and on terminals.
 const MESSAGE: usize = 1024;
@@ -60,13 +60,12 @@ impl Problem {
         sanitize(&field, FIELD)
     }
 
-    /// The problem at a place in a file: as short and harmless as every finding, or a status that
-    /// lists it would be refused.
+    /// The problem at a place in a file. Its field reads as in every other finding.
     pub fn at(&self, file: &str, (line, column): (u32, u32)) -> Finding {
         let mut finding = Finding::of_file(file, &self.message).at(line, column);
-        finding.field = Some(dotted(&self.pointer)).filter(|field| !field.is_empty());
+        finding.field = Some(sanitize(&dotted(&self.pointer), FIELD)).filter(|field| !field.is_empty());
         finding.hint.clone_from(&self.hint);
-        sink::harmless(finding)
+        finding
     }
 }
 

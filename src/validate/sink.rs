@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::api::finding::Finding;
 
-use super::text::{mask, sanitize};
+use super::text::sanitize;
 
 const MESSAGE: usize = 1024;
 const FIELD: usize = 512;
@@ -50,7 +50,13 @@ impl Sink {
         if self.is_full() {
             return self.count();
         }
-        self.findings.push(harmless(finding));
+        self.findings.push(Finding {
+            file: sanitize(&finding.file, FIELD),
+            message: sanitize(&finding.message, MESSAGE),
+            field: finding.field.map(|field| sanitize(&field, FIELD)),
+            hint: finding.hint.map(|hint| sanitize(&hint, FIELD)),
+            ..finding
+        });
     }
 
     /// Adds a finding at a position of this file.
@@ -70,17 +76,6 @@ impl Sink {
             );
         }
         self.findings
-    }
-}
-
-/// A finding with every text made short and harmless.
-pub(super) fn harmless(finding: Finding) -> Finding {
-    Finding {
-        file: sanitize(&finding.file, FIELD),
-        message: sanitize(&mask(&finding.message), MESSAGE),
-        field: finding.field.map(|field| sanitize(&field, FIELD)),
-        hint: finding.hint.map(|hint| sanitize(&mask(&hint), FIELD)),
-        ..finding
     }
 }
 

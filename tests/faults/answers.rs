@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 use tenantry_testbed::{Fault, Matcher};
 
@@ -46,25 +47,34 @@ async fn every_kind_of_bad_answer_is_got_over() -> Outcome {
         ("slow", Fault::Delay(Duration::from_millis(300))),
         ("lost", Fault::LoseAnswer),
     ];
-    for (name, fault) in faults {
-        let tenant = format!("answers-{name}");
-        // Every third write or so, of children and of the Tenant itself; and then the deletions.
-        kit.world.proxy.fail_next(2, Matcher::call("apply", "tenants/status"), fault.clone());
-        kit.world.proxy.fail_next(1, Matcher::call("apply", "namespaces"), fault.clone());
-        kit.world.proxy.fail_next(1, Matcher::call("apply", "networkpolicies"), fault.clone());
-        kit.world.proxy.fail_next(2, Matcher::call("apply", "deployments"), fault.clone());
-        kit.tenant(&tenant, spec(&["web", "old"])).await?;
-        recorded(&kit, &tenant).await.map_err(|error| format!("{name}: {error}"))?;
-        kit.world.proxy.heal_all();
-        kit.world.proxy.fail_next(2, Matcher::any().method("DELETE"), fault.clone());
-        kit.world.proxy.fail_next(1, Matcher::call("apply", "tenants/status"), fault);
-        kit.tenant(&tenant, spec(&["web"])).await?;
-        recorded(&kit, &tenant).await.map_err(|error| format!("{name}, shrinking: {error}"))?;
-        assert!(kit.get(&at("deployments", &tenant, "old")).await?.is_none(), "{name}");
-        kit.world.proxy.heal_all();
-        kit.clean_up(&tenant).await?;
-    }
+    try_join_all(faults.into_iter().map(|(name, fault)| got_over(&kit, name, fault))).await?;
+    kit.world.proxy.heal_all();
     Ok(())
+}
+
+/// Some writes of one Tenant get this answer, of its children and of itself, and so do its deletions.
+async fn got_over(kit: &Kit, name: &str, fault: Fault) -> Outcome {
+    let tenant = format!("answers-{name}");
+    let fail = |count: u64, method: &str, path: &str| {
+        let path = path.replace("TENANT", &tenant);
+        kit.world.proxy.fail_next(count, Matcher::path(&path).method(method), fault.clone())
+    };
+    let mut ids = vec![
+        fail(2, "PATCH", "/tenants/TENANT/status"),
+        fail(1, "PATCH", "/api/v1/namespaces/TENANT?"),
+        fail(1, "PATCH", "/namespaces/TENANT/networkpolicies/"),
+        fail(2, "PATCH", "/namespaces/TENANT/deployments/"),
+    ];
+    kit.tenant(&tenant, spec(&["web", "old"])).await?;
+    recorded(kit, &tenant).await.map_err(|error| format!("{name}: {error}"))?;
+    ids.push(fail(2, "DELETE", "/namespaces/TENANT/"));
+    ids.push(fail(1, "PATCH", "/tenants/TENANT/status"));
+    kit.tenant(&tenant, spec(&["web"])).await?;
+    recorded(kit, &tenant).await.map_err(|error| format!("{name}, shrinking: {error}"))?;
+    assert!(kit.get(&at("deployments", &tenant, "old")).await?.is_none(), "{name}");
+    let unhit = ids.iter().filter(|id| kit.world.proxy.hits(**id) == 0).count();
+    assert_eq!(unhit, 0, "{name}: every fault was met");
+    kit.clean_up(&tenant).await
 }
 
 /// What the API server refuses for good is said, and not sent again and again.

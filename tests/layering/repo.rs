@@ -127,7 +127,7 @@ fn roots(files: &[File]) -> Vec<(String, bool)> {
         .collect()
 }
 
-/// A path without `..`, as the repository's own are.
+/// The path without `..`.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -82,7 +82,7 @@ fn item_end(code: &str, start: usize) -> usize {
     code.len()
 }
 
-/// A function and its length in lines, from `fn` to the closing brace.
+/// A function and its length as clippy counts it: lines of its body with code in them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Function {
     pub name: String,
@@ -104,7 +104,9 @@ pub fn functions(code: &str) -> Vec<Function> {
         let body = &code[start..end];
         if body.ends_with('}') {
             let line = code[..start].matches('\n').count() + 1;
-            found.push(Function { name, line, lines: body.matches('\n').count() + 1 });
+            let inside = body.split_once('{').map_or("", |(_, inside)| inside);
+            let lines = inside.trim_end_matches('}').lines().filter(|line| !line.trim().is_empty()).count();
+            found.push(Function { name, line, lines });
         }
     }
     found
@@ -210,10 +212,11 @@ mod tests {
 
     #[test]
     fn functions_are_measured() {
-        let source = "trait T { fn none(&self); }\nfn one() {}\nfn three() {\n    if x { y }\n}\n";
+        let source =
+            "trait T { fn none(&self); }\nfn zero() {}\nfn one(\n) {\n    // why\n\n    if x { y }\n}\n";
         let found = functions(&code(source));
         let sizes: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.line, one.lines)).collect();
-        assert_eq!(sizes, [("one", 2, 1), ("three", 3, 3)]);
+        assert_eq!(sizes, [("zero", 2, 0), ("one", 3, 1)]);
     }
 
     #[test]

@@ -279,7 +279,7 @@ fn wanted(platform: &str, tenant: &str, spec: &Value) -> Outcome<BTreeSet<String
     let tenant = validate::tenant::validate(&tenant, &rules).map_err(|problems| format!("{problems:?}"))?;
     let inputs = Inputs::default();
     let plan = desired::Plan { tenant: &tenant, platform: &rules, inputs: &inputs };
-    let (manifests, _) = order::list(&desired::objects(plan));
+    let manifests = order::list(desired::objects(plan)).manifests;
     Ok(manifests.iter().map(|one| format!("{}/{}", one.id.kind.info().plural, one.id.name)).collect())
 }
 

@@ -1,4 +1,4 @@
-//! One line of a file, harmless to show, and where the mark below it goes.
+//! One line of a file, harmless to show, and where the mark below it goes. Pure.
 
 use unicode_width::UnicodeWidthChar;
 

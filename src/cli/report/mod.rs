@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{api::finding::Finding, validate::text::sanitize};
 
-use super::out::{BAD, BOLD, DIM, OPEN, paint};
+use super::style::{BAD, BOLD, DIM, OPEN, paint};
 use excerpt::Excerpt;
 
 /// The form of a report.

@@ -93,13 +93,14 @@ pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
         loop {
             let Some(platform) = ctx.world().platform(&name) else { return };
             step(&ctx, &platform, &mut memory).await;
+            let stepped = Instant::now();
             let due = memory.due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             let found = tokio::select! {
                 found = landed(&mut memory.looking) => Some(found),
                 () = tokio::time::sleep(due), if memory.looking.is_none() => None,
                 () = sleep_until(memory.again) => None,
                 () = wake.notified() => {
-                    tokio::time::sleep(CALM).await;
+                    tokio::time::sleep(CALM.saturating_sub(stepped.elapsed())).await;
                     None
                 }
             };

@@ -32,7 +32,10 @@ impl World {
             list.retain(|(one, name)| *one != kind || seen.contains(&format!("{namespace}/{name}")));
             !list.is_empty()
         });
-        gone.into_iter().flat_map(|(id, live)| self.forget_child(&live.tenant, &id, &live.uid)).collect()
+        for memory in self.memories.values_mut().filter(|memory| memory.in_flight) {
+            memory.listed.insert(kind);
+        }
+        gone.into_iter().flat_map(|(id, live)| self.forget_child(&live.tenant, &id, &live)).collect()
     }
 
     /// An object of a child's kind is there, or changed.
@@ -48,7 +51,7 @@ impl World {
             let mut signals = self.foreign_seen(&id);
             if let Some(owner) = owner {
                 // Our labels were taken off: for the label-selected watches this is a deletion.
-                signals.extend(self.forget_child(&owner, &id, &live.uid));
+                signals.extend(self.forget_child(&owner, &id, &live));
             }
             return signals;
         }
@@ -58,6 +61,9 @@ impl World {
             return signals;
         }
         self.children.entry(tenant.clone()).or_default().insert(id.clone(), live);
+        if let Some(memory) = self.memories.get_mut(&tenant) {
+            memory.deleted.remove(&id);
+        }
         if kind == Kind::Namespace && !self.tenants.contains_key(&tenant) {
             signals.extend(self.platforms.keys().cloned().map(Signal::Platform));
         }
@@ -74,21 +80,30 @@ impl World {
     /// An object of a child's kind is gone.
     pub fn child_gone(&mut self, kind: Kind, meta: &ObjectMeta) -> Vec<Signal> {
         let id = object_id(kind, meta);
-        let uid = meta.uid.clone().unwrap_or_default();
+        let live = Live::read(kind, meta);
         let mut signals = self.foreign_gone(&id);
-        let label = meta.labels.as_ref().and_then(|labels| labels.get(marks::TENANT)).cloned();
-        if let Some(tenant) = self.owner_of(&id).or(label) {
-            signals.extend(self.forget_child(&tenant, &id, &uid));
-        }
+        let tenant = self.owner_of(&id).unwrap_or_else(|| live.tenant.to_string());
+        signals.extend(self.forget_child(&tenant, &id, &live));
         signals
     }
 
-    /// We wrote a child: what came back is known before the watch shows it.
+    /// We wrote a child: what came back is known before the watch shows it, unless the watch has shown
+    /// that it is gone again.
     pub fn child_written(&mut self, id: &ObjectId, live: Live) {
         let tenant = live.tenant.to_string();
-        if !self.is_stale(&tenant, id, &live) {
+        if !self.is_stale(&tenant, id, &live) && !self.is_gone_again(&tenant, id, &live) {
             self.children.entry(tenant).or_default().insert(id.clone(), live);
         }
+    }
+
+    /// Since the pass began, the object went at a later version than this, or a list did not show it. One
+    /// that was written after that is still to be shown.
+    fn is_gone_again(&self, tenant: &str, id: &ObjectId, live: &Live) -> bool {
+        let known = self.children.get(tenant).is_some_and(|children| children.contains_key(id));
+        self.memories.get(tenant).is_some_and(|memory| {
+            let deleted = memory.deleted.get(id).is_some_and(|version| *version >= live.version);
+            deleted || (!known && memory.listed.contains(&id.kind))
+        })
     }
 
     /// A child's watch shows it older than we wrote it ourselves.
@@ -97,29 +112,30 @@ impl World {
         known.is_some_and(|known| known.version > live.version)
     }
 
-    /// A child of this uid is gone; one of the same name with another uid stays.
-    fn forget_child(&mut self, owner: &str, id: &ObjectId, uid: &str) -> Vec<Signal> {
-        let mut signals = self.remember_gone(owner, id, uid);
+    /// A child is gone, or no longer ours, since this version; a newer one of the same name stays.
+    fn forget_child(&mut self, owner: &str, id: &ObjectId, last: &Live) -> Vec<Signal> {
+        let mut signals = self.remember_gone(owner, id, last);
         if id.kind == Kind::Namespace {
             signals.extend(self.platforms.keys().cloned().map(Signal::Platform));
         }
         signals
     }
 
-    fn remember_gone(&mut self, owner: &str, id: &ObjectId, uid: &str) -> Vec<Signal> {
+    fn remember_gone(&mut self, owner: &str, id: &ObjectId, last: &Live) -> Vec<Signal> {
+        if let Some(memory) = self.memories.get_mut(owner).filter(|memory| memory.in_flight) {
+            memory.deleted.insert(id.clone(), last.version);
+        }
         let Some(children) = self.children.get_mut(owner) else { return Vec::new() };
-        if children.get(id).is_none_or(|live| *live.uid != *uid) {
+        if children.get(id).is_none_or(|live| live.uid != last.uid && live.version > last.version) {
             return Vec::new();
         }
         children.remove(id);
         if children.is_empty() {
             self.children.remove(owner);
         }
-        let Some(memory) = self.memories.get_mut(owner) else { return Vec::new() };
-        if memory.in_flight {
-            memory.deleted.insert(id.clone(), uid.into());
+        let Some(memory) = self.memories.get(owner).filter(|memory| !memory.in_flight) else {
             return Vec::new();
-        }
+        };
         if memory.expected.contains_key(id) {
             vec![Signal::Tenant(owner.to_owned())]
         } else if is_guarded(id.kind) {
@@ -207,7 +223,9 @@ impl World {
     /// A namespace with our marks.
     pub fn marked_namespace(&self, name: &str) -> Option<NamespaceFacts> {
         let id = ObjectId { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() };
-        let live = self.children.values().find_map(|children| children.get(&id))?;
+        let owner = self.namespaces.get(name).and_then(|owner| self.children.get(owner)?.get(&id));
+        // Marks may name somebody else than the Tenant that asks for it.
+        let live = owner.or_else(|| self.children.values().find_map(|children| children.get(&id)))?;
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Some(NamespaceFacts {
             uid: live.uid.to_string(),

@@ -38,9 +38,13 @@ impl World {
         if known.is_some_and(|known| version(known.as_ref()) > version(tenant.as_ref())) {
             return Vec::new();
         }
-        let signals = Self::news(known.map(Arc::as_ref), &tenant);
-        if known.is_some_and(|known| known.metadata.uid != tenant.metadata.uid) {
+        let mut signals = Self::news(known.map(Arc::as_ref), &tenant);
+        if let Some(former) = known.filter(|known| known.metadata.uid != tenant.metadata.uid) {
+            let former = former.namespace().to_owned();
             self.memories.remove(&name);
+            if former != tenant.namespace() {
+                signals.extend(self.leave(&name, &former));
+            }
         }
         let memory = self.memories.entry(name.clone()).or_default();
         if memory.expected.is_empty() && !memory.in_flight {
@@ -84,19 +88,26 @@ impl World {
     pub fn tenant_gone(&mut self, name: &str) -> Vec<Signal> {
         let Some(tenant) = self.tenants.remove(name) else { return Vec::new() };
         self.memories.remove(name);
-        let namespace = tenant.namespace();
-        if self.namespaces.get(namespace).is_some_and(|owner| owner == name) {
-            self.namespaces.remove(namespace);
-            // Somebody may have waited for the namespace.
-            if let Some(heir) = self.tenants.values().find(|other| other.namespace() == namespace).cloned() {
-                self.claim(&heir);
-                return vec![
-                    Signal::Tenant(heir.name_any()),
-                    Signal::Platform(heir.spec.platform_ref.name.clone()),
-                ];
-            }
+        let mut signals = self.leave(name, tenant.namespace());
+        signals.push(Signal::Platform(tenant.spec.platform_ref.name.clone()));
+        signals
+    }
+
+    /// A Tenant no longer has a namespace: the oldest that waited for it inherits it.
+    fn leave(&mut self, name: &str, namespace: &str) -> Vec<Signal> {
+        if self.namespaces.get(namespace).is_none_or(|owner| owner != name) {
+            return Vec::new();
         }
-        vec![Signal::Platform(tenant.spec.platform_ref.name.clone())]
+        self.namespaces.remove(namespace);
+        let waiting =
+            self.tenants.values().filter(|other| other.namespace() == namespace && other.name_any() != name);
+        let waiting: Vec<_> = waiting.cloned().collect();
+        waiting.iter().for_each(|other| self.claim(other));
+        let heir = self.namespaces.get(namespace).and_then(|heir| self.tenants.get(heir));
+        let heir = heir.map(|heir| {
+            [Signal::Tenant(heir.name_any()), Signal::Platform(heir.spec.platform_ref.name.clone())]
+        });
+        heir.into_iter().flatten().collect()
     }
 
     /// Gives the namespace to the Tenant that it was made for, as its status says, or else to the one that

@@ -83,8 +83,12 @@ struct Memory {
     injectors: Vec<String>,
     /// A pass is under way: its own writes come back as events.
     in_flight: bool,
-    /// Children whose deletion came in meanwhile, with their uids.
-    deleted: BTreeMap<ObjectId, Box<str>>,
+    /// When its status was written last.
+    spoke: Option<std::time::Instant>,
+    /// Children that went meanwhile, and the version at which they did.
+    deleted: BTreeMap<ObjectId, u64>,
+    /// Kinds that were listed meanwhile: what a list didn't show may be gone again.
+    listed: BTreeSet<Kind>,
     /// Policies and bindings with our marks that we didn't make, as the last pass knew them.
     strangers: Vec<ObjectId>,
 }
@@ -101,9 +105,10 @@ pub struct World {
     /// NetworkPolicies and RoleBindings that aren't ours, by namespace.
     foreign: BTreeMap<Box<str>, BTreeSet<(Kind, Box<str>)>>,
     workloads: HashMap<(String, String), Workload>,
+    /// Pods by namespace and name: a pod can change the label that names its tenant.
     pods: HashMap<String, BTreeMap<String, PodFacts>>,
     nodes: BTreeMap<String, NodeFacts>,
-    api_servers: Vec<core::net::IpAddr>,
+    api_servers: BTreeMap<String, Vec<core::net::IpAddr>>,
     /// What a list under way has shown so far.
     listing: HashMap<&'static str, BTreeSet<String>>,
 }
@@ -114,6 +119,7 @@ impl World {
         let memory = self.memories.entry(tenant.to_owned()).or_default();
         memory.in_flight = true;
         memory.deleted.clear();
+        memory.listed.clear();
     }
 
     /// What a pass under way has made so far.
@@ -129,20 +135,29 @@ impl World {
     pub fn finish(&mut self, tenant: &str, left: Left) -> bool {
         let memory = self.memories.entry(tenant.to_owned()).or_default();
         memory.in_flight = false;
-        let deleted = std::mem::take(&mut memory.deleted);
         memory.scales = left.scales;
         memory.injectors = left.injectors;
-        let gone = deleted.iter().any(|(id, uid)| memory.expected.get(id).is_some_and(|one| one.uid == *uid));
         let memory = &self.memories[tenant];
         let strange = memory.strangers != self.strangers(tenant);
-        let moved = self
-            .children
-            .get(tenant)
-            // What is being deleted can't be mended before it is gone, and then there is an event.
-            .is_some_and(|children| {
-                children.iter().any(|(id, live)| !live.terminating && self.is_drift(memory, id, live))
-            });
+        let known = self.children.get(tenant);
+        let gone = memory.expected.iter().any(|(id, expected)| {
+            !expected.uid.is_empty() && known.is_none_or(|children| !children.contains_key(id))
+        });
+        // What is being deleted can't be mended before it is gone, and then there is an event.
+        let moved = known.is_some_and(|children| {
+            children.iter().any(|(id, live)| !live.terminating && self.is_drift(memory, id, live))
+        });
         left.settled && (gone || moved || strange)
+    }
+
+    /// A Tenant's status was written.
+    pub fn spoke(&mut self, tenant: &str, now: std::time::Instant) {
+        self.memories.entry(tenant.to_owned()).or_default().spoke = Some(now);
+    }
+
+    /// When a Tenant's status was written last.
+    pub fn last_spoke(&self, tenant: &str) -> Option<std::time::Instant> {
+        self.memories.get(tenant)?.spoke
     }
 
     /// Pods that each Deployment of a Tenant should have, by the last pass that wrote.

@@ -59,8 +59,8 @@ pub struct Scaled {
 /// A pod's place and readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
-    /// Its namespace.
-    pub namespace: String,
+    /// The Tenant that its label names.
+    pub tenant: String,
     /// The service that it belongs to.
     pub service: String,
     /// The node that it runs on; empty before it is scheduled.
@@ -72,10 +72,8 @@ pub struct PodFacts {
 /// A node's zone, health and addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFacts {
-    /// Its labels that could name a zone or region.
+    /// Its labels: any could name a zone.
     pub labels: BTreeMap<String, String>,
-    /// Whether new pods may go there.
-    pub schedulable: bool,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
 }
@@ -153,59 +151,61 @@ impl World {
     /// The list of pods is complete.
     pub fn pods_listed(&mut self) -> Vec<Signal> {
         let seen = self.listing.remove(PODS).unwrap_or_default();
-        let mut signals = Vec::new();
-        for (tenant, pods) in &mut self.pods {
-            let before = pods.len();
-            pods.retain(|key, _| seen.contains(key));
-            if pods.len() != before {
-                signals.push(Signal::TenantSoon(tenant.clone()));
-            }
-        }
-        signals
+        let mut lost = BTreeSet::new();
+        self.pods.retain(|namespace, pods| {
+            pods.retain(|name, pod| {
+                let there = seen.contains(&format!("{namespace}/{name}"));
+                if !there && pod.ready {
+                    lost.insert(pod.tenant.clone());
+                }
+                there
+            });
+            !pods.is_empty()
+        });
+        lost.into_iter().map(Signal::TenantSoon).collect()
     }
 
     /// A pod of a tenant is there, or changed.
     pub fn pod_seen(&mut self, pod: &SlimPod) -> Vec<Signal> {
-        let key = pod_key(pod);
+        let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
         if let Some(seen) = self.listing.get_mut(PODS) {
-            seen.insert(key.clone());
+            seen.insert(format!("{namespace}/{name}"));
         }
-        let labels = pod.labels();
-        let (Some(tenant), Some(service)) = (labels.get(marks::TENANT), labels.get(marks::SERVICE)) else {
-            return Vec::new();
-        };
+        let label = |key: &str| pod.labels().get(key).cloned().unwrap_or_default();
         let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
         let facts = PodFacts {
-            namespace: pod.namespace().unwrap_or_default(),
-            service: service.clone(),
+            tenant: label(marks::TENANT),
+            service: label(marks::SERVICE),
             node: pod.spec.node_name.clone(),
             ready: !ended
                 && pod.metadata.deletion_timestamp.is_none()
                 && is_true(&pod.status.conditions, "Ready"),
         };
-        let pods = self.pods.entry(tenant.clone()).or_default();
-        let before = pods.insert(key, facts.clone());
+        let before = self.pods.entry(namespace).or_default().insert(name, facts.clone());
+        if before.as_ref() == Some(&facts) {
+            return Vec::new();
+        }
         // A pod that was and is not ready changes nothing that a status says.
-        let matters =
-            before.as_ref() != Some(&facts) && (facts.ready || before.is_some_and(|before| before.ready));
-        if matters { vec![Signal::TenantSoon(tenant.clone())] } else { Vec::new() }
+        let matter = before.into_iter().chain([facts]).filter(|pod| pod.ready);
+        let tenants: BTreeSet<String> = matter.map(|pod| pod.tenant).collect();
+        tenants.into_iter().map(Signal::TenantSoon).collect()
     }
 
     /// A pod is gone.
     pub fn pod_gone(&mut self, pod: &SlimPod) -> Vec<Signal> {
-        let Some(tenant) = pod.labels().get(marks::TENANT) else { return Vec::new() };
-        let Some(pods) = self.pods.get_mut(tenant) else { return Vec::new() };
-        let was = pods.remove(&pod_key(pod));
+        let namespace = pod.namespace().unwrap_or_default();
+        let Some(pods) = self.pods.get_mut(&namespace) else { return Vec::new() };
+        let was = pods.remove(&pod.name_any());
         if pods.is_empty() {
-            self.pods.remove(tenant);
+            self.pods.remove(&namespace);
         }
-        if was.is_some_and(|was| was.ready) { vec![Signal::TenantSoon(tenant.clone())] } else { Vec::new() }
+        was.filter(|was| was.ready).map(|was| Signal::TenantSoon(was.tenant)).into_iter().collect()
     }
 
     /// The pods of a tenant's namespace.
-    pub fn pods<'a>(&'a self, tenant: &str, namespace: &'a str) -> impl Iterator<Item = &'a PodFacts> {
-        let pods = self.pods.get(tenant).into_iter().flat_map(BTreeMap::values);
-        pods.filter(move |pod| pod.namespace == namespace)
+    pub fn pods<'a>(&'a self, tenant: &'a str, namespace: &str) -> impl Iterator<Item = &'a PodFacts> {
+        let pods = self.pods.get(namespace).into_iter().flat_map(BTreeMap::values);
+        pods.filter(move |pod| pod.tenant == tenant)
     }
 
     /// A list of nodes begins.
@@ -229,13 +229,18 @@ impl World {
             seen.insert(name.clone());
         }
         let addresses = node.status.addresses.iter().filter_map(|one| one.address.parse().ok());
-        let facts = NodeFacts {
-            labels: node.labels().clone(),
-            schedulable: !node.spec.unschedulable,
-            addresses: addresses.collect(),
-        };
+        let facts = NodeFacts { labels: node.labels().clone(), addresses: addresses.collect() };
         let before = self.nodes.insert(name, facts.clone());
-        if before.as_ref() == Some(&facts) { Vec::new() } else { vec![Signal::AllTenants] }
+        let same = before.is_some_and(|before| {
+            before.addresses == facts.addresses
+                && self.zone_keys().all(|key| before.labels.get(key) == facts.labels.get(key))
+        });
+        if same { Vec::new() } else { vec![Signal::AllTenants] }
+    }
+
+    /// The labels that Platforms take for zones: others change as they like.
+    fn zone_keys(&self) -> impl Iterator<Item = &String> {
+        self.platforms.values().map(|platform| &platform.spec.topology.zone_key)
     }
 
     /// A node is gone.
@@ -249,13 +254,20 @@ impl World {
         &self.nodes
     }
 
-    /// Addresses of the API servers, as the `kubernetes` Service's endpoints give them.
-    pub fn set_api_servers(&mut self, addresses: Vec<IpAddr>) -> Vec<Signal> {
-        if self.api_servers == addresses {
+    /// Addresses of API servers, as one slice of the `kubernetes` Service's endpoints gives them: there is
+    /// one an address family.
+    pub fn api_servers_seen(&mut self, slice: &str, mut addresses: Vec<IpAddr>) -> Vec<Signal> {
+        addresses.sort_unstable();
+        if self.api_servers.get(slice) == Some(&addresses) {
             return Vec::new();
         }
-        self.api_servers = addresses;
+        self.api_servers.insert(slice.to_owned(), addresses);
         vec![Signal::AllTenants]
+    }
+
+    /// A slice of API servers is gone.
+    pub fn api_servers_gone(&mut self, slice: &str) -> Vec<Signal> {
+        self.api_servers.remove(slice).map(|_| Signal::AllTenants).into_iter().collect()
     }
 
     /// Addresses that no tenant may reach: nodes and API servers.
@@ -263,12 +275,8 @@ impl World {
         self.nodes
             .values()
             .flat_map(|node| node.addresses.iter().copied())
-            .chain(self.api_servers.iter().copied())
+            .chain(self.api_servers.values().flatten().copied())
     }
-}
-
-fn pod_key(pod: &SlimPod) -> String {
-    format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any())
 }
 
 #[cfg(test)]

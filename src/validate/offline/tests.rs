@@ -74,7 +74,7 @@ fn rules_that_need_no_platform_hold_without_one() {
         [
             "a.yaml:9:14: namespace \"kube-system\" belongs to the cluster or the operator",
             "b.yaml:9:14: Pooled is reserved and does not work yet",
-            "d.yaml:7:3: namespace \"shared\" is Tenant gamma's",
+            "d.yaml:5:9: namespace \"shared\" is Tenant gamma's",
         ]
     );
 }
@@ -98,6 +98,19 @@ fn a_platform_that_is_wrong_itself_rules_nobody() {
     assert_eq!(review.findings.len(), 1, "{:?}", said(&review.findings));
     assert!(review.notes[0].message.contains("has findings itself"), "{:?}", review.notes);
     assert!(review.sound.is_empty());
+}
+
+#[test]
+fn a_field_that_the_file_does_not_set_is_found_at_what_would_hold_it() {
+    let many =
+        "  services:\n    - name: web\n      image: registry.example.com/web:1\n      replicas: {min: 90}\n";
+    let review = look(&[("p.yaml", PLATFORM.into()), ("t.yaml", tenant("acme", many))], false);
+    // The base quota has 100 pods.
+    assert_eq!(
+        said(&review.findings),
+        ["t.yaml:6:1: the services need 113 with roll-outs, and the quota is 100"]
+    );
+    assert_eq!(review.findings[0].field.as_deref(), Some("spec.quota.hard.pods"));
 }
 
 #[test]

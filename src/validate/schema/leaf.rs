@@ -57,8 +57,8 @@ fn string(bounds: &Bounds, text: &str, wrong: &mut Vec<Wrong>) {
     if let Some(pattern) = &bounds.pattern
         && !pattern.is_match(text)
     {
-        let must = quote(pattern.as_str());
-        wrong.push(Wrong::new(format!("invalid value {}: must match {must}", quote(text))));
+        let must = sanitize(pattern.as_str(), 80); // ours, and no value: nothing in it is masked
+        wrong.push(Wrong::new(format!("invalid value {}: must match \"{must}\"", quote(text))));
     }
     if matches!(bounds.format, Some(Format::DateTime)) && text.parse::<jiff::Timestamp>().is_err() {
         let message = format!("invalid value {}: must be a date and time as in RFC 3339", quote(text));

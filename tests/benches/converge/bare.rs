@@ -54,7 +54,9 @@ fn children(name: &str) -> Outcome<(Vec<Manifest>, Vec<Scale>)> {
     let platform = platform::validate(&platform).map_err(|problems| format!("{problems:?}"))?;
     let tenant = rules::validate(&tenant, &platform).map_err(|problems| format!("{problems:?}"))?;
     let inputs = Inputs { install_id: UID.into(), ..Inputs::default() };
-    Ok(order::list(&desired::objects(Plan { tenant: &tenant, platform: &platform, inputs: &inputs })))
+    let plan = Plan { tenant: &tenant, platform: &platform, inputs: &inputs };
+    let listed = order::list(desired::objects(plan));
+    Ok((listed.manifests, listed.scales))
 }
 
 /// What one tenant takes.

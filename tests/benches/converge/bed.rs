@@ -86,6 +86,15 @@ impl Bed {
         Ok(operator)
     }
 
+    /// The end of the operator's log, for somebody who has to find out why.
+    pub fn show_log(&self) {
+        let logs = self.operator.as_ref().map(Operator::logs).unwrap_or_default();
+        let lines: Vec<&str> = logs.lines().collect();
+        for line in &lines[lines.len().saturating_sub(40)..] {
+            crate::report::say(line);
+        }
+    }
+
     /// The names of the operator's tenants.
     pub fn names(&self) -> Vec<String> {
         (0..self.size).map(|index| tenants::name("t", index)).collect()

@@ -125,7 +125,11 @@ async fn run(args: &Args) -> Outcome<()> {
             let mut bed = Bed::start(size, &args.operator).await?;
             rate::run(&mut bed, &mut report, args, operator_first).await?;
             if index + 1 == sizes.len() && round == rounds {
-                phases(&mut bed, &mut report, args).await?;
+                let outcome = phases(&mut bed, &mut report, args).await;
+                if outcome.is_err() {
+                    bed.show_log();
+                }
+                outcome?;
             }
         }
     }

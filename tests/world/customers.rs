@@ -1,0 +1,110 @@
+//! Tenants and Platforms.
+
+use serde_json::json;
+use tenantry::api::kinds::Kind;
+use tenantry::observe::world::{Signal, World};
+
+use crate::objects::{Child, pass, platform, tenant, world};
+
+fn wakes(signals: &[Signal], name: &str) -> bool {
+    signals.contains(&Signal::Tenant(name.into()))
+}
+
+#[test]
+fn a_status_write_does_not_wake_its_tenant() {
+    let mut world = world();
+    let mut next = (*tenant("acme", "t1", 2, json!({}))).clone();
+    next.metadata
+        .creation_timestamp
+        .clone_from(&world.tenant("acme").expect("it is there").metadata.creation_timestamp);
+    next.status = Some(tenantry::api::tenant_status::TenantStatus {
+        observed_generation: Some(1),
+        ..Default::default()
+    });
+    let signals = world.tenant_seen(std::sync::Arc::new(next));
+    assert!(!wakes(&signals, "acme"), "{signals:?}");
+}
+
+#[test]
+fn a_new_generation_or_a_request_wakes_it() {
+    let mut world = world();
+    let mut next = (*tenant("acme", "t1", 2, json!({"lifecycle": "Suspended"}))).clone();
+    next.metadata.generation = Some(2);
+    assert!(wakes(&world.tenant_seen(std::sync::Arc::new(next.clone())), "acme"));
+    next.metadata.resource_version = Some("3".into());
+    next.metadata.annotations = Some([("tenantry.dev/paused-until".to_owned(), "x".to_owned())].into());
+    assert!(wakes(&world.tenant_seen(std::sync::Arc::new(next.clone())), "acme"));
+    next.metadata.resource_version = Some("4".into());
+    next.metadata.labels = Some([("team".to_owned(), "a".to_owned())].into());
+    assert!(!wakes(&world.tenant_seen(std::sync::Arc::new(next)), "acme"), "labels mean nothing to a pass");
+}
+
+/// Deleted and made again while nobody watched: what was remembered was another's.
+#[test]
+fn a_tenant_made_anew_remembers_nothing() {
+    let mut world = world();
+    let child = Child::new(Kind::Service, "web", "u1", 10);
+    assert!(!pass(&mut world, std::slice::from_ref(&child)));
+    assert!(wakes(&world.tenant_seen(tenant("acme", "t2", 20, json!({}))), "acme"));
+    let stolen = Child { stolen: true, ..child.at(21) };
+    let signals = world.child_seen(Kind::Service, &stolen.meta());
+    assert!(!wakes(&signals, "acme"), "its inventory names nothing yet: {signals:?}");
+}
+
+#[test]
+fn a_tenant_made_anew_elsewhere_frees_its_old_namespace() {
+    let mut world = World::default();
+    world.tenant_seen(tenant("acme", "t1", 1, json!({"namespace": "first"})));
+    world.tenant_seen(tenant("acme", "t2", 2, json!({"namespace": "second"})));
+    world.tenant_seen(tenant("beta", "t3", 3, json!({"namespace": "first"})));
+    assert_eq!(world.namespace_owner("second").as_deref(), Some("acme"));
+    assert_eq!(world.namespace_owner("first").as_deref(), Some("beta"));
+}
+
+#[test]
+fn the_first_tenant_has_the_namespace_and_the_oldest_inherits_it() {
+    let mut world = World::default();
+    let shared = || json!({"namespace": "shared"});
+    world.tenant_seen(tenant("late", "t3", 3, shared()));
+    world.tenant_seen(tenant("first", "t1", 1, shared()));
+    world.tenant_seen(tenant("a-young", "t9", 9, shared()));
+    assert_eq!(world.namespace_owner("shared").as_deref(), Some("first"));
+    world.tenant_seen(tenant("aged", "t2", 2, shared()));
+    let signals = world.tenant_gone("first");
+    assert_eq!(world.namespace_owner("shared").as_deref(), Some("aged"), "not the first by name");
+    assert!(wakes(&signals, "aged"));
+}
+
+#[test]
+fn a_vanished_tenant_leaves_orphans_that_its_return_takes_back() {
+    let mut world = world();
+    let namespace = Child::new(Kind::Namespace, "acme", "n1", 10);
+    assert!(!pass(&mut world, std::slice::from_ref(&namespace)));
+    assert_eq!(world.orphans("shop"), []);
+    world.tenant_gone("acme");
+    assert_eq!(world.orphans("shop"), [("acme".to_owned(), "acme".to_owned())]);
+    assert_eq!(world.orphans("other"), []);
+    world.tenant_seen(tenant("acme", "t2", 20, json!({})));
+    assert_eq!(world.orphans("shop"), []);
+}
+
+#[test]
+fn a_platforms_status_wakes_nobody_and_its_rules_wake_all() {
+    let mut world = world();
+    let mut same = (*platform(2, json!({}))).clone();
+    same.status = Some(Default::default());
+    assert_eq!(world.platform_seen(std::sync::Arc::new(same)), []);
+    let signals = world.platform_seen(platform(3, json!({"topology": {"minZones": 2}})));
+    assert_eq!(signals, [Signal::Platform("shop".into()), Signal::Tenant("acme".into())]);
+    assert!(wakes(&world.platform_gone("shop"), "acme"));
+}
+
+#[test]
+fn a_list_tells_which_tenants_are_gone() {
+    let mut world = world();
+    world.tenants_listing();
+    world.tenant_seen(tenant("beta", "t2", 2, json!({})));
+    let signals = world.tenants_listed();
+    assert_eq!((world.tenant("acme"), signals), (None, vec![Signal::Platform("shop".into())]));
+    assert_eq!(world.tenant_names(), ["beta"]);
+}
