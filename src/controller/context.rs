@@ -12,11 +12,14 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::Writer,
-    observe::world::World,
+    observe::world::{Signal, World},
     runtime::{metrics::Metrics, queue::Queue},
     status::{platform::SourceReport, promises::SourceState},
     validate::{ground::PullSecret, manifest::Schemas},
 };
+
+/// Pods come and go in crowds: one look for all of them.
+const SOON: Duration = Duration::from_millis(200);
 
 /// What the drivers share; cheap to clone.
 #[derive(Clone)]
@@ -74,6 +77,31 @@ impl Context {
     /// The world, locked for a moment.
     pub fn world(&self) -> MutexGuard<'_, World> {
         crate::observe::inputs::lock(&self.world)
+    }
+
+    /// Takes a signal of the world to who should look. The world must not be locked.
+    pub fn signal(&self, signal: Signal) {
+        match signal {
+            Signal::Tenant(name) => {
+                let platform = self.world().tenant(&name).map(|tenant| tenant.spec.platform_ref.name.clone());
+                let patience = self.board().patience(&name);
+                match patience {
+                    None => self.tenants.add_urgent(name),
+                    Some(wait) => self.tenants.add_after(name, wait),
+                }
+                platform.iter().for_each(|platform| self.wake_source(platform));
+            }
+            Signal::TenantSoon(name) => self.tenants.add_after(name, SOON),
+            Signal::Platform(name) => {
+                self.wake_source(&name);
+                self.platforms_changed.notify_one();
+                self.platforms.add_after(name, SOON);
+            }
+            Signal::AllTenants => {
+                let names = self.world().tenant_names();
+                names.into_iter().for_each(|name| self.tenants.add(name));
+            }
+        }
     }
 
     /// Wakes a Platform's source loop, if it has one.

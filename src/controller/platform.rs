@@ -43,7 +43,8 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     }
     match ctx.writer.platform_status(&platform, &status).await {
         Ok(written) => {
-            ctx.world().platform_written(Arc::new(written));
+            let signals = ctx.world().platform_written(Arc::new(written));
+            signals.into_iter().for_each(|signal| ctx.signal(signal));
             next
         }
         Err(CallError::NotFound(_)) => next,

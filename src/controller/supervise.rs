@@ -1,17 +1,12 @@
 //! Starts the loops when this replica leads, and stops them when it no longer does.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Instant};
 
 use tokio::{sync::Notify, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::{
-    observe::{watch::Sink, world::Signal},
+    observe::watch::Sink,
     runtime::{health::Health, lease::Leadership, queue::Queue, shutdown::Shutdown},
 };
 
@@ -21,29 +16,11 @@ use super::{context::Context, outcome::Next, platform, source, tenant};
 const TENANT_WORKERS: usize = 12;
 /// Passes over Platforms at once.
 const PLATFORM_WORKERS: usize = 2;
-/// Pods come and go in crowds: one look for all of them.
-const SOON: Duration = Duration::from_millis(200);
 
 /// Where signals of the world go: into the queues, and to the source that a Tenant came from.
 pub fn sink(ctx: &Context) -> Sink {
     let ctx = ctx.clone();
-    Arc::new(move |signal| match signal {
-        Signal::Tenant(name) => {
-            let platform = ctx.world().tenant(&name).map(|tenant| tenant.spec.platform_ref.name.clone());
-            match ctx.board().patience(&name) {
-                None => ctx.tenants.add_urgent(name),
-                Some(wait) => ctx.tenants.add_after(name, wait),
-            }
-            platform.iter().for_each(|platform| ctx.wake_source(platform));
-        }
-        Signal::TenantSoon(name) => ctx.tenants.add_after(name, SOON),
-        Signal::Platform(name) => {
-            ctx.wake_source(&name);
-            ctx.platforms_changed.notify_one();
-            ctx.platforms.add_after(name, SOON);
-        }
-        Signal::AllTenants => ctx.world().tenant_names().into_iter().for_each(|name| ctx.tenants.add(name)),
-    })
+    Arc::new(move |signal| ctx.signal(signal))
 }
 
 /// Runs until shutdown: waits for leadership, works while it lasts, and waits again.

@@ -312,7 +312,8 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
             Ok(written) => {
                 ctx.world().spoke(name, Instant::now());
                 ctx.platforms.add_after(written.spec.platform_ref.name.clone(), ROLL_UP);
-                ctx.world().tenant_written(Arc::new(written));
+                let signals = ctx.world().tenant_written(Arc::new(written));
+                signals.into_iter().for_each(|signal| ctx.signal(signal));
             }
             Err(CallError::NotFound(_)) => {}
             Err(error) => {

@@ -70,6 +70,9 @@ impl Audit {
 
     /// A deletion is right when one of the specs since just before its birth did not want the object.
     fn gone(&mut self, tenant: &str, key: &str, uid: &str) {
+        if !self.wanted.contains_key(tenant) {
+            return;
+        }
         self.deletions += 1;
         let from = self.born.get(uid).map_or(0, |born| born.saturating_sub(2));
         let specs = self.wanted.get(tenant).map(Vec::as_slice).unwrap_or_default();

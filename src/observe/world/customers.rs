@@ -38,22 +38,14 @@ impl World {
         if known.is_some_and(|known| version(known.as_ref()) > version(tenant.as_ref())) {
             return Vec::new();
         }
-        let platform = Signal::Platform(tenant.spec.platform_ref.name.clone());
-        let signals = match known {
-            None => vec![Signal::Tenant(name.clone()), platform],
-            Some(known) if known.metadata.uid != tenant.metadata.uid => {
-                self.memories.remove(&name);
-                let mut signals = vec![Signal::Tenant(name.clone()), platform];
-                if known.namespace() != tenant.namespace() {
-                    let former = known.namespace().to_owned();
-                    signals.extend(self.leave(&name, &former));
-                }
-                signals
+        let mut signals = Self::news(known.map(Arc::as_ref), &tenant);
+        if let Some(former) = known.filter(|known| known.metadata.uid != tenant.metadata.uid) {
+            let former = former.namespace().to_owned();
+            self.memories.remove(&name);
+            if former != tenant.namespace() {
+                signals.extend(self.leave(&name, &former));
             }
-            Some(known) if asks_anew(known, &tenant) => vec![Signal::Tenant(name.clone()), platform],
-            Some(known) if known.status != tenant.status || is_relabelled(known, &tenant) => vec![platform],
-            Some(_) => Vec::new(),
-        };
+        }
         let memory = self.memories.entry(name.clone()).or_default();
         if memory.expected.is_empty() && !memory.in_flight {
             let inventory = tenant.status.iter().flat_map(|status| &status.inventory);
@@ -64,12 +56,32 @@ impl World {
         signals
     }
 
-    /// We wrote a Tenant's status: the answer is known before the watch shows it.
-    pub fn tenant_written(&mut self, tenant: Arc<Tenant>) {
-        let name = tenant.name_any();
-        if self.tenants.get(&name).is_some_and(|known| version(known.as_ref()) < version(tenant.as_ref())) {
-            self.tenants.insert(name, tenant);
+    /// What a Tenant has that wasn't known of it.
+    fn news(known: Option<&Tenant>, tenant: &Tenant) -> Vec<Signal> {
+        let own = Signal::Tenant(tenant.name_any());
+        let platform = Signal::Platform(tenant.spec.platform_ref.name.clone());
+        match known {
+            None => vec![own, platform],
+            Some(known) if known.metadata.uid != tenant.metadata.uid || asks_anew(known, tenant) => {
+                vec![own, platform]
+            }
+            Some(known) if known.status != tenant.status || is_relabelled(known, tenant) => vec![platform],
+            Some(_) => Vec::new(),
         }
+    }
+
+    /// We wrote a Tenant's status: the answer is known before the watch shows it. It may well bring a
+    /// spec that nobody has seen yet, and no event will say so again.
+    pub fn tenant_written(&mut self, tenant: Arc<Tenant>) -> Vec<Signal> {
+        let name = tenant.name_any();
+        let Some(known) = self.tenants.get(&name) else { return Vec::new() };
+        if version(known.as_ref()) >= version(tenant.as_ref()) {
+            return Vec::new();
+        }
+        let mut signals = Self::news(Some(known), &tenant);
+        signals.retain(|signal| matches!(signal, Signal::Tenant(_)));
+        self.tenants.insert(name, tenant);
+        signals
     }
 
     /// A Tenant is gone. Its children keep running; they are orphans now.
@@ -134,24 +146,19 @@ impl World {
         if known.is_some_and(|known| version(known.as_ref()) > version(platform.as_ref())) {
             return Vec::new();
         }
-        let changed = known.is_none_or(|known| {
-            known.metadata.uid != platform.metadata.uid
-                || known.metadata.deletion_timestamp.is_some()
-                    != platform.metadata.deletion_timestamp.is_some()
-                || known.spec != platform.spec
-                || requests(known.as_ref()) != requests(platform.as_ref())
-        });
+        let changed = known.is_none_or(|known| is_changed(known, &platform));
         self.platforms.insert(name.clone(), platform);
         if changed { self.platform_signals(&name) } else { Vec::new() }
     }
 
-    /// We wrote a Platform's status.
-    pub fn platform_written(&mut self, platform: Arc<Platform>) {
+    /// We wrote a Platform's status; the answer may bring a spec that nobody has seen yet.
+    pub fn platform_written(&mut self, platform: Arc<Platform>) -> Vec<Signal> {
         let name = platform.name_any();
-        if self.platforms.get(&name).is_some_and(|known| version(known.as_ref()) < version(platform.as_ref()))
-        {
-            self.platforms.insert(name, platform);
+        let known = self.platforms.get(&name);
+        if known.is_some_and(|known| version(known.as_ref()) < version(platform.as_ref())) {
+            return self.platform_seen(platform);
         }
+        Vec::new()
     }
 
     /// A Platform is gone.
@@ -212,6 +219,15 @@ impl World {
 /// A resource version as a number: see [`super::Live`].
 fn version(object: &impl ResourceExt) -> u64 {
     object.resource_version().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Whether a Platform's rules or brakes are others than before.
+fn is_changed(known: &Platform, platform: &Platform) -> bool {
+    let dying = |one: &Platform| one.metadata.deletion_timestamp.is_some();
+    known.metadata.uid != platform.metadata.uid
+        || dying(known) != dying(platform)
+        || known.spec != platform.spec
+        || requests(known) != requests(platform)
 }
 
 /// Whether the user asks for something else than before.

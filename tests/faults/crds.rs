@@ -1,0 +1,73 @@
+//! The definitions are deleted, and with them every Platform and Tenant: what runs goes on running.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenantry_testbed::programs;
+
+use crate::{
+    alone,
+    support::{
+        Kit, Outcome, at,
+        kit::{service, service_with},
+        objects::{text, uid},
+    },
+};
+
+/// What may not change: uids of the children, and the pod templates.
+async fn what_runs(kit: &Kit, tenant: &str) -> Outcome<(Vec<String>, Vec<Value>)> {
+    let uids =
+        kit.children(tenant).await?.into_iter().map(|(key, (uid, _))| format!("{key} {uid}")).collect();
+    let deployments = kit.list(&at("deployments", tenant, "")).await?;
+    let templates = deployments.iter().map(|one| one["spec"]["template"].clone()).collect();
+    Ok((uids, templates))
+}
+
+#[tokio::test]
+async fn without_its_definitions_everything_goes_on_running() -> Outcome {
+    let Some((_turn, kit)) = alone().await? else { return Ok(()) };
+    let spec = json!({"services": [service_with("web", &json!({"config": {"A": "b"}})), service("shop")]});
+    kit.ready_tenant("bereft", spec.clone()).await?;
+    let before = what_runs(&kit, "bereft").await?;
+    let namespace = kit.the(&at("namespaces", "", "bereft")).await?;
+    let allow = json!({"metadata": {"annotations": {"tenantry.dev/allow-delete": "test"}}});
+    for plural in ["tenants", "platforms"] {
+        let crd = at("customresourcedefinitions", "", &format!("{plural}.tenantry.dev"));
+        for object in kit.list(&at(plural, "", "")).await? {
+            kit.merge(&at(plural, "", text(&object, "/metadata/name")), "tess", &allow).await?;
+        }
+        kit.merge(&crd, "tess", &allow).await?;
+        kit.delete(&crd).await?;
+        kit.gone(&crd).await?;
+    }
+    // Somebody breaks a child meanwhile: nobody asks for it now.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(what_runs(&kit, "bereft").await?, before, "nothing vanished");
+
+    kit.world.cluster.apply_path(programs::repository_root().join("crds")).await?;
+    let platform = crate::support::world::platform(&kit.platform);
+    kit.apply(&at("platforms", "", &kit.platform), "tess", &platform).await?;
+    let platform = at("platforms", "", &kit.platform);
+    kit.object(&platform, "the orphan is listed", |one| {
+        let orphans = one["status"]["orphans"].as_array().cloned().unwrap_or_default();
+        orphans.iter().any(|one| one["namespace"] == "bereft" && one["tenant"] == "bereft")
+    })
+    .await?;
+
+    // The Tenant comes back, smaller: its inventory is read back, and this pass deletes nothing.
+    let tenant = kit.ready_tenant("bereft", spec).await?;
+    assert_eq!(what_runs(&kit, "bereft").await?.0, before.0, "the same objects");
+    assert_eq!(what_runs(&kit, "bereft").await?.1, before.1, "the same pods");
+    let now = kit.the(&at("namespaces", "", "bereft")).await?;
+    assert_eq!(uid(&now), uid(&namespace));
+    let inventory = tenant["status"]["inventory"].to_string();
+    assert!(
+        before.0.iter().all(|one| inventory.contains(one.split_whitespace().last().unwrap())),
+        "{inventory}"
+    );
+
+    // From then on it is a Tenant like any other.
+    kit.ready_tenant("bereft", json!({"services": [service("shop")]})).await?;
+    assert!(kit.get(&at("deployments", "bereft", "web")).await?.is_none());
+    kit.clean_up("bereft").await
+}
