@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use tracing::{debug, info};
 
 use crate::{
     api::{
         kinds::{Kind, ObjectId},
-        marks,
         tenant_status::InventoryEntry,
     },
     desired::{Applied, Objects, ScaleRule},
@@ -156,11 +154,12 @@ fn same(a: &InventoryEntry, b: &InventoryEntry) -> bool {
     a.kind == b.kind && a.group == b.group && a.namespace == b.namespace && a.name == b.name
 }
 
-/// Entries of what is about to be written: as they are recorded, or new.
+/// Entries of what is about to be written: as they are announced, or else as they are recorded.
 fn unwritten(plan: &Plan, inventory: &[InventoryEntry]) -> Vec<InventoryEntry> {
     let recorded = plan.writes.iter().filter_map(|write| {
         inventory.iter().find(|entry| crate::observe::world::id(entry).as_ref() == Some(&write.manifest.id))
     });
+    let recorded = recorded.filter(|entry| !plan.announce.iter().any(|other| same(entry, other)));
     recorded.chain(&plan.announce).cloned().collect()
 }
 
@@ -207,16 +206,14 @@ async fn write_one(
     }
 }
 
-/// An object of the name may be there without our marks: made by a member, or stripped of them.
+/// An object of the name may be there without our marks: made by a member, or stripped of them. One that we
+/// announced, and that has an entry of our field manager, was ours before.
 async fn refuse_foreign(writer: &Writer, request: &Request<'_>, id: &ObjectId) -> Result<(), Problem> {
-    let Some(found) = writer.read(id).await? else { return Ok(()) };
-    let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let key = |mark: &str| mark.replace('/', "~1");
-    let uid = text("/metadata/uid");
-    let tenant = text(&format!("/metadata/labels/{}", key(marks::TENANT)));
-    let install = text(&format!("/metadata/annotations/{}", key(marks::INSTALL_ID)));
-    let recorded = request.inventory.iter().any(|entry| entry.uid == uid && entry.name == id.name);
-    if recorded || (tenant.as_str(), install.as_str()) == request.owner {
+    let Some(found) = writer.look(id).await? else { return Ok(()) };
+    let entry = request.inventory.iter().find(|entry| crate::observe::world::id(entry).as_ref() == Some(id));
+    let ours = entry
+        .is_some_and(|entry| *entry.uid == *found.uid || (entry.uid.is_empty() && !found.digest.is_empty()));
+    if ours || (&*found.tenant, &*found.install_id) == request.owner {
         return Ok(());
     }
     Err(Problem::NotOurs)

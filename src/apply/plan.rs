@@ -100,7 +100,7 @@ pub fn plan(
             }
             None => plan.kept.extend(entry.cloned()),
             Some(why) => {
-                if entry.is_none() {
+                if !is_recorded(entry, live) {
                     plan.announce.push(announced(&manifest.id));
                 }
                 plan.writes.push(Write { manifest, why });
@@ -117,6 +117,13 @@ pub fn plan(
     }
     plan.prune.sort_by_key(|entry| std::cmp::Reverse(id(entry)));
     plan
+}
+
+/// Whether the inventory names the very object that a write will leave behind. One that is gone comes back
+/// under another uid: whoever dies between the write and its record must not leave the old uid in the
+/// inventory, or a prune would delete by it, find nothing, and forget the new object.
+fn is_recorded(entry: Option<&InventoryEntry>, live: Option<&Live>) -> bool {
+    entry.is_some_and(|entry| entry.uid.is_empty() || live.is_some_and(|live| *live.uid == *entry.uid))
 }
 
 /// Why an object has to be written; `None` when it is right.
@@ -200,19 +207,20 @@ mod tests {
     fn every_difference_has_its_reason() {
         let recorded = |uid: &str, hash: &str| vec![entry(Kind::Service, "a", uid, hash, "d")];
         let cases = [
-            (vec![], None, Why::New),
-            (recorded("", ""), None, Why::New),
-            (recorded("u", "h"), None, Why::Gone),
-            (recorded("u", "old"), Some(live("u", "old", "d")), Why::Changed),
-            (recorded("u", "h"), Some(live("u", "h", "other")), Why::Drifted),
-            (recorded("u", "h"), Some(live("other", "h", "d")), Why::Drifted),
-            (recorded("u", "h"), Some(live("u", "other", "d")), Why::Drifted),
+            (vec![], None, Why::New, 1),
+            (recorded("", ""), None, Why::New, 0),
+            (recorded("u", "h"), None, Why::Gone, 1),
+            (recorded("u", "old"), Some(live("u", "old", "d")), Why::Changed, 0),
+            (recorded("u", "h"), Some(live("u", "h", "other")), Why::Drifted, 0),
+            (recorded("u", "h"), Some(live("other", "h", "d")), Why::Drifted, 1),
+            (recorded("u", "h"), Some(live("u", "other", "d")), Why::Drifted, 0),
         ];
-        for (inventory, live, why) in cases {
+        for (inventory, live, why, announced) in cases {
             let live = live.into_iter().map(|one| (object(Kind::Service, "a"), one)).collect();
             let plan = plan(vec![wanted(Kind::Service, "a", "h")], &inventory, &live, &[]);
             assert_eq!(plan.writes.iter().map(|write| write.why).collect::<Vec<_>>(), [why]);
-            assert_eq!(plan.announce.len(), usize::from(inventory.is_empty()));
+            assert_eq!(plan.announce.len(), announced, "{why:?}: {inventory:?}");
+            assert!(plan.announce.iter().all(|entry| entry.uid.is_empty()));
         }
     }
 

@@ -5,6 +5,7 @@ use tracing::info;
 use crate::{
     api::{kinds::ObjectId, tenant_status::InventoryEntry},
     observe::world::id,
+    runtime::call::CallError,
 };
 
 use super::{
@@ -30,7 +31,15 @@ pub(super) async fn run(
             pass.inventory.push(entry);
             continue;
         }
-        let Some(uid) = uid_of(request, &entry, &id) else { continue };
+        let uid = match uid_of(writer, request, &entry, &id).await {
+            Ok(Some(uid)) => uid,
+            Ok(None) => continue,
+            Err(error) => {
+                pass.failures.push(Failure { id, problem: error.into() });
+                pass.inventory.push(entry);
+                continue;
+            }
+        };
         match writer.delete(&id, &uid).await {
             Ok(Deleted::Gone) => {
                 info!(object = %id, "deleted: no longer wanted");
@@ -49,11 +58,23 @@ pub(super) async fn run(
 }
 
 /// The uid to delete: the recorded one. An entry without one was announced and perhaps never written; the
-/// live object is ours only if it carries our marks. `None` drops the entry.
-fn uid_of(request: &Request<'_>, entry: &InventoryEntry, id: &ObjectId) -> Option<String> {
+/// live object is ours only if it carries our marks. `None` drops the entry: so it is asked for by name
+/// where the watches don't show it, as a write that timed out may have come through since.
+async fn uid_of(
+    writer: &Writer,
+    request: &Request<'_>,
+    entry: &InventoryEntry,
+    id: &ObjectId,
+) -> Result<Option<String>, CallError> {
     if !entry.uid.is_empty() {
-        return Some(entry.uid.clone());
+        return Ok(Some(entry.uid.clone()));
     }
-    let live = request.live.get(id)?;
-    ((&*live.tenant, &*live.install_id) == request.owner).then(|| live.uid.to_string())
+    let live = match request.live.get(id) {
+        Some(live) => live.clone(),
+        None => match writer.look(id).await? {
+            Some(live) => live,
+            None => return Ok(None),
+        },
+    };
+    Ok(((&*live.tenant, &*live.install_id) == request.owner).then(|| live.uid.to_string()))
 }

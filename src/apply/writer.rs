@@ -155,6 +155,19 @@ impl Writer {
         }
     }
 
+    /// Reads an object's metadata; `None` when it isn't there.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn look(&self, id: &ObjectId) -> Result<Option<Live>, CallError> {
+        let request = request(Method::GET, &path(id), None, Some(METADATA), &Value::Null)?;
+        match deadline(WRITE_DEADLINE, self.client.request::<OnlyMeta>(request)).await {
+            Ok(object) => Ok(Some(Live::read(id.kind, &object.metadata))),
+            Err(CallError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a write of our own kinds; the answer is the whole object.
     pub(super) async fn send<T: serde::de::DeserializeOwned>(
         &self,

@@ -89,8 +89,8 @@ impl Bed {
     /// The end of the operator's log, for somebody who has to find out why.
     pub fn show_log(&self) {
         let logs = self.operator.as_ref().map(Operator::logs).unwrap_or_default();
-        let lines: Vec<&str> = logs.lines().collect();
-        for line in &lines[lines.len().saturating_sub(40)..] {
+        let lines: Vec<&str> = logs.lines().filter(|line| !line.contains("Tenant created")).collect();
+        for line in &lines[lines.len().saturating_sub(20)..] {
             crate::report::say(line);
         }
     }

@@ -27,7 +27,7 @@ const DEEDS: [(Kind, Deed); 10] = [
     (Kind::Deployment, Deed::Set("/spec/template/spec/containers/0/image", "\"registry.k8s.io/evil:1\"")),
     (Kind::Deployment, Deed::Set("/spec/progressDeadlineSeconds", "60")),
     (Kind::ResourceQuota, Deed::Set("/spec/hard/pods", "\"999\"")),
-    (Kind::Service, Deed::Set("/spec/ports/0/port", "12345")),
+    (Kind::Service, Deed::Set("/spec/ports/0/targetPort", "12345")),
     (Kind::NetworkPolicy, Deed::Delete),
     (Kind::RoleBinding, Deed::Delete),
     (Kind::ConfigMap, Deed::Delete),

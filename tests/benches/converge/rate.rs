@@ -88,7 +88,7 @@ async fn operator(bed: &mut Bed, report: &mut Report, counts: Counts) -> Outcome
     report.row("operator: all Tenants Ready", &conditions, format!("{:.1} s", ready.as_secs_f64()), "");
     let per = |count: u64| count as f64 / bed.size as f64;
     let figure = format!(
-        "{:.1} writes ({} when written), {:.2} gets, {:.0} ms CPU",
+        "{:.1} writes ({:.1} when written), {:.2} gets, {:.0} ms CPU",
         per(used.writes()),
         per(at_written.writes()),
         per(used.of("get")),
