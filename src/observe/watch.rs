@@ -36,6 +36,10 @@ pub const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// drop idle flows without a word; a silent stream is noticed 5 s after it.
 pub const WATCH_SECONDS: u32 = 200;
 
+/// Objects in one answer to a list. All kinds are listed at once, and a page is decoded whole before the
+/// slim parts of it are kept: kube's 500 made the highest mark of memory.
+pub const LIST_PAGE: u32 = 100;
+
 /// Takes the signals; called with the world unlocked.
 pub type Sink = Arc<dyn Fn(Signal) + Send + Sync>;
 
@@ -252,7 +256,7 @@ fn child_handler(
 }
 
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+    watcher::Config::default().timeout(WATCH_SECONDS).page_size(LIST_PAGE)
 }
 
 fn ours() -> watcher::Config {

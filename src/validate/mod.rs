@@ -24,6 +24,7 @@ pub mod cidr;
 pub mod cross;
 pub mod ground;
 pub mod image;
+pub mod json;
 pub mod manifest;
 pub mod mounts;
 pub mod names;

@@ -29,7 +29,8 @@ impl World {
     }
 
     /// A Tenant is there, or changed. Our own status writes mean nothing.
-    pub fn tenant_seen(&mut self, tenant: Arc<Tenant>) -> Vec<Signal> {
+    pub fn tenant_seen(&mut self, mut tenant: Arc<Tenant>) -> Vec<Signal> {
+        forget_managers(&mut tenant);
         let name = tenant.name_any();
         if let Some(seen) = self.listing.get_mut(TENANTS) {
             seen.insert(name.clone());
@@ -72,7 +73,8 @@ impl World {
 
     /// We wrote a Tenant's status: the answer is known before the watch shows it. It may well bring a
     /// spec that nobody has seen yet, and no event will say so again.
-    pub fn tenant_written(&mut self, tenant: Arc<Tenant>) -> Vec<Signal> {
+    pub fn tenant_written(&mut self, mut tenant: Arc<Tenant>) -> Vec<Signal> {
+        forget_managers(&mut tenant);
         let name = tenant.name_any();
         let Some(known) = self.tenants.get(&name) else { return Vec::new() };
         if version(known.as_ref()) >= version(tenant.as_ref()) {
@@ -241,6 +243,13 @@ fn is_relabelled(known: &Tenant, tenant: &Tenant) -> bool {
 }
 
 /// The annotations that mean something to a pass.
+/// Nobody asks which manager owns a field of a Tenant, and that takes more room than the Tenant itself.
+fn forget_managers(tenant: &mut Arc<Tenant>) {
+    if tenant.metadata.managed_fields.is_some() {
+        Arc::make_mut(tenant).metadata.managed_fields = None;
+    }
+}
+
 fn requests(object: &impl ResourceExt) -> Vec<Option<&String>> {
     let annotations = object.annotations();
     [marks::PAUSED_UNTIL, marks::RECONCILE_REQUESTED_AT, marks::SOURCE, marks::COMMIT]
