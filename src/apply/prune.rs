@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     pass::{Failure, Pass, Request},
+    plan,
     writer::{Deleted, Writer},
 };
 
@@ -47,11 +48,12 @@ pub(super) async fn run(
             }
             Ok(Deleted::Pending) => {
                 pass.pending.push(id);
-                pass.inventory.push(entry);
+                pass.inventory.push(plan::leaving(entry));
             }
+            // It may have been heard all the same.
             Err(error) => {
                 pass.failures.push(Failure { id, problem: error.into() });
-                pass.inventory.push(entry);
+                pass.inventory.push(plan::leaving(entry));
             }
         }
     }
