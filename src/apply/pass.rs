@@ -67,8 +67,8 @@ pub struct Pass {
     pub scaled: Vec<Scaled>,
     /// What somebody had changed or deleted.
     pub healed: Vec<(ObjectId, Vec<Change>)>,
-    /// What was deleted.
-    pub deleted: Vec<ObjectId>,
+    /// What was deleted, with its uid.
+    pub deleted: Vec<(ObjectId, String)>,
     /// Objects that wait for their deletion.
     pub pending: Vec<ObjectId>,
     /// What went wrong.

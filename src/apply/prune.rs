@@ -44,7 +44,7 @@ pub(super) async fn run(
         match writer.delete(&id, &uid).await {
             Ok(Deleted::Gone) => {
                 info!(object = %id, "deleted: no longer wanted");
-                pass.deleted.push(id);
+                pass.deleted.push((id, uid));
             }
             Ok(Deleted::Pending) => {
                 pass.pending.push(id);

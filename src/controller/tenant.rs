@@ -250,8 +250,8 @@ fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     for (id, live) in &pass.written {
         world.child_written(id, live.clone());
     }
-    for id in &pass.deleted {
-        world.child_deleted(tenant, id);
+    for (id, uid) in &pass.deleted {
+        world.child_deleted(tenant, id, uid);
     }
     for scaled in &pass.scaled {
         world.deployment_scaled(tenant, scaled);

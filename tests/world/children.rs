@@ -106,9 +106,21 @@ fn an_own_deletion_is_silent() {
     let (mut world, child) = settled();
     world.begin("acme");
     remember(&mut world, &[]);
-    world.child_deleted("acme", &child.id());
+    world.child_deleted("acme", &child.id(), &child.uid);
     assert!(!finish(&mut world));
     assert_eq!(world.child_gone(Kind::Service, &child.at(12).meta()), none());
+}
+
+/// We delete by uid: who made another one of the same name meanwhile still has it.
+#[test]
+fn an_own_deletion_leaves_a_newer_object_of_the_name_known() {
+    let (mut world, child) = settled();
+    world.begin("acme");
+    let heir = Child { uid: "u2".into(), ..child.at(20) };
+    world.child_gone(Kind::Service, &child.at(19).meta());
+    world.child_seen(Kind::Service, &heir.meta());
+    world.child_deleted("acme", &child.id(), &child.uid);
+    assert_eq!(&*world.children("acme")[&child.id()].uid, "u2");
 }
 
 #[test]

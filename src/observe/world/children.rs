@@ -180,9 +180,11 @@ impl World {
         }
     }
 
-    /// We deleted a child: known before the watch shows it.
-    pub fn child_deleted(&mut self, tenant: &str, id: &ObjectId) {
-        if let Some(children) = self.children.get_mut(tenant) {
+    /// We deleted the child with this uid: known before the watch shows it.
+    pub fn child_deleted(&mut self, tenant: &str, id: &ObjectId, uid: &str) {
+        if let Some(children) = self.children.get_mut(tenant)
+            && children.get(id).is_some_and(|live| &*live.uid == uid)
+        {
             children.remove(id);
         }
     }
