@@ -203,3 +203,27 @@ fn a_list_tells_what_went_while_nobody_watched() {
     world.children_listed(Kind::NetworkPolicy);
     assert_eq!(world.foreign("acme"), []);
 }
+
+/// etcd restored to an older state: versions go back, and what a list shows is right all the same.
+#[test]
+fn a_list_is_right_whatever_its_versions() {
+    let (mut world, child) = settled();
+    world.children_listing(Kind::Service);
+    let restored = Child { stolen: true, ..child.at(3) };
+    assert_eq!(world.child_seen(Kind::Service, &restored.meta()), heal());
+    assert_eq!(world.children_listed(Kind::Service), none());
+    assert_eq!(world.children("acme")[&child.id()], restored.live());
+    assert!(!pass(&mut world, &[child.at(4)]));
+    assert_eq!(world.child_seen(Kind::Service, &restored.at(5).meta()), heal(), "and what follows it");
+}
+
+#[test]
+fn what_we_wrote_since_a_list_began_is_newer_than_it() {
+    let (mut world, child) = settled();
+    world.children_listing(Kind::Service);
+    let next = Child { hash: "h2".into(), ..child.at(12) };
+    assert!(!pass(&mut world, std::slice::from_ref(&next)));
+    assert_eq!(world.child_seen(Kind::Service, &child.at(11).meta()), none());
+    assert_eq!(world.children_listed(Kind::Service), none());
+    assert_eq!(world.children("acme")[&child.id()].version, 12);
+}
