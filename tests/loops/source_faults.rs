@@ -135,7 +135,7 @@ async fn credentials_are_used_and_never_told() -> Outcome {
     kit.apply(&at("secrets", SYSTEM, "git-locked"), "tess", &secret("canary-git-wrong")).await?;
     kit.until_of(&path, "SourceSynced", "False", "AuthenticationFailed").await?;
     kit.apply(&at("secrets", SYSTEM, "git-locked"), "tess", &secret(PASSWORD)).await?;
-    kit.until_of(&path, "SourceSynced", "True", "").await?;
+    kit.until_of(&path, "SourceSynced", "True", "unencrypted: use https in spec.source.git.url").await?;
     kit.ready("locked-one").await?;
     server.stop();
     kit.until_of(&path, "SourceSynced", "False", "Unreachable").await?;
