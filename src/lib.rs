@@ -7,7 +7,7 @@
 //! cluster ─► observe::inputs ─► validate ─► desired ─► apply ─► observe ─► status     the tenant loop
 //! ```
 //!
-//! `api`, `validate`, `desired` and `status` are pure: no client, no clock, no
+//! `api`, `trust`, `validate`, `desired` and `status` are pure: no client, no clock, no
 //! disk, no environment, no async. `tests/layering` holds them to it.
 
 pub mod api;
@@ -19,4 +19,5 @@ pub mod observe;
 pub mod runtime;
 pub mod source;
 pub mod status;
+pub mod trust;
 pub mod validate;

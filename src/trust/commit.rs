@@ -1,0 +1,171 @@
+//! What a commit says, and which of its bytes were signed.
+//!
+//! Stricter than Git where Git is lenient: a header that should stand once and stands twice is refused,
+//! for two readers may take different ones.
+
+use crate::validate::text::sanitize;
+
+/// Longest author that is shown, in characters.
+const AUTHOR: usize = 100;
+
+/// The header that holds a signature.
+const SIGNATURE: &[u8] = b"gpgsig";
+
+/// A commit, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub id: String,
+    /// Id of its tree.
+    pub tree: String,
+    /// Ids of its parents.
+    pub parents: Vec<String>,
+    /// Name and address of the author, made harmless.
+    pub author: String,
+    /// When it was committed, by the committer's clock: seconds since 1970.
+    pub committed: i64,
+    /// The bytes that were signed: all but the signature.
+    pub payload: Vec<u8>,
+    /// The armored signature.
+    pub signature: Option<Vec<u8>>,
+}
+
+impl Commit {
+    /// Takes a raw commit apart.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(id: &str, raw: &[u8]) -> Result<Self, &'static str> {
+        let mut reader = Reader { rest: raw };
+        let tree = reader.required(b"tree ")?;
+        let tree = id_of(tree).ok_or("its tree is no id")?;
+        let mut parents = Vec::new();
+        while let Some(parent) = reader.optional(b"parent ") {
+            parents.push(id_of(parent).ok_or("a parent is no id")?);
+        }
+        let author = person(reader.required(b"author ")?).ok_or("its author line is broken")?.0;
+        let committed = person(reader.required(b"committer ")?).ok_or("its committer line is broken")?.1;
+        let start = raw.len() - reader.rest.len();
+        let mut payload = raw[..start].to_vec();
+        let signature = extras(&mut reader, &mut payload)?;
+        payload.extend_from_slice(reader.rest);
+        Ok(Self { id: id.to_owned(), tree, parents, author, committed, payload, signature })
+    }
+}
+
+/// The headers after the committer: all but the signature go into the payload. Stops at the empty line.
+fn extras(reader: &mut Reader<'_>, payload: &mut Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
+    let mut signature: Option<Vec<u8>> = None;
+    let mut in_signature = false;
+    loop {
+        if reader.rest.starts_with(b"\n") || reader.rest.is_empty() {
+            return Ok(signature);
+        }
+        let line = reader.line();
+        if let Some(more) = line.strip_prefix(b" ") {
+            match signature.as_mut().filter(|_| in_signature) {
+                Some(signature) => signature.extend_from_slice(more),
+                None => payload.extend_from_slice(line),
+            }
+            continue;
+        }
+        let key = line.split(|byte| *byte == b' ' || *byte == b'\n').next().unwrap_or_default();
+        in_signature = key == SIGNATURE;
+        if in_signature {
+            if signature.is_some() {
+                return Err("it has two signatures");
+            }
+            signature = Some(line.get(SIGNATURE.len() + 1..).unwrap_or_default().to_vec());
+        } else if key.starts_with(SIGNATURE) {
+            return Err("it has a signature for repositories with SHA-256, which are not supported");
+        } else if [b"tree".as_slice(), b"parent", b"author", b"committer"].contains(&key) {
+            return Err("it has a header twice, or out of order");
+        } else {
+            payload.extend_from_slice(line);
+        }
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// The next line with its line break.
+    fn line(&mut self) -> &'a [u8] {
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        line
+    }
+
+    /// The next line's value, if it has this key.
+    fn optional(&mut self, key: &[u8]) -> Option<&'a [u8]> {
+        if !self.rest.starts_with(key) {
+            return None;
+        }
+        let line = self.line();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        line.get(key.len()..)
+    }
+
+    fn required(&mut self, key: &[u8]) -> Result<&'a [u8], &'static str> {
+        self.optional(key).ok_or("its headers are missing or out of order")
+    }
+}
+
+fn id_of(bytes: &[u8]) -> Option<String> {
+    let good = bytes.len() == 40 && bytes.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    good.then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Name and address, and the time, of `Name <address> 1700000000 +0100`.
+fn person(bytes: &[u8]) -> Option<(String, i64)> {
+    let end = bytes.iter().rposition(|byte| *byte == b'>')?;
+    let rest = std::str::from_utf8(&bytes[end + 1..]).ok()?;
+    let time = rest.split_ascii_whitespace().next()?.parse().ok()?;
+    Some((sanitize(&String::from_utf8_lossy(&bytes[..=end]), AUTHOR), time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "tree 1111111111111111111111111111111111111111\nparent 2222222222222222222222222222222222222222\n\
+        author Ada \u{202e}<ada@example.com> 1700000000 +0100\ncommitter Bob <bob@example.com> 1700000060 +0000\n";
+
+    #[test]
+    fn a_commit_is_taken_apart() {
+        let raw =
+            format!("{PLAIN}encoding x\ngpgsig one\n two\n \n three\nmergetag y\n z\n\nSubject\n\nBody\n");
+        let commit = Commit::parse("id", raw.as_bytes()).expect("sound");
+        assert_eq!(commit.parents, ["2".repeat(40)]);
+        assert_eq!(
+            (commit.author.as_str(), commit.committed),
+            ("Ada \\u{202e}<ada@example.com>", 1_700_000_060)
+        );
+        assert_eq!(commit.signature.as_deref(), Some(b"one\ntwo\n\nthree\n".as_slice()));
+        let payload = format!("{PLAIN}encoding x\nmergetag y\n z\n\nSubject\n\nBody\n");
+        assert_eq!(String::from_utf8_lossy(&commit.payload), payload);
+        let unsigned = Commit::parse("id", payload.as_bytes()).expect("sound");
+        assert_eq!((unsigned.signature, unsigned.payload), (None, payload.into_bytes()));
+    }
+
+    #[test]
+    fn what_two_readers_may_take_differently_is_refused() {
+        let second_tree = "tree 3333333333333333333333333333333333333333\n";
+        for extra in ["gpgsig a\ngpgsig b\n", "gpgsig-sha256 a\n", second_tree, "author x <x> 1 +0000\n"] {
+            let raw = format!("{PLAIN}{extra}\nSubject\n");
+            assert!(Commit::parse("id", raw.as_bytes()).is_err(), "{extra}");
+        }
+        let time = PLAIN.replace("1700000060", "soon");
+        let lines: Vec<&str> = PLAIN.lines().collect();
+        let swapped = [lines[0], lines[1], lines[3], lines[2]].join("\n");
+        for raw in ["", "tree x\n", second_tree, &time, &swapped] {
+            assert!(Commit::parse("id", raw.as_bytes()).is_err(), "{raw}");
+        }
+        // What stands in the message is not a header.
+        let raw = format!("{PLAIN}\nSubject\n\ngpgsig a\n b\n");
+        assert_eq!(Commit::parse("id", raw.as_bytes()).expect("sound").signature, None);
+    }
+}

@@ -1,0 +1,73 @@
+use super::*;
+use crate::trust::kit::{id, key, line, plain, signed};
+
+/// Ada and Bob are people, the forge is a forge; everybody else is nobody.
+fn signers() -> Signers {
+    let text = [("ada@example.com", 1), ("bob@example.com", 2), ("forge@example.com", 3)];
+    Signers::parse(&text.map(|(who, seed)| line(who, "", &key(seed))).concat()).expect("a list")
+}
+
+/// Commits by number: their parents, and the seed of the key that signed them.
+fn commits(list: &[(u8, &[u8], Option<u8>)]) -> Vec<(String, Vec<u8>)> {
+    let one = |(number, parents, seed): &(u8, &[u8], Option<u8>)| {
+        let parents: Vec<String> = parents.iter().map(|parent| id(*parent)).collect();
+        let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
+        let plain = plain(&parents, &format!("Commit {number}"));
+        (id(*number), seed.map_or(plain.clone(), |seed| signed(&plain, &key(seed))))
+    };
+    list.iter().map(one).collect()
+}
+
+/// The number of the commit that doesn't pass, how many more, and why.
+fn wrong(mode: Mode, list: &[(u8, &[u8], Option<u8>)]) -> Option<(String, usize, String)> {
+    let (signers, forge) = (signers(), ["forge@example.com".to_owned()]);
+    let rules = Rules { mode, signers: &signers, forge: &forge };
+    let refused = judge(&id(list[0].0), &commits(list), &rules).err()?;
+    assert_eq!(refused.author, "Ada <ada@example.com>");
+    Some((refused.commit.trim_start_matches('0').to_owned(), refused.more, refused.refusal.to_string()))
+}
+
+const ADA: Option<u8> = Some(1);
+const BOB: Option<u8> = Some(2);
+const FORGE: Option<u8> = Some(3);
+const NOBODY: Option<u8> = Some(9);
+
+#[test]
+fn every_commit_or_the_head() {
+    let good: &[(u8, &[u8], Option<u8>)] = &[(3, &[2], ADA), (2, &[1], BOB), (1, &[9], ADA)];
+    assert_eq!(wrong(Mode::EveryCommit, good), None);
+    let below: &[(u8, &[u8], Option<u8>)] =
+        &[(4, &[3], ADA), (3, &[2], NOBODY), (2, &[1], None), (1, &[9], ADA)];
+    assert_eq!(wrong(Mode::Head, below), None);
+    assert_eq!(wrong(Mode::EveryCommit, below), Some(("2".into(), 1, "not signed".into())));
+    let head: &[(u8, &[u8], Option<u8>)] = &[(2, &[1], None), (1, &[9], ADA)];
+    for mode in [Mode::Head, Mode::EveryCommit] {
+        assert_eq!(wrong(mode, head), Some(("2".into(), 0, "not signed".into())));
+    }
+}
+
+#[test]
+fn a_forge_vouches_for_merges_of_what_is_verified() {
+    for mode in [Mode::Head, Mode::EveryCommit] {
+        let good: &[(u8, &[u8], Option<u8>)] = &[(4, &[9, 3], FORGE), (3, &[9], ADA)];
+        assert_eq!(wrong(mode, good), None, "{mode:?}");
+        let unsigned: &[(u8, &[u8], Option<u8>)] = &[(4, &[9, 3], FORGE), (3, &[9], None)];
+        assert_eq!(wrong(mode, unsigned), Some(("3".into(), 0, "not signed".into())), "{mode:?}");
+        // A merge of merges.
+        let deep: &[(u8, &[u8], Option<u8>)] =
+            &[(5, &[4, 3], FORGE), (4, &[9, 2], FORGE), (3, &[9], BOB), (2, &[9], None)];
+        assert_eq!(wrong(mode, deep), Some(("2".into(), 0, "not signed".into())), "{mode:?}");
+        // An edit in the forge's editor is signed by its key, and is nobody's.
+        let edit: &[(u8, &[u8], Option<u8>)] = &[(2, &[9], FORGE)];
+        let said = "signed by the forge (forge@example.com), which may sign merges only";
+        assert_eq!(wrong(mode, edit), Some(("2".into(), 0, said.into())), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_head_that_is_not_here_does_not_pass() {
+    let signers = signers();
+    let rules = Rules { mode: Mode::EveryCommit, signers: &signers, forge: &[] };
+    assert!(judge(&id(1), &[], &rules).is_err());
+    assert!(judge(&id(1), &commits(&[(2, &[], ADA)]), &rules).is_err());
+}

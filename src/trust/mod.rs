@@ -1,0 +1,23 @@
+//! Who signed a commit, and whether that is enough. Pure.
+//!
+//! - [`signers`]: who may sign, in OpenSSH's allowed-signers format
+//! - [`commit`]: what a commit says, and which of its bytes were signed
+//! - [`signature`]: one commit → who signed it, or why nobody did
+//! - [`history`]: the new commits of a branch → the first that must not pass
+//!
+//! Nothing here reads a repository or the cluster: raw bytes come in, names and reasons go out. OpenPGP
+//! signatures are told apart and refused (`UnsupportedSignature`), never taken for unsigned or for good.
+
+pub mod commit;
+pub mod history;
+pub mod signature;
+pub mod signers;
+mod window;
+
+pub use commit::Commit;
+pub use history::{Mode, Refused, Rules, judge};
+pub use signature::Refusal;
+pub use signers::Signers;
+
+#[cfg(test)]
+mod kit;
