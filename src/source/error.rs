@@ -200,6 +200,16 @@ pub enum SourceError {
         /// The limit.
         limit: usize,
     },
+    /// A limit in commits.
+    #[error(
+        "commit {head} has more than {limit} commits since the last accepted one; follow the branch in smaller steps: set spec.source.git.commit to a commit in between first"
+    )]
+    HistoryTooLong {
+        /// The head, shortened.
+        head: String,
+        /// The limit.
+        limit: usize,
+    },
     /// The TLS handshake failed.
     #[error(
         "no trusted TLS connection to {host}: {detail}; if the server uses a private CA, name its certificate in the source's Secret"
@@ -290,6 +300,7 @@ impl SourceError {
             Self::RateLimited { .. } => "RateLimited",
             Self::TooLarge { .. } => "TooLarge",
             Self::TooManyFiles { .. } => "TooManyFiles",
+            Self::HistoryTooLong { .. } => "HistoryTooLong",
             Self::TlsFailed { .. } => "TlsFailed",
             Self::Corrupt { .. } => "Corrupt",
             Self::Busy => "Busy",

@@ -29,7 +29,7 @@ pub use child::child_main;
 pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
-pub use read::{commit_info, read};
+pub use read::{Lineage, commit_info, holds, lineage, read};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Snapshot};
 
@@ -68,7 +68,17 @@ pub async fn resolve(settings: &Settings) -> Result<CommitId, SourceError> {
 /// Brings a commit into the source's folder: shallow the first time, then only what is new.
 /// A damaged or outgrown copy is made anew.
 pub async fn fetch(settings: &Settings, commit: &CommitId) -> Result<Fetched, SourceError> {
-    match parent::run(settings, Operation::Fetch { commit: *commit }).await? {
+    fetch_since(settings, commit, None).await
+}
+
+/// Like [`fetch`], and brings the history down to `base`, as far as the server has it and the limit in bytes
+/// allows. Whether it is here says [`lineage`].
+pub async fn fetch_since(
+    settings: &Settings,
+    commit: &CommitId,
+    base: Option<CommitId>,
+) -> Result<Fetched, SourceError> {
+    match parent::run(settings, Operation::Fetch { commit: *commit, base }).await? {
         Done::Fetched { commit, received, stored, fresh } => Ok(Fetched { commit, received, stored, fresh }),
         _ => Err(unexpected()),
     }

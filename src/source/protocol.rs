@@ -46,8 +46,8 @@ pub(super) struct Request {
 pub(super) enum Operation {
     /// List references, say which commit the reference names.
     Resolve,
-    /// Bring a commit into the repository folder.
-    Fetch { commit: CommitId },
+    /// Bring a commit into the repository folder, with the history since `base` where there is one.
+    Fetch { commit: CommitId, base: Option<CommitId> },
     /// Try to open a file, to see whether the sandbox holds.
     Probe { path: PathBuf },
 }

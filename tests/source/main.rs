@@ -5,6 +5,7 @@
 mod confinement;
 mod content;
 mod faults;
+mod lineage;
 mod recovery;
 mod repo;
 mod secrets;

@@ -5,6 +5,7 @@ use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryIn
 
 use super::super::folder::Folder;
 use super::super::protocol::{Done, Failure, Request};
+use super::super::read;
 use super::super::settings::{CommitId, Reference};
 use super::http::Server;
 use super::refs;
@@ -18,7 +19,12 @@ pub(in super::super) const HEAD: &str = "refs/tenantry/head";
 const PACKS: usize = 200;
 
 /// Fetches `commit`, or a newer one when the reference has moved on.
-pub(super) fn fetch(request: &Request, commit: CommitId, server: &Server) -> Result<Done, Failure> {
+pub(super) fn fetch(
+    request: &Request,
+    commit: CommitId,
+    base: Option<CommitId>,
+    server: &Server,
+) -> Result<Done, Failure> {
     let disk = |error: std::io::Error| Failure::Disk {
         path: request.repository.display().to_string(),
         detail: error.to_string(),
@@ -34,9 +40,12 @@ pub(super) fn fetch(request: &Request, commit: CommitId, server: &Server) -> Res
     // Of a fetch that was killed at its start there is a folder, but nothing in it to continue.
     fresh = fresh || folder.packs() == 0;
     let mut done = exchange(&folder, request, commit, server, fresh);
+    if let (Ok(Done::Fetched { commit, .. }), Some(base)) = (&done, base) {
+        deepen(&folder, request, *commit, base);
+    }
     let too_large = |done: &Result<Done, Failure>| matches!(done, Err(Failure::TooLarge { .. }));
     let grown = |folder: &Folder| folder.bytes().map(|bytes| bytes > request.limits.repository_bytes);
-    if !fresh && (too_large(&done) || grown(&folder).map_err(disk)?) {
+    if (!fresh && too_large(&done)) || ((!fresh || base.is_some()) && grown(&folder).map_err(disk)?) {
         // History, not content, has outgrown the limit: keep the newest commit only.
         folder.wipe().map_err(disk)?;
         create(&folder, request)?;
@@ -111,7 +120,7 @@ fn exchange(
     fresh: bool,
 ) -> Result<Done, Failure> {
     let pinned = matches!(request.reference, Reference::Commit(_));
-    match converse(folder, request, commit, fresh) {
+    match converse(folder, request, commit, fresh.then_some(1)) {
         Ok(Ok(commit)) => Ok(Done::Fetched { commit: commit.into(), received: 0, stored: 0, fresh }),
         Ok(Err(failure)) => Err(failure),
         Err(error) => match server.explain(&error) {
@@ -124,6 +133,21 @@ fn exchange(
     }
 }
 
+/// Commits brought by each further try to reach back to the last accepted one; the last number is all of them.
+const DEPTHS: [i32; 3] = [64, 1024, i32::MAX];
+
+/// Brings history until that since `base` is whole. What can't be had is no failure of the fetch: whoever
+/// needs it finds it missing, and says so.
+fn deepen(folder: &Folder, request: &Request, commit: CommitId, base: CommitId) {
+    for depth in DEPTHS {
+        if read::whole(folder, base, commit)
+            || !matches!(converse(folder, request, commit, Some(depth)), Ok(Ok(_)))
+        {
+            return;
+        }
+    }
+}
+
 fn no_such_commit() -> Failure {
     Failure::ReferenceNotFound { existing: Vec::new(), more: 0 }
 }
@@ -132,7 +156,7 @@ fn converse(
     folder: &Folder,
     request: &Request,
     wanted: CommitId,
-    fresh: bool,
+    depth: Option<i32>,
 ) -> Result<Result<Oid, Failure>, git2::Error> {
     let repository = Repository::open_bare(folder.git())?;
     let mut remote = repository.remote_anonymous(&request.url)?;
@@ -143,8 +167,8 @@ fn converse(
     };
     let mut options = FetchOptions::new();
     options.download_tags(AutotagOption::None).update_fetchhead(false);
-    if fresh {
-        options.depth(1);
+    if let Some(depth) = depth {
+        options.depth(depth);
     }
     let specs = match &found.name {
         Some(name) => vec![format!("+{name}:{HEAD}")],

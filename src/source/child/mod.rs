@@ -87,8 +87,8 @@ fn serve(request: &Request) -> Answer {
     let result = match &request.operation {
         Operation::Probe { path } => Ok(Done::Probed { readable: std::fs::File::open(path).is_ok() }),
         Operation::Resolve => refs::resolve(request, http::Server::new(agent, request, end)),
-        Operation::Fetch { commit } => {
-            fetch::fetch(request, *commit, &http::Server::new(agent, request, end))
+        Operation::Fetch { commit, base } => {
+            fetch::fetch(request, *commit, *base, &http::Server::new(agent, request, end))
         }
     };
     Answer { landlock: Some(landlock), result }

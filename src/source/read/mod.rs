@@ -1,6 +1,7 @@
 //! From a local repository to a [`Snapshot`]: no network, no checkout.
 
 mod history;
+mod lineage;
 mod names;
 mod walk;
 
@@ -16,7 +17,10 @@ use super::folder::Folder;
 use super::settings::{CommitId, Settings};
 use super::snapshot::{Basis, CommitInfo, Door, Snapshot};
 use super::{harden, text};
+pub use lineage::Lineage;
 use walk::{Gathered, Root, Walk, damaged};
+
+pub(super) use lineage::whole;
 
 /// Findings kept of one revision; the rest is counted.
 const FINDINGS: usize = 1000;
@@ -56,6 +60,25 @@ pub fn commit_info(settings: &Settings, commit: &CommitId) -> Result<CommitInfo,
     })
 }
 
+/// The commits of a head that are not in the history of `base`. Blocking.
+///
+/// # Errors
+/// `HistoryTooLong`, `TooLarge`, or `Corrupt`.
+pub fn lineage(settings: &Settings, base: Option<CommitId>, head: CommitId) -> Result<Lineage, SourceError> {
+    with_repository(settings, |repository| lineage::lineage(repository, base, head))
+}
+
+/// Whether a commit and its tree are here. Blocking.
+///
+/// # Errors
+/// The folder can't be used.
+pub fn holds(settings: &Settings, commit: &CommitId) -> Result<bool, SourceError> {
+    with_repository(settings, |repository| {
+        let found = commit.oid().and_then(|id| repository.find_commit(id)?.tree().map(drop));
+        Ok(found.is_ok())
+    })
+}
+
 /// Runs `work` on the local repository while no fetch can change it.
 fn with_repository<T>(
     settings: &Settings,
@@ -82,7 +105,7 @@ fn with_repository<T>(
 
 /// The objects alone. The fetch process wrote the folder, and a process that was taken over could
 /// have put anything there: its configuration, alternates and references are not looked at.
-fn open(folder: &Folder) -> Result<Repository, SourceError> {
+pub(super) fn open(folder: &Folder) -> Result<Repository, SourceError> {
     let objects = folder.git().join("objects");
     let Some(path) = objects.to_str() else {
         let source = std::io::Error::other("the path is not valid UTF-8");
