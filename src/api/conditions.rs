@@ -154,6 +154,14 @@ pub mod reasons {
     pub const DUPLICATE: &str = "Duplicate";
     /// The commit changes the Platform's trust root.
     pub const TRUST_ROOT_CHANGE: &str = "TrustRootChange";
+    /// A commit isn't signed as the Platform asks; the last accepted revision stays.
+    pub const UNVERIFIED_COMMIT: &str = "UnverifiedCommit";
+    /// The list of signers can't be read; the last accepted revision stays.
+    pub const INVALID_SIGNERS: &str = "InvalidSigners";
+    /// The branch doesn't continue what was accepted; the last accepted revision stays.
+    pub const HISTORY_REWRITTEN: &str = "HistoryRewritten";
+    /// Commits between the accepted revision and the head can't be had; the last accepted revision stays.
+    pub const HISTORY_INCOMPLETE: &str = "HistoryIncomplete";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

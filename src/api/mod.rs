@@ -2,7 +2,7 @@
 //!
 //! The only place where a field is documented. Pure.
 //!
-//! - [`platform`], [`tenant`], [`service`]: what users write
+//! - [`platform`], [`verification`], [`tenant`], [`service`]: what users write
 //! - [`platform_status`], [`tenant_status`], [`conditions`]: what they read
 //! - [`promises`]: the one table of promises
 //! - [`kinds`]: the kinds of child, in the order in which they are written
@@ -21,6 +21,7 @@ pub mod quantity;
 pub mod service;
 pub mod tenant;
 pub mod tenant_status;
+pub mod verification;
 
 pub use platform::Platform;
 pub use tenant::Tenant;

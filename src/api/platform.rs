@@ -11,6 +11,7 @@ use super::{
     platform_status::PlatformStatus,
     quantity::Quantity,
     service::Resources,
+    verification::Verification,
 };
 
 // clippy takes the keys of kube's columns for attributes of their own.
@@ -129,6 +130,10 @@ pub struct GitSource {
     /// Secret with `ca.crt`, in PEM, that the server's certificate is checked against besides the system's roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<SecretName>,
+    /// Who must have signed commits; without it, whoever may push decides. A commit that doesn't pass holds the whole
+    /// source at the last accepted revision, which is healed as ever (`UnverifiedCommit`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// How large the repository may be.
     #[serde(default)]
     pub limits: SourceLimits,

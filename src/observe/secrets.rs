@@ -1,13 +1,16 @@
-//! Secrets in the operator's own namespace, by name. Nothing of them is ever logged or put into a status.
+//! Secrets and lists of signers in the operator's own namespace, by name. Nothing of them is ever logged or put into a status.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use serde_json::{Map, Value};
 
 use crate::{
-    api::common::SecretName,
+    api::{
+        common::SecretName,
+        verification::{SignersKind, SignersRef},
+    },
     runtime::call::{CallError, deadline},
     validate::ground::PullSecret,
 };
@@ -17,12 +20,17 @@ use super::watch::READ_DEADLINE;
 /// Time between two looks at the same Secrets.
 pub const REFRESH: Duration = Duration::from_secs(600);
 
+/// The key of a list of signers.
+const SIGNERS: &str = "allowed_signers";
+
 /// Why a Secret can't be used. Says which, never what is in it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// It can't be read.
-    #[error("Secret {namespace}/{name} can't be read: {source}; create it, or allow the operator to get it")]
+    #[error("{kind} {namespace}/{name} can't be read: {source}; create it, or allow the operator to get it")]
     Unreadable {
+        /// Its kind.
+        kind: &'static str,
         /// The operator's namespace.
         namespace: String,
         /// The Secret.
@@ -30,6 +38,18 @@ pub enum SecretError {
         /// Why.
         #[source]
         source: CallError,
+    },
+    /// It has no list of signers.
+    #[error(
+        "{kind} {namespace}/{name} has no key {SIGNERS} with text; write OpenSSH's allowed-signers lines there"
+    )]
+    NoSigners {
+        /// Its kind.
+        kind: &'static str,
+        /// The operator's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
     },
     /// It lacks a key, or the key's value isn't what it should be.
     #[error("Secret {namespace}/{name} {problem}")]
@@ -51,6 +71,7 @@ async fn read(
 ) -> Result<(BTreeMap<String, Vec<u8>>, String), SecretError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let secret = deadline(READ_DEADLINE, api.get(name)).await.map_err(|source| SecretError::Unreadable {
+        kind: "Secret",
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         source,
@@ -75,6 +96,33 @@ pub async fn texts(
 ) -> Result<BTreeMap<String, String>, SecretError> {
     let (data, _) = read(client, namespace, name).await?;
     Ok(data.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value).ok()?))).collect())
+}
+
+/// The list of signers that a Platform names.
+///
+/// # Errors
+/// The object can't be read, or lacks the key.
+pub async fn signers(client: &Client, namespace: &str, from: &SignersRef) -> Result<String, SecretError> {
+    let name = from.name.as_str();
+    let mut values = match from.kind {
+        SignersKind::Secret => texts(client, namespace, name).await?,
+        SignersKind::ConfigMap => {
+            let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+            let found = deadline(READ_DEADLINE, api.get(name)).await;
+            let unreadable = |source| SecretError::Unreadable {
+                kind: from.kind.as_str(),
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                source,
+            };
+            found.map_err(unreadable)?.data.unwrap_or_default()
+        }
+    };
+    values.remove(SIGNERS).ok_or_else(|| SecretError::NoSigners {
+        kind: from.kind.as_str(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 /// Puts several Docker configuration Secrets together into one: so a tenant's namespace needs one Secret

@@ -6,9 +6,10 @@ use crate::api::{
     Platform,
     common::{Labels, Peer, PortRange},
     marks,
-    platform::{Environment, Images, Isolation, PlatformSpec, Topology},
+    platform::{Environment, GitSource, Images, Isolation, PlatformSpec, Topology},
     quantity::Quantity,
     service::Resources,
+    verification::VerificationMode,
 };
 
 use super::{
@@ -143,6 +144,7 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
                 .hint("use a longer interval, or environment: test"),
         );
     }
+    check_verification(git, problems);
     for (name, path) in [("path", &git.path), ("platformPath", &git.platform_path)] {
         let outside = |path: &String| path.starts_with('/') || path.split('/').any(|part| part == "..");
         if path.as_ref().is_some_and(outside) {
@@ -158,6 +160,17 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
         if let Err(message) = quantity.milli() {
             problems.push(Problem::new(at("/spec/source/git/limits", name), message));
         }
+    }
+}
+
+/// What the API server's rules say too, for files that never saw it.
+fn check_verification(git: &GitSource, problems: &mut Vec<Problem>) {
+    let Some(verification) = &git.verification else { return };
+    if verification.mode != VerificationMode::None && verification.signers.is_none() {
+        problems.push(
+            Problem::new("/spec/source/git/verification/signers", "is missing")
+                .hint("name the ConfigMap or Secret with allowed_signers, or write mode: None"),
+        );
     }
 }
 

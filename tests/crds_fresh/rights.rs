@@ -101,9 +101,10 @@ fn the_operator_may_do_no_more() {
         "no role is written"
     );
     let own = self::rights(&role("Role", "tenantry"));
-    let secrets: Vec<&str> =
-        own.iter().filter(|right| right.resource == "secrets").map(|right| right.verb.as_str()).collect();
-    assert_eq!(secrets, ["get"], "in its own namespace it reads Secrets by name");
+    for resource in ["secrets", "configmaps"] {
+        let verbs = own.iter().filter(|right| right.resource == resource).map(|right| right.verb.as_str());
+        assert_eq!(verbs.collect::<Vec<_>>(), ["get"], "in its own namespace it reads {resource} by name");
+    }
 }
 
 #[test]

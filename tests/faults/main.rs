@@ -10,6 +10,7 @@ mod support;
 mod answers;
 mod crash;
 mod crds;
+mod held;
 mod leaders;
 mod quiet;
 

@@ -16,4 +16,5 @@ mod namespaces;
 mod secrets;
 mod source;
 mod source_faults;
+mod verified;
 mod zones;

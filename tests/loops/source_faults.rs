@@ -79,14 +79,6 @@ async fn a_repository_that_loses_its_content_ends_nothing() -> Outcome {
     source.repo.git(["push", "--quiet", "--force", "origin", "HEAD:main"])?;
     source.synced("True", "").await?;
 
-    // History that is rewritten is followed.
-    works(&source, "1").await?;
-    source.repo.rewind(1)?;
-    let back = |now: &serde_json::Value| now["spec"]["services"][0]["image"] == "registry.k8s.io/pause:0";
-    source.kit.object(&at("tenants", "", "losses-one"), "what it was", back).await?;
-    let head = source.repo.rewrite("All anew")?;
-    source.applied(&head).await?;
-
     // The folder goes, and the repository.
     source.repo.git(["mv", "tenants", "moved"])?;
     source.repo.commit_all("Moved")?;

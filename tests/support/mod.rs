@@ -6,6 +6,7 @@
 pub mod crash;
 pub mod kit;
 pub mod objects;
+pub mod signed;
 pub mod world;
 
 pub use kit::Kit;

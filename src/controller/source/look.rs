@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use tracing::warn;
+
 use crate::{
-    api::{Platform, finding::Finding, platform::GitSource, quantity::Quantity},
+    api::{Platform, conditions::reasons, finding::Finding, platform::GitSource, quantity::Quantity},
     observe::secrets,
     source::{
         self, CommitId, Credentials, Door, Limits, Reference, Sandbox, Secret, Settings, Snapshot,
@@ -21,7 +23,11 @@ use crate::{
     },
 };
 
-use super::super::context::Context;
+use super::{
+    super::context::Context,
+    gate::{self, blocking},
+    hold::Hold,
+};
 
 /// Longest time for one resolve or one fetch.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -33,7 +39,11 @@ const CA: &str = "CA certificates";
 /// What is known of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Look {
-    /// The last revision that was read.
+    /// The newest revision that is known, accepted or held.
+    pub(super) head: Option<CommitId>,
+    /// Why the head isn't taken over.
+    pub(super) hold: Option<Hold>,
+    /// The last accepted revision.
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) settings: Option<Settings>,
     parsed: HashMap<String, (String, Manifests)>,
@@ -44,6 +54,8 @@ pub(super) struct Look {
 #[derive(Debug)]
 pub(super) struct Found {
     settings: Settings,
+    head: CommitId,
+    hold: Option<Hold>,
     /// The new revision; `None` when there is none.
     snapshot: Option<Snapshot>,
     dates: HashMap<CommitId, String>,
@@ -62,19 +74,73 @@ pub(super) async fn look(ctx: Context, platform: Arc<Platform>, before: Seen) ->
         Sandbox::Unknown => "unknown",
     });
     if before.snapshot.as_ref().is_some_and(|snapshot| snapshot.revision == head) {
-        return Ok(Found { settings, snapshot: None, dates: before.commits, parsed: Vec::new() });
+        return Ok(unchanged(settings, head, None, before));
     }
-    let fetched = source::fetch(&settings, &head).await?;
-    let snapshot = source::snapshot(&settings, &fetched.commit, before.snapshot).await?;
+    let accepted = before.accepted(&platform);
+    let head = bring(&settings, head, accepted, before.hold.as_ref()).await?;
+    let Some(hold) = gate::pass(&ctx, &platform, &settings, accepted, head).await? else {
+        return read(ctx, settings, head, before).await;
+    };
+    // What was accepted is read again after a restart: it has to be healed while the head is held.
+    let missing = accepted.filter(|_| before.snapshot.is_none());
+    let Some(accepted) = missing else { return Ok(unchanged(settings, head, Some(hold), before)) };
+    let content = match last_good(&settings, accepted).await {
+        Ok(()) => read(ctx, settings.clone(), accepted, Seen::default()).await,
+        Err(error) => Err(error),
+    };
+    match content {
+        Ok(found) => Ok(Found { head, hold: Some(hold), ..found }),
+        Err(error) => {
+            warn!(%error, revision = %accepted, "the last accepted revision can't be read: its Tenants stay, and aren't healed");
+            Ok(unchanged(settings, head, Some(hold), before))
+        }
+    }
+}
+
+/// Brings a head with the history since the accepted revision; one that is held and here isn't fetched again.
+async fn bring(
+    settings: &Settings,
+    head: CommitId,
+    accepted: Option<CommitId>,
+    hold: Option<&Hold>,
+) -> Result<CommitId, SourceError> {
+    let judged = hold.is_some_and(|hold| hold.commit == head && hold.reason != reasons::HISTORY_INCOMPLETE);
+    if judged && blocking(settings, move |settings| source::holds(settings, &head)).await? {
+        return Ok(head);
+    }
+    Ok(source::fetch_since(settings, &head, accepted).await?.commit)
+}
+
+/// Makes sure that the accepted revision is here: a branch that was rewritten doesn't bring it.
+async fn last_good(settings: &Settings, accepted: CommitId) -> Result<(), SourceError> {
+    if blocking(settings, move |settings| source::holds(settings, &accepted)).await? {
+        return Ok(());
+    }
+    let pinned = Settings { reference: Reference::Commit(accepted.to_string()), ..settings.clone() };
+    source::fetch(&pinned, &accepted).await.map(drop)
+}
+
+fn unchanged(settings: Settings, head: CommitId, hold: Option<Hold>, before: Seen) -> Found {
+    Found { settings, head, hold, snapshot: None, dates: before.commits, parsed: Vec::new() }
+}
+
+/// Reads an accepted revision.
+async fn read(
+    ctx: Context,
+    settings: Settings,
+    revision: CommitId,
+    before: Seen,
+) -> Result<Found, SourceError> {
+    let snapshot = source::snapshot(&settings, &revision, before.snapshot).await?;
     // Thousands of files take a while. Never on a worker thread, and never by block_in_place: the fetch
     // process dies with the thread that started it.
-    let work = tokio::task::spawn_blocking(move || {
-        let dates = dates(&settings, &snapshot, &before.commits);
+    let found = blocking(&settings, move |settings| {
+        let dates = dates(settings, &snapshot, &before.commits);
         let parsed = parse(&ctx.schemas, &snapshot, &before.blobs);
-        Found { settings, snapshot: Some(snapshot), dates, parsed }
+        Ok((snapshot, dates, parsed))
     });
-    work.await
-        .map_err(|error| SourceError::Child { detail: format!("reading ended early: {error}"), source: None })
+    let (snapshot, dates, parsed) = found.await?;
+    Ok(Found { settings, head: revision, hold: None, snapshot: Some(snapshot), dates, parsed })
 }
 
 /// Parses the files whose content changed.
@@ -98,19 +164,40 @@ pub(super) struct Seen {
     snapshot: Option<Arc<Snapshot>>,
     commits: HashMap<CommitId, String>,
     blobs: HashMap<String, String>,
+    hold: Option<Hold>,
+}
+
+impl Seen {
+    /// The last revision that came through the gate: as remembered, or as the status says after a restart.
+    fn accepted(&self, platform: &Platform) -> Option<CommitId> {
+        let remembered = self.snapshot.as_ref().map(|snapshot| snapshot.revision);
+        let said = || {
+            let status = platform.status.as_ref()?.source.as_ref()?;
+            // A status of an older version has no `accepted`.
+            [&status.accepted, &status.applied].into_iter().find_map(|id| id.parse().ok())
+        };
+        remembered.or_else(said)
+    }
 }
 
 impl Look {
     /// What the next look goes on from.
     pub(super) fn seen(&self) -> Seen {
         let blobs = self.parsed.iter().map(|(path, (blob, _))| (path.clone(), blob.clone())).collect();
-        Seen { snapshot: self.snapshot.clone(), commits: self.commits.clone(), blobs }
+        Seen {
+            snapshot: self.snapshot.clone(),
+            commits: self.commits.clone(),
+            blobs,
+            hold: self.hold.clone(),
+        }
     }
 
     /// Takes what a look brought. Returns whether there was a new revision.
     pub(super) fn take(&mut self, found: Found) -> bool {
         self.settings = Some(found.settings);
         self.commits = found.dates;
+        self.head = Some(found.head);
+        self.hold = found.hold;
         let Some(snapshot) = found.snapshot else { return false };
         self.parsed.retain(|path, _| snapshot.files.contains_key(path));
         self.parsed.extend(found.parsed.into_iter().map(|(path, blob, found)| (path, (blob, found))));

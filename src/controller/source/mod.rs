@@ -1,6 +1,7 @@
 //! The source loop: Git → source → validate → Tenants written to the cluster.
 //!
 //! - [`look`]: asks the repository, and reads what changed
+//! - [`gate`]: whether a new head is taken over; a [`hold`] says why not
 //! - [`write`]: brings Tenants to what their files say
 //!
 //! Two rhythms: the network at the Platform's interval, and the cluster whenever a Tenant changes, so
@@ -32,6 +33,8 @@ use crate::{
 
 use super::{context::Context, pause};
 
+mod gate;
+mod hold;
 mod look;
 mod write;
 
@@ -49,6 +52,8 @@ struct Memory {
     source: Option<Source>,
     /// Answered `tenantry.dev/reconcile-requested-at`.
     requested: Option<String>,
+    /// What `tenantry.dev/acknowledge` said at the last look.
+    acknowledged: Option<String>,
     /// When the network is next due.
     due: Option<Instant>,
     /// The look under way, and when it began.
@@ -161,8 +166,10 @@ async fn bring(
     memory: &mut Memory,
 ) -> Option<SourceReport> {
     let Some(snapshot) = memory.look.snapshot.clone() else {
-        let failure = memory.failure.clone()?;
-        return Some(SourceReport { failure: Some(failure), status: previous(platform) });
+        let failure = failure(memory)?;
+        let mut status = previous(platform);
+        status.head = memory.look.head.map_or(status.head, |head| head.to_string());
+        return Some(SourceReport { failure: Some(failure), status });
     };
     decide_anew(memory, platform, rules, owners(ctx));
     let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
@@ -179,19 +186,23 @@ async fn bring(
     Some(report(memory, &snapshot.revision.to_string(), &written, platform))
 }
 
+/// Why the source isn't at its head: it can't be read, or the head is held.
+fn failure(memory: &Memory) -> Option<(&'static str, String, bool)> {
+    let held = || memory.look.hold.as_ref().map(|hold| (hold.reason, hold.message.clone(), true));
+    memory.failure.clone().or_else(held)
+}
+
 fn previous(platform: &Platform) -> SourceStatus {
     platform.status.as_ref().and_then(|status| status.source.clone()).unwrap_or_default()
 }
 
 fn is_due(platform: &Platform, memory: &mut Memory) -> bool {
-    let asked = platform
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|map| map.get(marks::RECONCILE_REQUESTED_AT))
-        .cloned();
-    let anew = memory.due.is_some() && asked != memory.requested;
+    let annotation = |key: &str| platform.metadata.annotations.as_ref().and_then(|map| map.get(key)).cloned();
+    let (asked, acknowledged) = (annotation(marks::RECONCILE_REQUESTED_AT), annotation(marks::ACKNOWLEDGE));
+    let same = asked == memory.requested && acknowledged == memory.acknowledged;
+    let anew = memory.due.is_some() && !same;
     memory.requested = asked;
+    memory.acknowledged = acknowledged;
     anew || memory.due.is_none_or(|due| due <= Instant::now())
 }
 
@@ -208,9 +219,13 @@ fn took_a_look(
     memory.refused.clear();
     let wait = match found {
         Ok(found) => {
+            let held = memory.look.hold.clone();
             if memory.look.take(found) {
                 let head = memory.look.snapshot.as_ref().map(|snapshot| snapshot.revision.short());
                 info!(commit = head, "new revision");
+            }
+            if let Some(hold) = memory.look.hold.as_ref().filter(|hold| held.as_ref() != Some(hold)) {
+                warn!(commit = %hold.commit, reason = hold.reason, why = hold.message, "the head is held");
             }
             memory.failures = 0;
             memory.failure = None;
@@ -295,20 +310,21 @@ fn publish(ctx: &Context, decision: Option<&Decision>, written: &write::Written,
     }
 }
 
-fn report(memory: &Memory, head: &str, written: &write::Written, platform: &Platform) -> SourceReport {
+fn report(memory: &Memory, accepted: &str, written: &write::Written, platform: &Platform) -> SourceReport {
     let mut findings =
         memory.decided.as_ref().map(|decided| decided.decision.findings.clone()).unwrap_or_default();
     findings.extend(written.findings.iter().cloned());
     let tenants = memory.decided.as_ref().map_or(0, |decided| decided.decision.wanted.len());
-    let applied = if written.complete { head.to_owned() } else { previous(platform).applied };
+    let applied = if written.complete { accepted.to_owned() } else { previous(platform).applied };
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let status = SourceStatus {
-        head: head.to_owned(),
+        head: memory.look.head.map_or_else(|| accepted.to_owned(), |head| head.to_string()),
+        accepted: accepted.to_owned(),
         applied,
         files: count(memory.look.files()),
         tenants: count(tenants),
         finding_count: count(findings.len()),
         findings: findings.into_iter().take(MOST_FINDINGS).collect(),
     };
-    SourceReport { status, failure: memory.failure.clone() }
+    SourceReport { status, failure: failure(memory) }
 }

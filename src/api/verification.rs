@@ -1,0 +1,66 @@
+//! Who must have signed what a source applies: a part of the trust root.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who must have signed commits. A commit that doesn't pass holds the whole source at the last revision that
+/// did (`SourceSynced=False`, `UnverifiedCommit`); what is applied goes on and is healed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.mode == 'None' || has(self.signers)",
+    "message": "signers names the ConfigMap or Secret with allowed_signers, unless mode is None"
+}]))]
+pub struct Verification {
+    /// `EveryCommit`: each commit since the last accepted revision, of merged branches too. `Head`: the newest only.
+    /// `None`: no signatures. Trust starts at the revision that is applied when this is switched on; where
+    /// nothing is applied yet, at the first head, which must be signed itself.
+    pub mode: VerificationMode,
+    /// Who may sign: an object in the operator's namespace, read at each look and never from the repository. Its key
+    /// `allowed_signers` holds OpenSSH's lines (principals, options, type, key); `valid-after` and `valid-before` are UTC
+    /// and judged at the committer's time. A stolen key is revoked by taking its line out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<SignersRef>,
+    /// Principals in `signers` that belong to a forge: they may sign merges whose parents are verified, and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub forge_signers: Vec<String>,
+}
+
+/// Which commits must be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // the field says it, and variant docs would turn the schema's enum into oneOf
+pub enum VerificationMode {
+    None,
+    Head,
+    EveryCommit,
+}
+
+/// An object with the key `allowed_signers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignersRef {
+    /// ConfigMap or Secret.
+    pub kind: SignersKind,
+    /// Name of the object, in the operator's namespace.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// Kind of the object that lists signers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // the names say it, and variant docs would turn the schema's enum into oneOf
+pub enum SignersKind {
+    ConfigMap,
+    Secret,
+}
+
+impl SignersKind {
+    /// The name of the kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
+}
