@@ -13,6 +13,7 @@ mod drift;
 mod foreign;
 mod lifecycle;
 mod namespaces;
+mod network;
 mod secrets;
 mod source;
 mod source_faults;
