@@ -16,6 +16,7 @@ use super::{
     names::{is_label_value, is_qualified},
     problem::{Problem, at},
     resources,
+    text::{is_hidden, quote},
 };
 
 /// A Platform whose every field has been checked.
@@ -223,6 +224,15 @@ fn check_keys(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
     for (index, zone) in spec.topology.zones.iter().enumerate().filter(|(_, zone)| !is_label_value(zone)) {
         let pointer = at("/spec/topology/zones", index);
         problems.push(Problem::new(pointer, format!("\"{zone}\" is not a label's value")));
+    }
+    for (index, prefix) in spec.images.registries.iter().enumerate() {
+        // No image could match. The guards would read a blank as two prefixes, and nothing as none at all.
+        if prefix.trim_end_matches('/').is_empty()
+            || prefix.chars().any(|c| c.is_whitespace() || is_hidden(c))
+        {
+            let pointer = at("/spec/images/registries", index);
+            problems.push(Problem::new(pointer, format!("{} is not a registry or prefix", quote(prefix))));
+        }
     }
     for (index, key) in spec.limits.service_account_annotations.iter().enumerate() {
         let pointer = at("/spec/limits/serviceAccountAnnotations", index);

@@ -11,6 +11,7 @@ mod support;
 mod children;
 mod drift;
 mod foreign;
+mod guards;
 mod lifecycle;
 mod namespaces;
 mod network;
