@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::finding::Finding;
+use crate::{api::finding::Finding, validate::folders::Folders};
 
-use super::check::Folders;
 use super::settings::{CommitId, Limits};
 
 /// The YAML files of one revision.

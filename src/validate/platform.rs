@@ -13,6 +13,7 @@ use crate::api::{
 
 use super::{
     cidr::Cidr,
+    folders::{Unusable, folders},
     names::{is_label_value, is_qualified},
     problem::{Problem, at},
     resources,
@@ -144,14 +145,16 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
                 .hint("use a longer interval, or environment: test"),
         );
     }
-    for (name, path) in [("path", &git.path), ("platformPath", &git.platform_path)] {
-        let outside = |path: &String| path.starts_with('/') || path.split('/').any(|part| part == "..");
-        if path.as_ref().is_some_and(outside) {
-            problems.push(
-                Problem::new(at("/spec/source/git", name), "must be a relative path inside the repository")
-                    .hint("write it like tenants/production"),
-            );
-        }
+    let path = git.path.as_deref().unwrap_or_default();
+    if let Err(Unusable { field, problem }) = folders(path, git.platform_path.as_deref()) {
+        let written = if field == "path" { path } else { git.platform_path.as_deref().unwrap_or_default() };
+        problems.push(
+            Problem::new(
+                at("/spec/source/git", field),
+                format!("{} can't be used: {problem}", quote(written)),
+            )
+            .hint("name a folder of its own, like tenants/production"),
+        );
     }
     for (name, quantity) in
         [("repositoryBytes", &git.limits.repository_bytes), ("fileBytes", &git.limits.file_bytes)]

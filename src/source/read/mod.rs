@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use git2::{Commit, Repository};
 
-use crate::api::finding::Finding;
+use crate::{api::finding::Finding, validate::folders::Folders};
 
-use super::check::{self, Folders};
+use super::check;
 use super::error::SourceError;
 use super::folder::Folder;
 use super::settings::{CommitId, Settings};
