@@ -217,6 +217,11 @@ fn stdin_is_a_file() {
         "{}",
         ran.stdout
     );
+    for nothing in ["", "\n \n"] {
+        let ran = with_stdin(&["validate", "-"], nothing.as_bytes());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("standard input is empty; pipe the YAML of Tenants"), "{}", ran.stderr);
+    }
     let ran = with_stdin(&["validate", "-"], &vec![b'#'; 4 << 20]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
 }

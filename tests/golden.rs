@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use kube::CustomResourceExt;
 use serde::Deserialize;
@@ -117,9 +117,9 @@ fn read<T: serde::de::DeserializeOwned>(folder: &Path, file: &str) -> Result<T, 
     if !read.findings.is_empty() {
         return Err(read.findings.iter().map(|finding| format!("{finding}\n")).collect());
     }
-    let found: Vec<Manifest> = read.tenants.into_iter().chain(read.platforms).collect();
+    let found: Vec<Arc<Manifest>> = read.tenants.into_iter().chain(read.platforms).collect();
     assert_eq!(found.len(), 1, "{file} holds one resource");
-    Ok(serde_json::from_value(found[0].value.clone()).expect("what the schema takes is a value of the type"))
+    Ok(found[0].value.typed().expect("what the schema takes is a value of the type"))
 }
 
 fn inputs(folder: &Path) -> Inputs {

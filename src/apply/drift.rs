@@ -7,13 +7,18 @@ use crate::observe::{
     live::Addition,
 };
 
-/// Fields of a child that somebody changed, added or removed.
+/// What somebody did to a child.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
-    /// The field manager who did it; empty when nobody's entry names the field (it was removed).
-    pub manager: String,
-    /// The fields, as people write them.
-    pub fields: Vec<String>,
+pub enum Change {
+    /// Fields were changed, added or removed.
+    Fields {
+        /// The field manager who did it; empty when nobody's entry names the field (it was removed).
+        manager: String,
+        /// The fields, as people write them.
+        fields: Vec<String>,
+    },
+    /// The whole object was deleted; the API server doesn't say by whom.
+    Deleted,
 }
 
 /// Most fields that a message names.
@@ -21,9 +26,10 @@ const MOST_FIELDS: usize = 5;
 
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let named = self.fields.iter().take(MOST_FIELDS).cloned().collect::<Vec<_>>().join(", ");
-        let more = self.fields.len().saturating_sub(MOST_FIELDS);
-        let by = if self.manager.is_empty() { "somebody" } else { &self.manager };
+        let Self::Fields { manager, fields } = self else { return f.write_str("somebody deleted it") };
+        let named = fields.iter().take(MOST_FIELDS).cloned().collect::<Vec<_>>().join(", ");
+        let more = fields.len().saturating_sub(MOST_FIELDS);
+        let by = if manager.is_empty() { "somebody" } else { manager };
         write!(f, "{by} changed {named}")?;
         if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
     }
@@ -50,7 +56,7 @@ pub fn changes(desired: &Value, live: &Value) -> Vec<Change> {
             .unwrap_or_default();
         by_manager.entry(manager).or_default().push(readable(&pointer));
     }
-    by_manager.into_iter().map(|(manager, fields)| Change { manager, fields }).collect()
+    by_manager.into_iter().map(|(manager, fields)| Change::Fields { manager, fields }).collect()
 }
 
 /// Fields that we apply and that somebody else has taken over, whatever is in them now.
@@ -166,7 +172,7 @@ pub fn removal<'a>(
             addition.paths.iter().filter_map(|path| Some((path.pointer(live)?, path.to_string()))).collect();
         if !found.is_empty() {
             let fields = found.iter().map(|(_, name)| name.clone()).collect();
-            changes.push(Change { manager: addition.manager.clone(), fields });
+            changes.push(Change::Fields { manager: addition.manager.clone(), fields });
             pointers.extend(found.into_iter().map(|(pointer, _)| pointer));
         }
     }

@@ -1,10 +1,7 @@
 //! Puts back what others changed, takes out what they added, and notes who did it.
 
 use crate::{
-    observe::{
-        live::Live,
-        world::{Expected, id},
-    },
+    observe::{live::Live, world::Expected},
     runtime::call::CallError,
 };
 
@@ -44,7 +41,7 @@ pub(super) async fn run(
 
 /// The object as we left it, with the digest that the inventory records.
 fn expected(request: &Request<'_>, manifest: &Manifest, live: &Live) -> Expected {
-    let entry = request.inventory.iter().find(|entry| id(entry).as_ref() == Some(&manifest.id));
+    let entry = request.entry(&manifest.id);
     Expected {
         uid: live.uid.clone(),
         hash: manifest.hash.as_str().into(),

@@ -47,6 +47,13 @@ pub struct Request<'a> {
     pub in_use: BTreeSet<ObjectId>,
 }
 
+impl Request<'_> {
+    /// What is recorded of an object.
+    pub(super) fn entry(&self, id: &ObjectId) -> Option<&InventoryEntry> {
+        self.inventory.iter().find(|entry| crate::observe::world::id(entry).as_ref() == Some(id))
+    }
+}
+
 /// What a pass did.
 #[derive(Debug, Default)]
 pub struct Pass {
@@ -58,10 +65,10 @@ pub struct Pass {
     pub written: Vec<(ObjectId, Live)>,
     /// Scales that were written.
     pub scaled: Vec<Scaled>,
-    /// What somebody had changed.
+    /// What somebody had changed or deleted.
     pub healed: Vec<(ObjectId, Vec<Change>)>,
-    /// What was deleted.
-    pub deleted: Vec<ObjectId>,
+    /// What was deleted, with its uid.
+    pub deleted: Vec<(ObjectId, String)>,
     /// Objects that wait for their deletion.
     pub pending: Vec<ObjectId>,
     /// What went wrong.
@@ -109,7 +116,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<
     let plan = plan::plan(manifests, &request.inventory, &request.live, request.injectors);
     let mut pass = Pass { inventory: plan.kept.clone(), pending: plan.leaving.clone(), ..Pass::default() };
     // Everything that is recorded stays recorded until it is written or deleted.
-    let waiting: Vec<InventoryEntry> = unwritten(&plan, &request.inventory);
+    let waiting: Vec<InventoryEntry> = unwritten(&plan, &request);
     if !plan.announce.is_empty() {
         let announced: Vec<_> = [&plan.kept[..], &waiting, &plan.prune].concat();
         if let Err(error) = recorder.announce(announced).await {
@@ -155,10 +162,8 @@ fn same(a: &InventoryEntry, b: &InventoryEntry) -> bool {
 }
 
 /// Entries of what is about to be written: as they are announced, or else as they are recorded.
-fn unwritten(plan: &Plan, inventory: &[InventoryEntry]) -> Vec<InventoryEntry> {
-    let recorded = plan.writes.iter().filter_map(|write| {
-        inventory.iter().find(|entry| crate::observe::world::id(entry).as_ref() == Some(&write.manifest.id))
-    });
+fn unwritten(plan: &Plan, request: &Request<'_>) -> Vec<InventoryEntry> {
+    let recorded = plan.writes.iter().filter_map(|write| request.entry(&write.manifest.id));
     let recorded = recorded.filter(|entry| !plan.announce.iter().any(|other| same(entry, other)));
     recorded.chain(&plan.announce).cloned().collect()
 }
@@ -170,6 +175,9 @@ async fn write_all(writer: &Writer, request: &Request<'_>, writes: Vec<Write>, p
         match write_one(writer, request, &write, pass).await {
             Ok(live) => {
                 debug!(object = %id, why = ?write.why, "applied");
+                if was_deleted(request, &write, &live) {
+                    pass.healed.push((id.clone(), vec![Change::Deleted]));
+                }
                 pass.inventory.push(plan::written(&write.manifest, &live));
                 pass.written.push((id, live));
             }
@@ -195,26 +203,44 @@ async fn write_one(
     pass: &mut Pass,
 ) -> Result<Live, Problem> {
     let id = &write.manifest.id;
-    let live = request.live.get(id);
-    if live.is_none() && !request.fresh && id.kind != Kind::Namespace {
-        refuse_foreign(writer, request, id).await?;
-    }
+    let live = match request.live.get(id) {
+        None if !request.fresh && id.kind != Kind::Namespace => look(writer, request, id).await?,
+        known => known.cloned(),
+    };
     match (write.why, live) {
         (_, Some(live)) if live.terminating => Err(Problem::Terminating),
-        (Why::Drifted, Some(live)) => heal::run(writer, request, &write.manifest, live, pass).await,
+        // One that seemed gone, and isn't, has lost the marks that the watches select by. Where something
+        // else is wanted than before, what differs is no drift.
+        (Why::Drifted | Why::Gone, Some(live))
+            if request.entry(id).is_some_and(|entry| entry.hash == write.manifest.hash) =>
+        {
+            heal::run(writer, request, &write.manifest, &live, pass).await
+        }
         _ => Ok(writer.apply(&write.manifest).await?),
     }
 }
 
+/// Whether somebody deleted what was just written: only if another object came back than the recorded one.
+/// A namespace takes everything in it along; that is one deletion.
+fn was_deleted(request: &Request<'_>, write: &Write, live: &Live) -> bool {
+    let id = &write.manifest.id;
+    let is_recorded =
+        |id: &ObjectId, live: &Live| request.entry(id).is_some_and(|entry| *entry.uid == *live.uid);
+    let home = ObjectId { kind: Kind::Namespace, namespace: String::new(), name: id.namespace.clone() };
+    let by_itself =
+        id.kind == Kind::Namespace || request.live.get(&home).is_some_and(|live| is_recorded(&home, live));
+    write.why == Why::Gone && by_itself && !is_recorded(id, live)
+}
+
 /// An object of the name may be there without our marks: made by a member, or stripped of them. One that we
 /// announced, and that has an entry of our field manager, was ours before.
-async fn refuse_foreign(writer: &Writer, request: &Request<'_>, id: &ObjectId) -> Result<(), Problem> {
-    let Some(found) = writer.look(id).await? else { return Ok(()) };
-    let entry = request.inventory.iter().find(|entry| crate::observe::world::id(entry).as_ref() == Some(id));
-    let ours = entry
+async fn look(writer: &Writer, request: &Request<'_>, id: &ObjectId) -> Result<Option<Live>, Problem> {
+    let Some(found) = writer.look(id).await? else { return Ok(None) };
+    let ours = request
+        .entry(id)
         .is_some_and(|entry| *entry.uid == *found.uid || (entry.uid.is_empty() && !found.digest.is_empty()));
     if ours || (&*found.tenant, &*found.install_id) == request.owner {
-        return Ok(());
+        return Ok(Some(found));
     }
     Err(Problem::NotOurs)
 }

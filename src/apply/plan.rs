@@ -137,7 +137,8 @@ fn judge(
 ) -> Option<Why> {
     let (Some(entry), Some(live)) = (entry, live) else {
         return Some(match entry {
-            Some(entry) if !entry.uid.is_empty() => Why::Gone,
+            // Without a hash it went because we deleted it.
+            Some(entry) if !entry.uid.is_empty() && !entry.hash.is_empty() => Why::Gone,
             _ => Why::New,
         });
     };
@@ -158,6 +159,12 @@ fn announced(id: &ObjectId) -> InventoryEntry {
         hash: String::new(),
         digest: String::new(),
     }
+}
+
+/// The entry of an object whose deletion we asked for: its uid says what goes, and nothing is as recorded any
+/// more. Should it be wanted again, nobody else is to blame.
+pub fn leaving(entry: InventoryEntry) -> InventoryEntry {
+    InventoryEntry { hash: String::new(), ..entry }
 }
 
 /// The entry of an object that was written.
@@ -234,6 +241,7 @@ mod tests {
             (vec![], None, Why::New, 1),
             (recorded("", ""), None, Why::New, 0),
             (recorded("u", "h"), None, Why::Gone, 1),
+            (recorded("u", ""), None, Why::New, 1),
             (recorded("u", "old"), Some(live("u", "old", "d")), Why::Changed, 0),
             (recorded("u", "h"), Some(live("u", "h", "other")), Why::Drifted, 0),
             (recorded("u", "h"), Some(live("other", "h", "d")), Why::Drifted, 1),

@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     pass::{Failure, Pass, Request},
+    plan,
     writer::{Deleted, Writer},
 };
 
@@ -43,15 +44,16 @@ pub(super) async fn run(
         match writer.delete(&id, &uid).await {
             Ok(Deleted::Gone) => {
                 info!(object = %id, "deleted: no longer wanted");
-                pass.deleted.push(id);
+                pass.deleted.push((id, uid));
             }
             Ok(Deleted::Pending) => {
                 pass.pending.push(id);
-                pass.inventory.push(entry);
+                pass.inventory.push(plan::leaving(entry));
             }
+            // It may have been heard all the same.
             Err(error) => {
                 pass.failures.push(Failure { id, problem: error.into() });
-                pass.inventory.push(entry);
+                pass.inventory.push(plan::leaving(entry));
             }
         }
     }

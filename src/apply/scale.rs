@@ -63,9 +63,10 @@ async fn foreign(writer: &Writer, id: &ObjectId, replicas: i32, certain: bool) -
     let Ok(Some(whole)) = writer.read(id).await else { return Vec::new() };
     let desired: Value = json!({"spec": {"replicas": replicas}});
     let mut changes = drift::changes(&desired, &whole);
-    changes.retain(|change| match change.manager.as_str() {
-        "" => certain,
-        manager => !BY_DESIGN.contains(&manager),
+    changes.retain(|change| match change {
+        Change::Fields { manager, .. } if manager.is_empty() => certain,
+        Change::Fields { manager, .. } => !BY_DESIGN.contains(&manager.as_str()),
+        Change::Deleted => false,
     });
     changes
 }

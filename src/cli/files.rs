@@ -48,13 +48,16 @@ pub enum FilesError {
     /// A folder holds nothing for us: more likely a slip in the path than what was meant.
     #[error("{0} has no *.yaml or *.yml file; name a folder that has some")]
     Empty(String),
+    /// Nothing came in: more likely a command that failed before us than what was meant.
+    #[error("standard input is empty; pipe the YAML of Tenants and Platforms into it")]
+    NoInput,
 }
 
 impl Files {
     /// Reads files, folders and (`-`) standard input.
     ///
     /// # Errors
-    /// A path can't be read, or a folder has no file for us.
+    /// A path can't be read, a folder has no file for us, or standard input is empty.
     pub fn read(paths: &[PathBuf]) -> Result<Self, FilesError> {
         let mut files = Self::default();
         for path in paths {
@@ -74,6 +77,9 @@ impl Files {
             let most = Limits::default().bytes as u64 + 1;
             let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
             read.map_err(|source| FilesError::Unreadable { path: STDIN.to_owned(), source })?;
+            if bytes.trim_ascii().is_empty() {
+                return Err(FilesError::NoInput);
+            }
             self.keep(STDIN.to_owned(), bytes);
             return Ok(());
         }

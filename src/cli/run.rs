@@ -1,6 +1,6 @@
 //! `tenantry run`: the operator.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -13,7 +13,7 @@ use crate::{
     apply::Writer,
     controller::{context::Context, supervise},
     observe::{
-        crds,
+        crds::Definitions,
         watch::{READ_DEADLINE, Watches},
     },
     runtime::{
@@ -37,6 +37,9 @@ use super::{
 
 /// Calls for the Lease at once: it has a client of its own, so that it never waits behind others.
 const LEASE_CALLS: usize = 2;
+
+/// Time between two looks for what must be there at the start.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Arguments of `tenantry run`.
 #[derive(Debug, clap::Args)]
@@ -91,18 +94,15 @@ async fn operate(args: Args) -> Outcome {
         Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() }.config().await?;
     let client = api_client::client(config.clone(), &metrics, &health, IN_FLIGHT)?;
     let lease_client = api_client::client(config, &metrics, &health, LEASE_CALLS)?;
-    let known: Vec<_> = definitions().into_iter().map(|(_, definition)| definition).collect();
-    let Some(install_id) = shutdown.unless_requested(ground(&client, &args, &known, &health)).await else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    let known = definitions().map(|(_, definition)| definition);
+    let (mut definitions, _watch) = Definitions::watch(&client, known, &health);
+    let ground = ground(&client, &args.namespace, &mut definitions, &health);
+    let Some(install_id) = shutdown.unless_requested(ground).await else { return Ok(ExitCode::SUCCESS) };
     let identity = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
     let lease = KubeLease::new(lease_client, &args.namespace, lease::NAME);
     let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
     metrics.watch_leadership(leadership.clone());
-    let electing = tokio::spawn(elector.run({
-        let shutdown = shutdown.clone();
-        async move { shutdown.requested().await }
-    }));
+    let electing = tokio::spawn(elect(elector, definitions, shutdown.clone()));
     let ctx = context(&args, client, leadership.clone(), metrics, install_id);
     work(&ctx, leadership, &health, &shutdown).await;
     electing.await?;
@@ -119,27 +119,33 @@ async fn work(ctx: &Context, leadership: Leadership, health: &Health, shutdown: 
     }
 }
 
+/// Takes part in the election while the cluster has the definitions that this version knows: another version
+/// may know those that it has, and every write ends with leadership.
+async fn elect(mut elector: Elector<KubeLease>, mut definitions: Definitions, shutdown: Shutdown) {
+    while shutdown.unless_requested(definitions.right()).await.is_some() {
+        let stop = async {
+            let _ = shutdown.unless_requested(definitions.wrong()).await;
+        };
+        elector.run(stop).await;
+    }
+}
+
 /// Waits until the cluster has the definitions that this version knows, and returns the id of the
 /// installation. Nothing is written before.
-async fn ground(
-    client: &Client,
-    args: &Args,
-    known: &[k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition],
-    health: &Health,
-) -> String {
+async fn ground(client: &Client, namespace: &str, definitions: &mut Definitions, health: &Health) -> String {
+    definitions.right().await;
     loop {
-        let skew = crds::skew(client, known).await;
-        let id = install_id(client, &args.namespace).await;
-        let problem = match (skew, id) {
-            (Ok(()), Ok(id)) => {
+        match install_id(client, namespace).await {
+            Ok(id) => {
                 health.unblock("cluster");
                 return id;
             }
-            (Err(problem), _) | (Ok(()), Err(problem)) => problem,
-        };
-        warn!(%problem, "waiting for the cluster");
-        health.block("cluster", problem);
-        tokio::time::sleep(crds::RETRY).await;
+            Err(problem) => {
+                warn!(%problem, "waiting for the cluster");
+                health.block("cluster", problem);
+                tokio::time::sleep(RETRY).await;
+            }
+        }
     }
 }
 

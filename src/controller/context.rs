@@ -104,6 +104,11 @@ impl Context {
         }
     }
 
+    /// Folder of the repositories, one a Platform by its name.
+    pub fn sources(&self) -> PathBuf {
+        self.data.join("sources")
+    }
+
     /// Wakes a Platform's source loop, if it has one.
     pub fn wake_source(&self, platform: &str) {
         if let Some(notify) = self.board().wake.get(platform) {

@@ -1,6 +1,11 @@
 //! Starts the loops when this replica leads, and stops them when it no longer does.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::Notify, task::JoinSet};
 use tracing::{info, warn};
@@ -16,6 +21,9 @@ use super::{context::Context, outcome::Next, platform, source, tenant};
 const TENANT_WORKERS: usize = 12;
 /// Passes over Platforms at once.
 const PLATFORM_WORKERS: usize = 2;
+
+/// Time until a repository that was still in use is looked at again.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// Where signals of the world go: into the queues, and to the source that a Tenant came from.
 pub fn sink(ctx: &Context) -> Sink {
@@ -123,7 +131,24 @@ async fn sources(ctx: Context) {
                 running.insert(name.clone(), tasks.spawn(source::run(ctx.clone(), name, wake)));
             }
         }
-        ctx.platforms_changed.notified().await;
+        let limit = if sweep(&ctx).await { Duration::MAX } else { SWEEP };
+        // One that is still in use is looked at again without a change.
+        let _ = tokio::time::timeout(limit, ctx.platforms_changed.notified()).await;
         while tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Removes the repositories of Platforms that are gone. Returns whether nothing is left to do.
+async fn sweep(ctx: &Context) -> bool {
+    let platforms = ctx.world().platforms();
+    let kept = platforms.into_iter().filter_map(|platform| platform.metadata.name.clone()).collect();
+    let sources = ctx.sources();
+    match tokio::task::spawn_blocking(move || crate::source::sweep(&sources, &kept)).await {
+        Ok(Ok(swept)) => swept,
+        Ok(Err(error)) => {
+            warn!(%error, "repositories of Platforms that are gone can't be removed");
+            true
+        }
+        Err(_) => true,
     }
 }

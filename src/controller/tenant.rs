@@ -75,7 +75,6 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     let Some(tenant) = ctx.world().tenant(name) else { return Next::Rest };
     let span = info_span!("tenant", tenant = name, commit = commit(&tenant));
     async {
-        ctx.world().begin(name);
         let next = match judge(ctx, &tenant).await {
             Err(stop) => stopped(ctx, &tenant, stop).await,
             Ok(ready) => match read_only(&tenant, &ready) {
@@ -165,6 +164,8 @@ async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (
 
 /// desired → apply → observe → status.
 async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
+    // Only here: a pass that writes nothing has no echoes, and must miss nothing that happens meanwhile.
+    ctx.world().begin(&ready.tenant.name);
     let wanted = build(ready);
     let scales = wanted
         .scales
@@ -231,8 +232,8 @@ fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
     for (id, live) in &pass.written {
         world.child_written(id, live.clone());
     }
-    for id in &pass.deleted {
-        world.child_deleted(tenant, id);
+    for (id, uid) in &pass.deleted {
+        world.child_deleted(tenant, id, uid);
     }
     for scaled in &pass.scaled {
         world.deployment_scaled(tenant, scaled);
@@ -240,12 +241,11 @@ fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
 }
 
 async fn report_drift(ctx: &Context, tenant: &Tenant, pass: &Pass) -> Option<DriftStatus> {
-    for (id, changes) in &pass.healed {
-        ctx.metrics.drift_healed(id.kind.info().kind);
-        ctx.board().healed(tenant.metadata.name.as_deref().unwrap_or_default());
-        events::healed(ctx, tenant, id, changes).await;
-    }
     let (id, changes) = pass.healed.last()?;
+    // One pass is one round of a fight, however much was broken.
+    ctx.board().healed(tenant.metadata.name.as_deref().unwrap_or_default());
+    pass.healed.iter().for_each(|(id, _)| ctx.metrics.drift_healed(id.kind.info().kind));
+    events::healed(ctx, tenant, &pass.healed).await;
     let change = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     Some(DriftStatus { object: id.to_string(), change: change.chars().take(1000).collect() })
 }

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use crate::{
     api::{Platform, Tenant, kinds::Kind, marks},
     desired::pull_secret,
-    runtime::health::Health,
+    runtime::health::{Health, WatchBeat},
 };
 
 use super::{
@@ -39,6 +39,10 @@ pub const WATCH_SECONDS: u32 = 200;
 
 /// The Service of the API servers, among its slices: no slice has such a name.
 const API_SERVICE: &str = "service/kubernetes";
+
+/// Objects in one answer to a list. All kinds are listed at once, and a page is decoded whole before the
+/// slim parts of it are kept: kube's 500 made the highest mark of memory.
+pub const LIST_PAGE: u32 = 100;
 
 /// Takes the signals; called with the world unlocked.
 pub type Sink = Arc<dyn Fn(Signal) + Send + Sync>;
@@ -111,27 +115,16 @@ impl Watches {
         let count = Arc::clone(&self.count);
         let sink = Arc::clone(sink);
         let beat = self.health.watch(name);
-        self.tasks.spawn(async move {
-            let mut first = true;
-            let stream = watcher(api, config).default_backoff();
-            pin_mut!(stream);
-            while let Some(event) = stream.next().await {
-                match event {
-                    Ok(event) => {
-                        beat.beat();
-                        let done = matches!(event, Event::InitDone);
-                        let signals = handle(&mut lock(&world), event);
-                        signals.into_iter().for_each(|signal| sink(signal));
-                        if done && std::mem::take(&mut first) {
-                            info!(watch = name, "synced");
-                            beat.synced();
-                            count.send_modify(|count| *count += 1);
-                        }
-                    }
-                    Err(error) => warn!(watch = name, error = %crate::runtime::call::report(&error), "watch failed, trying again"),
-                }
+        let mut first = true;
+        self.tasks.spawn(follow(name, beat, api, config, move |event| {
+            let done = matches!(event, Event::InitDone);
+            let signals = handle(&mut lock(&world), event);
+            signals.into_iter().for_each(|signal| sink(signal));
+            if done && std::mem::take(&mut first) {
+                info!(watch = name, "synced");
+                count.send_modify(|count| *count += 1);
             }
-        });
+        }));
     }
 
     /// Tenants and Platforms, whole: they are our own.
@@ -274,8 +267,38 @@ fn parsed(addresses: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
     addresses.into_iter().filter_map(|address| address.parse().ok()).collect()
 }
 
-fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+/// Follows a kind for ever; what fails is tried again.
+pub(super) async fn follow<K>(
+    name: &'static str,
+    beat: WatchBeat,
+    api: Api<K>,
+    config: watcher::Config,
+    mut handle: impl FnMut(Event<K>) + Send,
+) where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let stream = watcher(api, config).default_backoff();
+    pin_mut!(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => {
+                beat.beat();
+                let done = matches!(event, Event::InitDone);
+                handle(event);
+                if done {
+                    beat.synced();
+                }
+            }
+            Err(error) => {
+                let error = crate::runtime::call::report(&error);
+                warn!(watch = name, error, "watch failed, trying again");
+            }
+        }
+    }
+}
+
+pub(super) fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS).page_size(LIST_PAGE)
 }
 
 fn ours() -> watcher::Config {

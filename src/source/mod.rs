@@ -27,6 +27,7 @@ use std::sync::{Arc, Once};
 
 pub use child::child_main;
 pub use error::{Class, SourceError};
+pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
 pub use read::{commit_info, read};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};

@@ -49,7 +49,9 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
     let mut conditions = Conditions::new(&previous.conditions, generation, facts.now);
     if facts.platform.spec.source.is_some() {
         match facts.source {
-            Some(report) => conditions.set(ConditionType::SourceSynced, synced(report)),
+            Some(report) => {
+                conditions.set(ConditionType::SourceSynced, synced(report, tells_secrets(facts.platform)));
+            }
             None => conditions.keep(ConditionType::SourceSynced),
         }
     }
@@ -86,7 +88,13 @@ fn is_ready(tenant: &Tenant) -> bool {
     })
 }
 
-fn synced(report: &SourceReport) -> Verdict {
+/// Whether whoever is between us and the Git server can read its credentials.
+fn tells_secrets(platform: &Platform) -> bool {
+    let git = platform.spec.source.as_ref().map(|source| &source.git);
+    git.is_some_and(|git| git.credentials.is_some() && git.url.starts_with("http://"))
+}
+
+fn synced(report: &SourceReport, tells_secrets: bool) -> Verdict {
     if let Some((reason, message, _)) = &report.failure {
         return Verdict::no(reason, message.clone());
     }
@@ -97,9 +105,17 @@ fn synced(report: &SourceReport) -> Verdict {
         return Verdict::no(reasons::FINDINGS, message);
     }
     let short: String = status.applied.chars().take(8).collect();
+    let warning = if tells_secrets {
+        "; the credentials travel unencrypted: use https in spec.source.git.url"
+    } else {
+        ""
+    };
     Verdict::yes(
         reasons::SUCCEEDED,
-        format!("revision {short} is applied: {} Tenants from {} files", status.tenants, status.files),
+        format!(
+            "revision {short} is applied: {} Tenants from {} files{warning}",
+            status.tenants, status.files
+        ),
     )
 }
 

@@ -1,7 +1,10 @@
 //! What a repository's files mean for the cluster: which Tenants are written, which keep their last
 //! good state and why, which are missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::de::DeserializeOwned;
 
@@ -21,7 +24,7 @@ pub struct Wanted {
     /// The Tenant, with defaults.
     pub tenant: Tenant,
     /// Where it stands.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
 }
 
 /// Why a Tenant isn't as its file says.
@@ -64,7 +67,7 @@ pub fn through_door(file: &mut Manifests, platforms: bool) {
                 "put it below spec.source.git.platformPath",
             )
         };
-        file.findings.push(manifest.document.place().value("/kind", message).hint(hint));
+        file.findings.push(manifest.place().value("/kind", message).hint(hint));
     }
 }
 
@@ -136,13 +139,12 @@ pub fn decide(
 /// A problem at its place in the file; one with a field that the file doesn't set, at the key of the
 /// map that would hold it.
 pub(super) fn locate(problem: &Problem, manifest: &Manifest) -> Finding {
-    let document = &manifest.document;
+    let (given, spans) = (manifest.given.value(), &manifest.spans);
     let mut pointer = problem.pointer.as_str();
-    while document.value.pointer(pointer).is_none() {
+    while given.pointer(pointer).is_none() {
         pointer = pointer.rsplit_once('/').map_or("", |(around, _)| around);
     }
-    let given = pointer == problem.pointer;
-    let mark = if given { document.spans.locate(pointer) } else { document.spans.locate_key(pointer) };
+    let mark = if pointer == problem.pointer { spans.locate(pointer) } else { spans.locate_key(pointer) };
     problem.at(&manifest.file, mark)
 }
 
@@ -197,7 +199,9 @@ fn sound(
 
 /// What the file says, as a type.
 pub(super) fn typed<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Problem> {
-    serde_json::from_value(manifest.value.clone())
+    manifest
+        .value
+        .typed()
         .map_err(|error| Problem::new("", format!("can't be read as a {}: {error}", manifest.kind.name())))
 }
 
@@ -224,11 +228,13 @@ fn own_rules(manifest: &Manifest, platform: &Platform) -> Result<serde_json::Val
     if let Some(problem) = foreign_platform(manifest, platform) {
         return Err(vec![problem]);
     }
-    let mut candidate: Platform = serde_json::from_value(manifest.value.clone())
+    let mut candidate: Platform = manifest
+        .value
+        .typed()
         .map_err(|error| vec![Problem::new("", format!("can't be read as a Platform: {error}"))])?;
     candidate.spec.source.clone_from(&platform.spec.source);
     super::platform::validate(&candidate)?;
-    let mut rules = manifest.document.value.get("spec").cloned().unwrap_or_default();
+    let mut rules = manifest.given.value().get("spec").cloned().unwrap_or_default();
     match rules.as_object_mut() {
         Some(map) => drop(map.remove("source")),
         None => rules = serde_json::json!({}),
@@ -247,9 +253,10 @@ fn foreign_platform(manifest: &Manifest, platform: &Platform) -> Option<Problem>
                 .hint("a Platform comes from its own source or from kubectl"),
         );
     }
-    let given = manifest.document.value.pointer("/spec/source")?;
+    let given = manifest.given.value();
+    let given = given.pointer("/spec/source")?;
     let present = serde_json::to_value(&platform.spec.source).unwrap_or_default();
-    let mut filled = manifest.value.pointer("/spec/source").cloned().unwrap_or_default();
+    let mut filled = manifest.value.value().pointer("/spec/source").cloned().unwrap_or_default();
     if filled.is_null() {
         filled = given.clone();
     }

@@ -1,12 +1,16 @@
 //! Which documents are Tenants and Platforms of ours, and are they sound.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::cel::{Checked, Rules};
+use super::json::Json;
 use super::names::{TENANT_NAME_MAX, is_dns_label};
+use super::place::Place;
 use super::schema::{Schema, Unchecked};
 use super::text::{code, quote, sanitize};
-use super::yaml::{Document, Parsed};
+use super::yaml::{Document, Parsed, spans::Spans};
 use crate::api::finding::Finding;
 
 /// The API group that is read from files.
@@ -47,12 +51,21 @@ pub struct Manifest {
     /// Whether nothing was found against it: only then may it be applied. One
     /// that is not keeps its last good state in the cluster.
     pub valid: bool,
-    /// What the file says, with positions.
-    pub document: Document,
+    /// What the file says.
+    pub given: Json,
+    /// Where each value stands in the file.
+    pub spans: Spans,
     /// What the cluster would make of it: defaults filled in, empty fields dropped.
-    pub value: Value,
+    pub value: Json,
     /// Rules that only the API server can decide for it.
     pub unchecked: Vec<Unchecked>,
+}
+
+impl Manifest {
+    /// Where its values stand, to say what is wrong with them.
+    pub fn place(&self) -> Place<'_> {
+        Place { file: &self.file, spans: &self.spans }
+    }
 }
 
 /// What one file declares.
@@ -61,9 +74,9 @@ pub struct Manifests {
     /// The file.
     pub file: String,
     /// Its Tenants, sound or not.
-    pub tenants: Vec<Manifest>,
+    pub tenants: Vec<Arc<Manifest>>,
     /// Its Platforms, sound or not.
-    pub platforms: Vec<Manifest>,
+    pub platforms: Vec<Arc<Manifest>>,
     /// Everything that is wrong, in order of position.
     pub findings: Vec<Finding>,
     /// Whether it is known of every document which resource it declares. If not,
@@ -114,12 +127,7 @@ impl Shape {
 
     /// The value as the cluster would see it, what is wrong with it, and what
     /// cannot be decided here. With the old state also the rules about change.
-    pub fn check(
-        &self,
-        value: &Value,
-        old: Option<&Value>,
-        place: super::place::Place<'_>,
-    ) -> (Value, Checked) {
+    pub fn check(&self, value: &Value, old: Option<&Value>, place: Place<'_>) -> (Value, Checked) {
         let mut filled = value.clone();
         self.schema.default(&mut filled);
         let (mut findings, shapely) = self.schema.examine(&filled, place);
@@ -164,15 +172,16 @@ pub fn manifests(parsed: Parsed, schemas: &Schemas) -> Manifests {
             line: document.spans.locate("/metadata/name").0,
             name: sanitize(&name, 253),
             valid: document.valid && findings.is_empty(),
-            document,
-            value,
+            given: Json::new(&document.value),
+            spans: document.spans,
+            value: Json::new(&value),
             unchecked: checked.unchecked,
         };
         let new = findings.into_iter().filter(|finding| !said.contains(&(finding.line, finding.column)));
         new.for_each(|finding| sink.push(finding));
         match kind {
-            ManifestKind::Tenant => tenants.push(manifest),
-            ManifestKind::Platform => platforms.push(manifest),
+            ManifestKind::Tenant => tenants.push(Arc::new(manifest)),
+            ManifestKind::Platform => platforms.push(Arc::new(manifest)),
         }
     }
     Manifests { file, tenants, platforms, findings: sink.finish(), complete }

@@ -25,6 +25,7 @@ pub mod cross;
 pub mod folders;
 pub mod ground;
 pub mod image;
+pub mod json;
 pub mod manifest;
 pub mod mounts;
 pub mod names;

@@ -160,7 +160,7 @@ fn judge(
         PLACEHOLDER.clone_into(&mut checked.uid);
         review.sound.push(Sound { tenant: checked, platform, file: manifest.file.clone() });
     } else {
-        let place = manifest.document.place().value("/spec/platformRef/name", platform);
+        let place = manifest.place().value("/spec/platformRef/name", platform);
         review.unruled.push((manifest.name.clone(), place));
     }
     Ok(())

@@ -45,25 +45,13 @@ impl Problem {
 
     /// The field as people write it: `spec.services[0].image`.
     pub fn field(&self) -> String {
-        let mut field = String::new();
-        for part in self.pointer.split('/').skip(1) {
-            let part = part.replace("~1", "/").replace("~0", "~");
-            if part.bytes().all(|b| b.is_ascii_digit()) {
-                field.push_str(&format!("[{part}]"));
-            } else {
-                if !field.is_empty() {
-                    field.push('.');
-                }
-                field.push_str(&part);
-            }
-        }
-        sanitize(&field, FIELD)
+        sanitize(&dotted(&self.pointer), FIELD)
     }
 
-    /// The problem at a place in a file. Its field reads as in every other finding.
+    /// The problem at a place in a file.
     pub fn at(&self, file: &str, (line, column): (u32, u32)) -> Finding {
         let mut finding = Finding::of_file(file, &self.message).at(line, column);
-        finding.field = Some(sanitize(&dotted(&self.pointer), FIELD)).filter(|field| !field.is_empty());
+        finding.field = Some(self.field()).filter(|field| !field.is_empty());
         finding.hint.clone_from(&self.hint);
         finding
     }
@@ -97,7 +85,7 @@ mod tests {
     #[test]
     fn a_pointer_reads_as_a_field() {
         let problem = Problem::new(at("/metadata/annotations", "a.b/c"), "is wrong");
-        assert_eq!(problem.field(), "metadata.annotations.a.b/c");
+        assert_eq!(problem.field(), "metadata.annotations[a.b/c]");
         assert_eq!(
             Problem::new("/spec/services/0/image", "x").hint("y").to_string(),
             "spec.services[0].image: x; y"

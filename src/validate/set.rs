@@ -1,6 +1,9 @@
 //! Do several files claim one resource.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::manifest::{Manifest, ManifestKind, Manifests};
 use super::text::code;
@@ -10,9 +13,9 @@ use crate::api::finding::Finding;
 #[derive(Clone, Debug, Default)]
 pub struct Set {
     /// The Tenants to apply, each sound and declared once, by name.
-    pub tenants: Vec<Manifest>,
+    pub tenants: Vec<Arc<Manifest>>,
     /// The Platforms to apply, each sound and declared once, by name.
-    pub platforms: Vec<Manifest>,
+    pub platforms: Vec<Arc<Manifest>>,
     /// Resources that are declared, but wrong or more than once: present, not
     /// absent. They keep their last good state.
     pub refused: BTreeSet<(ManifestKind, String)>,
@@ -29,7 +32,7 @@ pub struct Set {
 /// neither place: no order of files may decide what runs.
 pub fn set(files: Vec<Manifests>) -> Set {
     let mut set = Set::default();
-    let mut claims: BTreeMap<(ManifestKind, String), Vec<Manifest>> = BTreeMap::new();
+    let mut claims: BTreeMap<(ManifestKind, String), Vec<Arc<Manifest>>> = BTreeMap::new();
     for file in files {
         set.findings.extend(file.findings);
         if !file.complete {
@@ -49,7 +52,7 @@ pub fn set(files: Vec<Manifests>) -> Set {
         }
         for manifest in claims {
             match (manifest.valid, manifest.kind) {
-                (false, _) => drop(set.refused.insert((manifest.kind, manifest.name))),
+                (false, _) => drop(set.refused.insert((manifest.kind, manifest.name.clone()))),
                 (true, ManifestKind::Tenant) => set.tenants.push(manifest),
                 (true, ManifestKind::Platform) => set.platforms.push(manifest),
             }
@@ -60,7 +63,7 @@ pub fn set(files: Vec<Manifests>) -> Set {
 }
 
 /// The finding for one of several places, naming the first other one.
-fn duplicate(claims: &[Manifest], index: usize) -> Finding {
+fn duplicate(claims: &[Arc<Manifest>], index: usize) -> Finding {
     let claim = &claims[index];
     let other = &claims[usize::from(index == 0)];
     let (kind, name) = (claim.kind.name(), code(&claim.name));
@@ -68,11 +71,7 @@ fn duplicate(claims: &[Manifest], index: usize) -> Finding {
         2 => format!("{kind} {name} is also declared at {}:{}", other.file, other.line),
         many => format!("{kind} {name} is declared {many} times, also at {}:{}", other.file, other.line),
     };
-    claim
-        .document
-        .place()
-        .value("/metadata/name", message)
-        .hint("keep one of them; until then neither is applied")
+    claim.place().value("/metadata/name", message).hint("keep one of them; until then neither is applied")
 }
 
 #[cfg(test)]

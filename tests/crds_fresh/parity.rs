@@ -104,7 +104,7 @@ fn resources(folder: &Path) -> Vec<(String, ManifestKind, Value)> {
                 let bytes = std::fs::read(&path).expect("the file can be read");
                 let found = manifests(parse(&name, &bytes, &Limits::default()), &SCHEMAS);
                 let found = found.tenants.into_iter().chain(found.platforms);
-                all.extend(found.map(|one| (name.clone(), one.kind, one.document.value)));
+                all.extend(found.map(|one| (name.clone(), one.kind, one.given.value())));
             }
         }
     }

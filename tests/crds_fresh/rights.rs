@@ -77,6 +77,9 @@ fn the_operator_may_do_what_it_does() {
             assert_eq!(may(info.group, info.plural, verb), wanted, "{verb} {}", info.plural);
         }
     }
+    for verb in ["list", "watch"] {
+        assert!(may("apiextensions.k8s.io", "customresourcedefinitions", verb), "{verb} CRDs");
+    }
     assert!(may("apps", "deployments/scale", "patch"));
     assert!(may(marks::GROUP, "tenants/status", "patch") && may(marks::GROUP, "platforms/status", "patch"));
     assert!(!may(marks::GROUP, "tenants", "delete") && !may(marks::GROUP, "platforms", "delete"));

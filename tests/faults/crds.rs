@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry_testbed::programs;
+use tenantry_testbed::{Operator, eventually, programs};
 
 use crate::{
     alone,
@@ -11,6 +11,7 @@ use crate::{
         Kit, Outcome, at,
         kit::{service, service_with},
         objects::{refusal, text, uid},
+        world::SYSTEM,
     },
 };
 
@@ -82,4 +83,53 @@ async fn without_its_definitions_everything_goes_on_running() -> Outcome {
     kit.ready_tenant("bereft", json!({"services": [service("shop")]})).await?;
     assert!(kit.get(&at("deployments", "bereft", "web")).await?.is_none());
     kit.clean_up("bereft").await
+}
+
+/// Waits until readiness says this of a definition; an empty word stands for ready.
+async fn says(operator: &Operator, word: &str) -> Outcome {
+    let what = format!("readiness to say {word:?}");
+    let waited = eventually(Duration::from_secs(60), &what, || async {
+        match operator.get("/readyz").await.map_err(|error| error.to_string()) {
+            Ok(_) if word.is_empty() => Ok(()),
+            Err(said) if !word.is_empty() && said.contains(word) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    Ok(waited.await?)
+}
+
+/// Somebody installs the definitions of another version while this one runs.
+#[tokio::test]
+async fn a_definition_of_another_version_stops_every_write_at_once() -> Outcome {
+    let Some((_turn, kit)) = alone().await? else { return Ok(()) };
+    kit.ready_tenant("skewed", json!({"services": [service("web")]})).await?;
+    assert!(kit.world.stop_operator(), "it ends when asked to");
+    let operator = kit.world.new_operator("skewed", &[])?;
+    says(&operator, "").await?;
+    for plural in ["platforms", "tenants"] {
+        let crd = at("customresourcedefinitions", "", &format!("{plural}.tenantry.dev"));
+        let other = json!({"metadata": {"annotations": {"tenantry.dev/schema": "another"}}});
+        kit.merge(&crd, "tess", &other).await?;
+        says(&operator, &format!("CRDVersionSkew: CRD {plural}.tenantry.dev")).await?;
+        let lease = at("leases", SYSTEM, "tenantry");
+        let free = |lease: &Value| text(lease, "/spec/holderIdentity").is_empty();
+        kit.object(&lease, "free for the version that knows the definitions", free).await?;
+
+        let service = at("services", "skewed", "web");
+        kit.world.proxy.forget_requests();
+        kit.delete(&service).await?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(kit.get(&service).await?.is_none(), "nothing is written");
+        assert_eq!(kit.world.proxy.count(&["create", "update", "patch", "apply", "delete"]), 0);
+
+        kit.world.cluster.apply_path(programs::repository_root().join("crds")).await?;
+        says(&operator, "").await?;
+        kit.object(&service, "made again", |_| true).await?;
+        let asked = kit.world.proxy.requests();
+        let asked = asked.keys().filter(|kind| kind.resource == "customresourcedefinitions");
+        let asked: Vec<&str> = asked.map(|kind| kind.verb.as_str()).filter(|verb| *verb != "watch").collect();
+        assert!(asked.is_empty(), "watched, not asked for: {asked:?}");
+    }
+    assert!(operator.stop().is_some(), "it ends when asked to");
+    kit.clean_up("skewed").await
 }

@@ -235,7 +235,7 @@ async fn what_people_may_do_stays() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_deleted_child_is_made_again() -> Outcome {
+async fn a_deleted_child_is_made_again_and_named() -> Outcome {
     let Some(kit) = Kit::new().await? else { return Ok(()) };
     let mut spec = every_kind();
     spec["services"] = json!([service_with(
@@ -252,7 +252,16 @@ async fn a_deleted_child_is_made_again() -> Outcome {
         let path = at(plural, "deleted", name);
         kit.delete(&path).await?;
         kit.object(&path, "made again", |now| self::uid(now) != uid).await?;
+        kit.object(&at("tenants", "", "deleted"), "says so", |tenant| {
+            let object = text(tenant, "/status/lastDrift/object");
+            let change = text(tenant, "/status/lastDrift/change");
+            object.ends_with(&format!(" deleted/{name}")) && change == "somebody deleted it"
+        })
+        .await?;
     }
+    let notes = kit.events("deleted").await?;
+    let note = "DriftHealed: Service deleted/web: somebody deleted it";
+    assert!(notes.iter().any(|one| one == note), "{notes:?}");
     let after = kit.children("deleted").await?;
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     let what = "the inventory has the new uids";
@@ -263,6 +272,34 @@ async fn a_deleted_child_is_made_again() -> Outcome {
     .await?;
     kit.ready("deleted").await?;
     kit.clean_up("deleted").await
+}
+
+/// Who deletes everything at once is told how much it was, and not object by object.
+#[tokio::test]
+async fn many_deletions_are_summed_up() -> Outcome {
+    let Some(kit) = Kit::new().await? else { return Ok(()) };
+    kit.ready_tenant("purged", every_kind()).await?;
+    let children = kit.child_names("purged").await?;
+    // What is deleted during a pause is healed in one pass after it.
+    let tenant = at("tenants", "", "purged");
+    let until = |until: Value| json!({"metadata": {"annotations": {"tenantry.dev/paused-until": until}}});
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    kit.merge(&tenant, "tess", &until(json!(soon.to_string()))).await?;
+    kit.until("purged", "Paused", "True", "").await?;
+    for key in &children {
+        let (plural, name) = key.split_once('/').unwrap_or_default();
+        kit.delete(&at(plural, "purged", name)).await?;
+    }
+    let all = children.len();
+    // A plan names ten, and counts the others.
+    kit.until("purged", "Ready", "Unknown", &format!("and {} more", all - 10)).await?;
+    kit.merge(&tenant, "tess", &until(json!(null))).await?;
+    kit.until("purged", "Ready", "True", "somebody deleted it").await?;
+    let notes = kit.events("purged").await?;
+    let sum = format!("DriftHealed: and {} more objects", all - 5);
+    assert!(notes.contains(&sum), "{notes:?}");
+    assert_eq!(notes.iter().filter(|note| note.ends_with("somebody deleted it")).count(), 5, "{notes:?}");
+    kit.clean_up("purged").await
 }
 
 /// Our marks are what the watches select by: losing one must not make a child invisible.
@@ -289,6 +326,10 @@ async fn a_child_that_loses_its_marks_gets_them_back() -> Outcome {
             kit.merge(path, "mallory", &json!({"metadata": {"labels": labels}})).await?;
             let what = format!("as before {labels}");
             kit.object(path, &what, |now| content(now) == before).await?;
+            // A namespace that nobody's marks name is looked at before it is anybody's.
+            if *path != children[0] {
+                kit.until("marks", "Ready", "True", " changed metadata.labels").await?;
+            }
         }
         kit.merge(path, "mallory", &json!({"metadata": {"annotations": {"tenantry.dev/hash": "0"}}})).await?;
         kit.object(path, "its hash", |now| text(now, "/metadata/annotations/tenantry.dev~1hash").len() > 5)

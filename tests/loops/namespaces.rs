@@ -63,6 +63,8 @@ async fn a_namespace_that_is_deleted_by_hand_comes_back_with_everything() -> Out
     kit.object(&path, "another one", |now| uid(now) != uid(&old)).await?;
     let tenant = kit.ready("byhand").await?;
     assert_ne!(text(&tenant, "/status/namespaces/0/uid"), uid(&old));
+    // One deletion, and not one of everything in it.
+    assert_eq!(text(&tenant, "/status/lastDrift/object"), "Namespace byhand");
     kit.clean_up("byhand").await
 }
 
@@ -89,7 +91,8 @@ async fn a_namespace_that_was_replaced_is_not_taken_for_the_old_one() -> Outcome
     assert!(kit.child_names("replaced").await?.is_empty(), "nothing is written to it");
     let adopt = json!({"spec": {"adopt": {"uid": uid(&new)}}});
     kit.merge(&at("tenants", "", "replaced"), "tess", &adopt).await?;
-    kit.ready("replaced").await?;
+    let tenant = kit.ready("replaced").await?;
+    assert_eq!(text(&tenant, "/status/lastDrift/object"), "Namespace replaced", "one deletion");
     kit.clean_up("replaced").await
 }
 

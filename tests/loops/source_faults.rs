@@ -1,11 +1,11 @@
 //! Repositories that are gone, slow, strange or locked: Tenants stay as they are, and the Platform says why.
 
 use serde_json::json;
-use tenantry_testbed::{Credentials, Fault, GitServer, Matcher, Proxy};
+use tenantry_testbed::{Credentials, Fault, GitServer, Matcher, Proxy, eventually};
 
 use crate::{
     source::{Source, file},
-    support::{Kit, Outcome, at, world::SYSTEM},
+    support::{Kit, Outcome, at, kit::SOON, world::SYSTEM},
 };
 
 /// Commits a good change and waits until it has arrived.
@@ -135,7 +135,7 @@ async fn credentials_are_used_and_never_told() -> Outcome {
     kit.apply(&at("secrets", SYSTEM, "git-locked"), "tess", &secret("canary-git-wrong")).await?;
     kit.until_of(&path, "SourceSynced", "False", "AuthenticationFailed").await?;
     kit.apply(&at("secrets", SYSTEM, "git-locked"), "tess", &secret(PASSWORD)).await?;
-    kit.until_of(&path, "SourceSynced", "True", "").await?;
+    kit.until_of(&path, "SourceSynced", "True", "unencrypted: use https in spec.source.git.url").await?;
     kit.ready("locked-one").await?;
     server.stop();
     kit.until_of(&path, "SourceSynced", "False", "Unreachable").await?;
@@ -148,4 +148,28 @@ async fn credentials_are_used_and_never_told() -> Outcome {
     }
     kit.merge(&path, "tess", &json!({"spec": {"source": null}})).await?;
     kit.clean_up("locked-one").await
+}
+
+/// A Platform goes: so does its copy of the repository, and nobody else's folder.
+#[tokio::test]
+async fn the_copy_of_a_repository_goes_with_its_platform() -> Outcome {
+    let Some(source) = Source::start("swept", &json!({})).await? else { return Ok(()) };
+    works(&source, "1").await?;
+    let sources = source.kit.world.cluster.run().folder("operator")?.join("sources");
+    let (copy, strange) = (sources.join("swept"), sources.join("strange"));
+    assert!(copy.join("git/HEAD").exists());
+    std::fs::create_dir(&strange)?;
+    std::fs::write(strange.join("notes"), "not ours")?;
+    source.clean_up(&["swept-one"]).await?;
+    assert!(copy.exists(), "a Platform without a source may get one again");
+    let path = source.platform();
+    let allow = json!({"metadata": {"annotations": {"tenantry.dev/allow-delete": "test"}}});
+    source.kit.merge(&path, "tess", &allow).await?;
+    source.kit.delete(&path).await?;
+    let gone = eventually(SOON, "the copy to be gone", || async {
+        if copy.exists() { Err(format!("{} is there", copy.display())) } else { Ok(()) }
+    });
+    gone.await?;
+    assert!(strange.join("notes").exists());
+    Ok(())
 }

@@ -106,9 +106,21 @@ fn an_own_deletion_is_silent() {
     let (mut world, child) = settled();
     world.begin("acme");
     remember(&mut world, &[]);
-    world.child_deleted("acme", &child.id());
+    world.child_deleted("acme", &child.id(), &child.uid);
     assert!(!finish(&mut world));
     assert_eq!(world.child_gone(Kind::Service, &child.at(12).meta()), none());
+}
+
+/// We delete by uid: who made another one of the same name meanwhile still has it.
+#[test]
+fn an_own_deletion_leaves_a_newer_object_of_the_name_known() {
+    let (mut world, child) = settled();
+    world.begin("acme");
+    let heir = Child { uid: "u2".into(), ..child.at(20) };
+    world.child_gone(Kind::Service, &child.at(19).meta());
+    world.child_seen(Kind::Service, &heir.meta());
+    world.child_deleted("acme", &child.id(), &child.uid);
+    assert_eq!(&*world.children("acme")[&child.id()].uid, "u2");
 }
 
 #[test]
@@ -190,4 +202,28 @@ fn a_list_tells_what_went_while_nobody_watched() {
     world.children_listing(Kind::NetworkPolicy);
     world.children_listed(Kind::NetworkPolicy);
     assert_eq!(world.foreign("acme"), []);
+}
+
+/// etcd restored to an older state: versions go back, and what a list shows is right all the same.
+#[test]
+fn a_list_is_right_whatever_its_versions() {
+    let (mut world, child) = settled();
+    world.children_listing(Kind::Service);
+    let restored = Child { stolen: true, ..child.at(3) };
+    assert_eq!(world.child_seen(Kind::Service, &restored.meta()), heal());
+    assert_eq!(world.children_listed(Kind::Service), none());
+    assert_eq!(world.children("acme")[&child.id()], restored.live());
+    assert!(!pass(&mut world, &[child.at(4)]));
+    assert_eq!(world.child_seen(Kind::Service, &restored.at(5).meta()), heal(), "and what follows it");
+}
+
+#[test]
+fn what_we_wrote_since_a_list_began_is_newer_than_it() {
+    let (mut world, child) = settled();
+    world.children_listing(Kind::Service);
+    let next = Child { hash: "h2".into(), ..child.at(12) };
+    assert!(!pass(&mut world, std::slice::from_ref(&next)));
+    assert_eq!(world.child_seen(Kind::Service, &child.at(11).meta()), none());
+    assert_eq!(world.children_listed(Kind::Service), none());
+    assert_eq!(world.children("acme")[&child.id()].version, 12);
 }

@@ -108,3 +108,28 @@ fn a_list_tells_which_tenants_are_gone() {
     assert_eq!((world.tenant("acme"), signals), (None, vec![Signal::Platform("shop".into())]));
     assert_eq!(world.tenant_names(), ["beta"]);
 }
+
+/// etcd restored to an older state: versions go back, and what a list shows is right all the same; but our
+/// own status, written since the list began, is newer.
+#[test]
+fn a_list_of_tenants_is_right_whatever_its_versions() {
+    let mut world = World::default();
+    let cancelled = || json!({"lifecycle": "Cancelled"});
+    world.tenant_seen(tenant("acme", "t1", 20, json!({})));
+    world.platform_seen(platform(20, json!({})));
+    world.platforms_listing();
+    let rules = json!({"topology": {"minZones": 2}});
+    assert!(wakes(&world.platform_seen(platform(3, rules)), "acme"));
+    world.tenants_listing();
+    let mut older = (*tenant("acme", "t1", 4, cancelled())).clone();
+    older.metadata.generation = Some(2);
+    assert!(wakes(&world.tenant_seen(std::sync::Arc::new(older)), "acme"));
+    world.tenants_listed();
+
+    world.tenants_listing();
+    world.tenant_written(tenant("acme", "t1", 6, json!({})));
+    world.tenant_seen(tenant("acme", "t1", 5, cancelled()));
+    world.tenants_listed();
+    let known = world.tenant("acme").expect("it is there");
+    assert_eq!(known.metadata.resource_version.as_deref(), Some("6"));
+}

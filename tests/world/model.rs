@@ -31,6 +31,10 @@ enum Step {
     Strip(usize),
     /// Somebody deletes it.
     Delete(usize),
+    /// Somebody backs etcd up.
+    Save,
+    /// Somebody restores that: versions go back, and every watch lists anew.
+    Restore,
     /// The operator goes on by one step.
     Work,
 }
@@ -53,7 +57,12 @@ struct Model {
     awake: bool,
     pass: Option<Pass>,
     passes: usize,
+    saved: Option<Saved>,
+    uids: usize,
 }
+
+/// A backup of etcd: version, objects, and the inventory in the Tenant's status.
+type Saved = (u64, BTreeMap<ObjectId, Child>, Vec<InventoryEntry>);
 
 fn wanted() -> Vec<Child> {
     KINDS.iter().map(|kind| Child::new(*kind, "web", "", 0)).collect()
@@ -70,6 +79,8 @@ impl Model {
             awake: true,
             pass: None,
             passes: 0,
+            saved: None,
+            uids: 0,
         }
     }
 
@@ -93,7 +104,10 @@ impl Model {
         match self.server.get(id).cloned() {
             Some(live) if !live.stolen && live.tenant == right.tenant => live,
             Some(live) => self.put(Child { uid: live.uid, ..right }),
-            None => self.put(Child { uid: format!("u{}", self.version), ..right }),
+            None => {
+                self.uids += 1;
+                self.put(Child { uid: format!("u{}", self.uids), ..right })
+            }
         }
     }
 
@@ -132,6 +146,16 @@ impl Model {
         let child = self.server.remove(&id).expect("it was found");
         self.version += 1;
         self.events.entry(kind).or_default().push_back((false, child.at(self.version)));
+    }
+
+    /// Not during a pass: what that wrote may be of neither state, and only the next list would tell.
+    fn restore(&mut self) {
+        if self.pass.is_some() {
+            return;
+        }
+        let Some((version, server, inventory)) = self.saved.clone() else { return };
+        (self.version, self.server, self.inventory) = (version, server, inventory);
+        KINDS.into_iter().for_each(|kind| self.relist(kind));
     }
 
     /// One step of the operator: begin, a write, remember, finish.
@@ -180,6 +204,8 @@ impl Model {
             Step::Steal(kind) => self.touch(KINDS[kind], |child| child.stolen = true),
             Step::Strip(kind) => self.touch(KINDS[kind], |child| child.tenant = None),
             Step::Delete(kind) => self.delete(KINDS[kind]),
+            Step::Save => self.saved = Some((self.version, self.server.clone(), self.inventory.clone())),
+            Step::Restore => self.restore(),
             Step::Work => self.work(),
         }
     }
@@ -210,6 +236,8 @@ fn step(foreign: bool) -> BoxedStrategy<Step> {
         1 => kind().prop_map(Step::Steal),
         1 => kind().prop_map(Step::Strip),
         1 => kind().prop_map(Step::Delete),
+        1 => Just(Step::Save),
+        1 => Just(Step::Restore),
     ]
     .boxed()
 }

@@ -187,7 +187,7 @@ async fn settings(ctx: &Context, platform: &Platform) -> Result<Settings, Source
         ca_pem,
         limits: limits(git),
         deadline: DEADLINE,
-        repository: ctx.data.join("sources").join(name),
+        repository: ctx.sources().join(name),
         program: None,
     })
 }

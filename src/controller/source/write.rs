@@ -123,22 +123,19 @@ struct Job {
 /// What has to be done for a Tenant; `None` when it is right.
 fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Job> {
     let live = ctx.world().tenant(&wanted.manifest.name);
-    let value = &wanted.manifest.document.value;
-    let content =
-        json!([value.pointer("/metadata/labels"), value.pointer("/metadata/annotations"), value.get("spec")]);
     let source = format!("{platform}/{}", wanted.manifest.file);
-    let blob = short_hash(content.to_string().as_bytes(), 24);
+    let blob = short_hash(wanted.manifest.given.text().as_bytes(), 24);
     if let Some(live) = &live {
         let annotation =
             |key: &str| live.metadata.annotations.as_ref().and_then(|map| map.get(key)).map(String::as_str);
         let marked = annotation(marks::SOURCE) == Some(&source) && annotation(marks::BLOB) == Some(&blob);
-        let has = |given: Option<&Value>, live: Option<&BTreeMap<String, String>>| {
-            let pairs = given.and_then(Value::as_object).into_iter().flatten();
-            let mut pairs = pairs.filter(|(key, _)| !WRITTEN.contains(&key.as_str()));
-            pairs.all(|(key, value)| live.and_then(|map| map.get(key)).map(String::as_str) == value.as_str())
+        let given = &wanted.tenant.metadata;
+        let has = |given: Option<&BTreeMap<String, String>>, live: Option<&BTreeMap<String, String>>| {
+            let mut pairs = given.into_iter().flatten().filter(|(key, _)| !WRITTEN.contains(&key.as_str()));
+            pairs.all(|(key, value)| live.and_then(|map| map.get(key)) == Some(value))
         };
-        let labelled = has(value.pointer("/metadata/labels"), live.metadata.labels.as_ref())
-            && has(value.pointer("/metadata/annotations"), live.metadata.annotations.as_ref());
+        let labelled = has(given.labels.as_ref(), live.metadata.labels.as_ref())
+            && has(given.annotations.as_ref(), live.metadata.annotations.as_ref());
         if marked && labelled && live.spec == wanted.tenant.spec {
             return None;
         }
@@ -159,7 +156,7 @@ async fn one(ctx: Context, job: Job) -> (Job, Result<(), CallError>) {
 async fn write(ctx: &Context, job: &Job) -> Result<(), CallError> {
     let name = &job.wanted.manifest.name;
     let empty = Value::Null;
-    let value = &job.wanted.manifest.document.value;
+    let value = job.wanted.manifest.given.value();
     let metadata = value.get("metadata").unwrap_or(&empty);
     let spec = value.get("spec").unwrap_or(&empty);
     let mut tenant = ctx.writer.tenant(name, metadata, spec, &job.origin).await?;

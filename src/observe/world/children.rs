@@ -1,6 +1,6 @@
 //! Children: what an event of one means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -17,12 +17,12 @@ use super::{Live, Signal, World};
 impl World {
     /// A list of this kind begins; what it doesn't show until [`World::children_listed`] is gone.
     pub fn children_listing(&mut self, kind: Kind) {
-        self.listing.insert(kind.info().plural, BTreeSet::new());
+        self.list_begins(kind.info().plural);
     }
 
     /// The list of this kind is complete.
     pub fn children_listed(&mut self, kind: Kind) -> Vec<Signal> {
-        let seen = self.listing.remove(kind.info().plural).unwrap_or_default();
+        let seen = self.list_ends(kind.info().plural);
         let known = self.children.values().flat_map(BTreeMap::iter);
         let gone: Vec<(ObjectId, Live)> = known
             .filter(|(id, _)| id.kind == kind && !seen.contains(&key(id)))
@@ -41,9 +41,7 @@ impl World {
     /// An object of a child's kind is there, or changed.
     pub fn child_seen(&mut self, kind: Kind, meta: &ObjectMeta) -> Vec<Signal> {
         let id = object_id(kind, meta);
-        if let Some(seen) = self.listing.get_mut(kind.info().plural) {
-            seen.insert(key(&id));
-        }
+        let is_listed = self.is_listed(kind.info().plural, &key(&id));
         let live = Live::read(kind, meta);
         let owner = self.owner_of(&id);
         let strange = owner.as_ref().is_some_and(|owner| **owner != *live.tenant);
@@ -57,7 +55,7 @@ impl World {
         }
         let tenant = live.tenant.to_string();
         let mut signals = self.foreign_gone(&id);
-        if self.is_stale(&tenant, &id, &live) {
+        if !is_listed && self.is_stale(&tenant, &id, &live) {
             return signals;
         }
         self.children.entry(tenant.clone()).or_default().insert(id.clone(), live);
@@ -91,6 +89,7 @@ impl World {
     /// that it is gone again.
     pub fn child_written(&mut self, id: &ObjectId, live: Live) {
         let tenant = live.tenant.to_string();
+        self.wrote(id.kind.info().plural, &key(id));
         if !self.is_stale(&tenant, id, &live) && !self.is_gone_again(&tenant, id, &live) {
             self.children.entry(tenant).or_default().insert(id.clone(), live);
         }
@@ -180,9 +179,11 @@ impl World {
         }
     }
 
-    /// We deleted a child: known before the watch shows it.
-    pub fn child_deleted(&mut self, tenant: &str, id: &ObjectId) {
-        if let Some(children) = self.children.get_mut(tenant) {
+    /// We deleted the child with this uid: known before the watch shows it.
+    pub fn child_deleted(&mut self, tenant: &str, id: &ObjectId, uid: &str) {
+        if let Some(children) = self.children.get_mut(tenant)
+            && children.get(id).is_some_and(|live| &*live.uid == uid)
+        {
             children.remove(id);
         }
     }

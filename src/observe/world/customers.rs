@@ -1,6 +1,6 @@
 //! Tenants and Platforms: what an event of one means.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 
@@ -18,24 +18,23 @@ const PLATFORMS: &str = "platforms";
 impl World {
     /// A list of Tenants begins.
     pub fn tenants_listing(&mut self) {
-        self.listing.insert(TENANTS, BTreeSet::new());
+        self.list_begins(TENANTS);
     }
 
     /// The list of Tenants is complete.
     pub fn tenants_listed(&mut self) -> Vec<Signal> {
-        let seen = self.listing.remove(TENANTS).unwrap_or_default();
+        let seen = self.list_ends(TENANTS);
         let gone: Vec<String> = self.tenants.keys().filter(|name| !seen.contains(*name)).cloned().collect();
         gone.iter().flat_map(|name| self.tenant_gone(name)).collect()
     }
 
     /// A Tenant is there, or changed. Our own status writes mean nothing.
-    pub fn tenant_seen(&mut self, tenant: Arc<Tenant>) -> Vec<Signal> {
+    pub fn tenant_seen(&mut self, mut tenant: Arc<Tenant>) -> Vec<Signal> {
+        forget_managers(&mut tenant);
         let name = tenant.name_any();
-        if let Some(seen) = self.listing.get_mut(TENANTS) {
-            seen.insert(name.clone());
-        }
+        let is_listed = self.is_listed(TENANTS, &name);
         let known = self.tenants.get(&name);
-        if known.is_some_and(|known| version(known.as_ref()) > version(tenant.as_ref())) {
+        if !is_listed && known.is_some_and(|known| version(known.as_ref()) > version(tenant.as_ref())) {
             return Vec::new();
         }
         let mut signals = Self::news(known.map(Arc::as_ref), &tenant);
@@ -72,8 +71,10 @@ impl World {
 
     /// We wrote a Tenant's status: the answer is known before the watch shows it. It may well bring a
     /// spec that nobody has seen yet, and no event will say so again.
-    pub fn tenant_written(&mut self, tenant: Arc<Tenant>) -> Vec<Signal> {
+    pub fn tenant_written(&mut self, mut tenant: Arc<Tenant>) -> Vec<Signal> {
+        forget_managers(&mut tenant);
         let name = tenant.name_any();
+        self.wrote(TENANTS, &name);
         let Some(known) = self.tenants.get(&name) else { return Vec::new() };
         if version(known.as_ref()) >= version(tenant.as_ref()) {
             return Vec::new();
@@ -126,12 +127,12 @@ impl World {
 
     /// A list of Platforms begins.
     pub fn platforms_listing(&mut self) {
-        self.listing.insert(PLATFORMS, BTreeSet::new());
+        self.list_begins(PLATFORMS);
     }
 
     /// The list of Platforms is complete.
     pub fn platforms_listed(&mut self) -> Vec<Signal> {
-        let seen = self.listing.remove(PLATFORMS).unwrap_or_default();
+        let seen = self.list_ends(PLATFORMS);
         let gone: Vec<String> = self.platforms.keys().filter(|name| !seen.contains(*name)).cloned().collect();
         gone.iter().flat_map(|name| self.platform_gone(name)).collect()
     }
@@ -139,11 +140,9 @@ impl World {
     /// A Platform is there, or changed: its Tenants follow when its spec or a brake did.
     pub fn platform_seen(&mut self, platform: Arc<Platform>) -> Vec<Signal> {
         let name = platform.name_any();
-        if let Some(seen) = self.listing.get_mut(PLATFORMS) {
-            seen.insert(name.clone());
-        }
+        let is_listed = self.is_listed(PLATFORMS, &name);
         let known = self.platforms.get(&name);
-        if known.is_some_and(|known| version(known.as_ref()) > version(platform.as_ref())) {
+        if !is_listed && known.is_some_and(|known| version(known.as_ref()) > version(platform.as_ref())) {
             return Vec::new();
         }
         let changed = known.is_none_or(|known| is_changed(known, &platform));
@@ -154,6 +153,7 @@ impl World {
     /// We wrote a Platform's status; the answer may bring a spec that nobody has seen yet.
     pub fn platform_written(&mut self, platform: Arc<Platform>) -> Vec<Signal> {
         let name = platform.name_any();
+        self.wrote(PLATFORMS, &name);
         let known = self.platforms.get(&name);
         if known.is_some_and(|known| version(known.as_ref()) < version(platform.as_ref())) {
             return self.platform_seen(platform);
@@ -241,6 +241,13 @@ fn is_relabelled(known: &Tenant, tenant: &Tenant) -> bool {
 }
 
 /// The annotations that mean something to a pass.
+/// Nobody asks which manager owns a field of a Tenant, and that takes more room than the Tenant itself.
+fn forget_managers(tenant: &mut Arc<Tenant>) {
+    if tenant.metadata.managed_fields.is_some() {
+        Arc::make_mut(tenant).metadata.managed_fields = None;
+    }
+}
+
 fn requests(object: &impl ResourceExt) -> Vec<Option<&String>> {
     let annotations = object.annotations();
     [marks::PAUSED_UNTIL, marks::RECONCILE_REQUESTED_AT, marks::SOURCE, marks::COMMIT]

@@ -110,8 +110,17 @@ pub struct World {
     nodes: BTreeMap<String, NodeFacts>,
     /// Addresses of API servers, by the object that gives them.
     api_servers: BTreeMap<String, Vec<core::net::IpAddr>>,
-    /// What a list under way has shown so far.
-    listing: HashMap<&'static str, BTreeSet<String>>,
+    /// Lists under way, by what they list.
+    listing: HashMap<&'static str, Listing>,
+}
+
+/// A list under way.
+#[derive(Debug, Default)]
+struct Listing {
+    /// What it has shown so far.
+    seen: BTreeSet<String>,
+    /// What we may have written since it began.
+    written: BTreeSet<String>,
 }
 
 impl World {
@@ -164,6 +173,32 @@ impl World {
     /// Pods that each Deployment of a Tenant should have, by the last pass that wrote.
     pub fn scales(&self, tenant: &str) -> BTreeMap<(String, String), ScaleRule> {
         self.memories.get(tenant).map(|memory| memory.scales.clone()).unwrap_or_default()
+    }
+
+    /// A list begins.
+    fn list_begins(&mut self, what: &'static str) {
+        self.listing.insert(what, Listing::default());
+    }
+
+    /// An object is shown, by a list or by a watch. Returns whether it is right whatever its version: a list is
+    /// as new as its beginning, so that only what we wrote since then can be newer. After an older state of the
+    /// cluster was restored, every version goes back.
+    fn is_listed(&mut self, what: &'static str, key: &str) -> bool {
+        let Some(listing) = self.listing.get_mut(what) else { return false };
+        listing.seen.insert(key.to_owned());
+        !listing.written.contains(key)
+    }
+
+    /// We wrote an object.
+    fn wrote(&mut self, what: &'static str, key: &str) {
+        if let Some(listing) = self.listing.get_mut(what) {
+            listing.written.insert(key.to_owned());
+        }
+    }
+
+    /// A list is complete; returns what it has shown.
+    fn list_ends(&mut self, what: &'static str) -> BTreeSet<String> {
+        self.listing.remove(what).unwrap_or_default().seen
     }
 
     /// Whether a live child isn't what the last pass left.

@@ -133,6 +133,7 @@ impl World {
             workload.replicas = *replicas;
         }
         let id = ObjectId { kind: Kind::Deployment, namespace: key.0, name: key.1 };
+        self.wrote(Kind::Deployment.info().plural, &format!("{}/{}", id.namespace, id.name));
         if let Some(live) = self.children.get_mut(tenant).and_then(|children| children.get_mut(&id)) {
             live.version = live.version.max(*version);
         }
@@ -145,12 +146,12 @@ impl World {
 
     /// A list of pods begins.
     pub fn pods_listing(&mut self) {
-        self.listing.insert(PODS, BTreeSet::new());
+        self.list_begins(PODS);
     }
 
     /// The list of pods is complete.
     pub fn pods_listed(&mut self) -> Vec<Signal> {
-        let seen = self.listing.remove(PODS).unwrap_or_default();
+        let seen = self.list_ends(PODS);
         let mut lost = BTreeSet::new();
         self.pods.retain(|namespace, pods| {
             pods.retain(|name, pod| {
@@ -168,9 +169,7 @@ impl World {
     /// A pod of a tenant is there, or changed.
     pub fn pod_seen(&mut self, pod: &SlimPod) -> Vec<Signal> {
         let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
-        if let Some(seen) = self.listing.get_mut(PODS) {
-            seen.insert(format!("{namespace}/{name}"));
-        }
+        self.is_listed(PODS, &format!("{namespace}/{name}"));
         let label = |key: &str| pod.labels().get(key).cloned().unwrap_or_default();
         let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
         let facts = PodFacts {
@@ -210,12 +209,12 @@ impl World {
 
     /// A list of nodes begins.
     pub fn nodes_listing(&mut self) {
-        self.listing.insert(NODES, BTreeSet::new());
+        self.list_begins(NODES);
     }
 
     /// The list of nodes is complete.
     pub fn nodes_listed(&mut self) -> Vec<Signal> {
-        let seen = self.listing.remove(NODES).unwrap_or_default();
+        let seen = self.list_ends(NODES);
         let before = self.nodes.len();
         self.nodes.retain(|name, _| seen.contains(name));
         if self.nodes.len() == before { Vec::new() } else { vec![Signal::AllTenants] }
@@ -224,10 +223,7 @@ impl World {
     /// A node is there, or changed; heartbeats mean nothing.
     pub fn node_seen(&mut self, node: &SlimNode) -> Vec<Signal> {
         let name = node.name_any();
-        let listing = self.listing.get_mut(NODES);
-        if let Some(seen) = listing {
-            seen.insert(name.clone());
-        }
+        self.is_listed(NODES, &name);
         let addresses = node.status.addresses.iter().filter_map(|one| one.address.parse().ok());
         let facts = NodeFacts { labels: node.labels().clone(), addresses: addresses.collect() };
         let before = self.nodes.insert(name, facts.clone());

@@ -43,8 +43,8 @@ impl<A: LeaseApi> Elector<A> {
     /// Takes part until `stop` is ready. Then no guarded write starts any more;
     /// when those under way have ended, the Lease is released, if it is still ours.
     ///
-    /// After a loss it stands for election again, in a new term.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// After a loss it stands for election again, in a new term; after a stop, when it is run again.
+    pub async fn run(&mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
             let round = async {
@@ -170,7 +170,7 @@ impl<A: LeaseApi> Elector<A> {
     }
 
     /// Gives the Lease back, so that another replica need not wait for its end.
-    async fn release(mut self) {
+    async fn release(&mut self) {
         let Some(term) = self.leading.take() else { return };
         self.office.set(State::Standby { holder: None });
         self.office.idle().await; // bounded: each write has a deadline before the lease's end

@@ -38,9 +38,9 @@ fn a_sound_tenant_and_platform() {
     assert_eq!((tenant.name.as_str(), tenant.line, tenant.valid), ("acme", 4, true));
     assert_eq!((platform.name.as_str(), platform.line, platform.valid), ("prod", 14, true));
     assert!(tenant.unchecked.is_empty() && platform.unchecked.is_empty());
-    assert_eq!(tenant.document.value.pointer("/spec/lifecycle"), None);
-    assert_eq!(tenant.value.pointer("/spec/lifecycle"), Some(&json!("Active")));
-    assert_eq!(tenant.value.pointer("/spec/services/0/replicas/min"), Some(&json!(3)));
+    assert_eq!(tenant.given.value().pointer("/spec/lifecycle"), None);
+    assert_eq!(tenant.value.value().pointer("/spec/lifecycle"), Some(&json!("Active")));
+    assert_eq!(tenant.value.value().pointer("/spec/services/0/replicas/min"), Some(&json!(3)));
 }
 
 #[test]
@@ -150,11 +150,11 @@ fn a_change_of_what_cannot_change_is_found() {
     let tenant = &read.tenants[0];
     let shape = SCHEMAS.of(ManifestKind::Tenant);
     let check = |old: &Value| {
-        let (_, checked) = shape.check(&tenant.document.value, Some(old), tenant.document.place());
+        let (_, checked) = shape.check(&tenant.given.value(), Some(old), tenant.place());
         assert_eq!(checked.unchecked, []);
         checked.findings.iter().map(|f| format!("{}:{} {}", f.line, f.column, f.message)).collect::<Vec<_>>()
     };
-    let mut old = tenant.value.clone();
+    let mut old = tenant.value.value();
     old["metadata"]["uid"] = json!("from the cluster");
     assert_eq!(check(&old), Vec::<String>::new());
     old["spec"]["platformRef"]["name"] = json!("other");

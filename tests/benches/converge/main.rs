@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench converge                                 # 100, 300 and 1,000 tenants, every phase
 //! cargo bench --bench converge -- 20,50 --quick                # minutes instead of an hour
-//! cargo bench --bench converge -- 300 --phases rate            # one phase
+//! cargo bench --bench converge -- 300 --phases bare            # one phase
 //! ```
 //!
 //! - [`rate`]: from an empty cluster to all Ready, beside [`bare`]

@@ -105,9 +105,9 @@ pub(super) struct Replica {
 impl Replica {
     pub(super) fn start(name: &str, server: &Arc<Mutex<Server>>) -> Self {
         let fake = Fake::on(server);
-        let (elector, leadership) = Elector::new(fake.clone(), Settings::new(name));
+        let (mut elector, leadership) = Elector::new(fake.clone(), Settings::new(name));
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(elector.run(async { drop(stopped.await) }));
+        let task = tokio::spawn(async move { elector.run(async { drop(stopped.await) }).await });
         Self { fake, leadership, stop: Some(stop), task }
     }
 
