@@ -7,6 +7,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+#[path = "cli/history.rs"]
+mod history;
+
 /// What a run left behind.
 struct Ran {
     code: Option<i32>,

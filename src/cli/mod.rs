@@ -2,6 +2,7 @@
 //!
 //! - [`run`]: the operator
 //! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
+//! - [`history`]: the operator's change trail
 //! - [`status`], [`why`]: with one, read only
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -13,6 +14,7 @@ pub mod cluster;
 pub mod completions;
 pub mod crds;
 pub mod files;
+pub mod history;
 pub mod out;
 pub mod render;
 pub mod report;
@@ -31,6 +33,7 @@ const EXAMPLES: &str = "Examples:\n  \
                         tenantry render tenants --platform platform.yaml --tenant acme\n  \
                         tenantry status\n  \
                         tenantry why acme\n  \
+                        tenantry history acme\n  \
                         tenantry crds | kubectl apply --server-side -f -";
 
 /// Under this name kubectl takes the program for a plugin: `kubectl tenantry`.
@@ -51,6 +54,7 @@ enum Command {
     Render(render::Args),
     Status(status::Args),
     Why(why::Args),
+    History(history::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Why(args) => why::main(&args),
+        Command::History(args) => history::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

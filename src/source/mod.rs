@@ -31,7 +31,7 @@ pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
 pub use read::{commit_info, read};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
-pub use snapshot::{CommitInfo, Door, File, Snapshot};
+pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
 
 use protocol::{Done, Operation};
 
