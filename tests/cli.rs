@@ -9,6 +9,8 @@ use std::{
 
 #[path = "cli/history.rs"]
 mod history;
+#[path = "cli/rollback.rs"]
+mod rollback;
 
 /// What a run left behind.
 struct Ran {

@@ -3,6 +3,7 @@
 //! - [`run`]: the operator
 //! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
 //! - [`history`]: the operator's change trail
+//! - [`rollback`]: a revert commit in a repository of the user's own
 //! - [`status`], [`why`]: with one, read only
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -18,6 +19,7 @@ pub mod history;
 pub mod out;
 pub mod render;
 pub mod report;
+pub mod rollback;
 pub mod run;
 pub mod status;
 pub mod style;
@@ -55,6 +57,7 @@ enum Command {
     Status(status::Args),
     Why(why::Args),
     History(history::Args),
+    Rollback(rollback::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::main(&args),
         Command::Why(args) => why::main(&args),
         Command::History(args) => history::main(&args),
+        Command::Rollback(args) => rollback::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

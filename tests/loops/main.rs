@@ -14,6 +14,7 @@ mod foreign;
 mod hooks;
 mod lifecycle;
 mod namespaces;
+mod redeploy;
 mod secrets;
 mod source;
 mod source_faults;

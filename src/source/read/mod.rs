@@ -1,6 +1,6 @@
 //! From a local repository to a [`Snapshot`]: no network, no checkout.
 
-mod history;
+pub(super) mod history;
 mod names;
 mod walk;
 
