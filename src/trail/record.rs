@@ -92,12 +92,36 @@ impl Outcome {
     }
 }
 
-/// Digest of what people say of an object: labels, annotations and spec. The same as
-/// `kubectl get … -o json | jq -cjS '{annotations: .metadata.annotations, labels: .metadata.labels, spec}' | sha256sum`.
+/// Digest of what people say of an object: labels, annotations and spec, without fields that are empty, which
+/// mean the same as absent ones. Anybody can make it:
+///
+/// ```text
+/// kubectl get tenant acme -o json | jq -cjS '{annotations: .metadata.annotations, labels: .metadata.labels, spec}
+///   | walk(if type == "object" then with_entries(select(.value | . != null and . != [] and . != {})) else . end)' \
+///   | sha256sum
+/// ```
 #[must_use]
 pub fn digest(metadata: &ObjectMeta, spec: &impl Serialize) -> String {
     let whole = json!({"annotations": metadata.annotations, "labels": metadata.labels, "spec": spec});
-    hash(canonical(whole).as_bytes())
+    hash(canonical(filled(whole)).as_bytes())
+}
+
+/// A value without fields that are empty.
+fn filled(value: Value) -> Value {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Array(items) => items.into_iter().map(filled).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| (key, filled(value)));
+            Value::Object(fields.filter(|(_, value)| !is_empty(value)).collect())
+        }
+        other => other,
+    }
 }
 
 /// A value as canonical JSON.
@@ -111,4 +135,25 @@ pub fn canonical(mut value: Value) -> String {
 #[must_use]
 pub fn hash(bytes: &[u8]) -> String {
     short_hash(bytes, 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What sha256sum says of the text that the comment of [`digest`] makes with jq.
+    #[test]
+    fn a_digest_is_what_jq_and_sha256sum_make() {
+        let metadata: ObjectMeta =
+            serde_json::from_value(json!({"annotations": {"b": "2", "a": "é"}})).expect("metadata");
+        let spec = json!({
+            "services": [], "quota": {"hard": {}}, "z": [{"x": null, "n": 1}], "on": false, "text": "",
+        });
+        let text = r#"{"annotations":{"a":"é","b":"2"},"spec":{"on":false,"text":"","z":[{"n":1}]}}"#;
+        assert_eq!(digest(&metadata, &spec), hash(text.as_bytes()));
+        assert_eq!(
+            digest(&metadata, &spec),
+            "292cdec1607e22859bd83605501da16cee7fbc8608c1501b1db9eec216402cb7"
+        );
+    }
 }
