@@ -7,6 +7,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+#[path = "cli/history.rs"]
+mod history;
+#[path = "cli/rollback.rs"]
+mod rollback;
+
 /// What a run left behind.
 struct Ran {
     code: Option<i32>,

@@ -129,9 +129,20 @@ pub struct GitSource {
     /// Secret with `ca.crt`, in PEM, that the server's certificate is checked against besides the system's roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<SecretName>,
+    /// Who may ask for a look between two intervals, with `POST /hooks/<platform>`; nobody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
     /// How large the repository may be.
     #[serde(default)]
     pub limits: SourceLimits,
+}
+
+/// Push hooks of the Git server. They only ask for a look at the repository: nothing that they say is believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hook {
+    /// Secret whose key `token` (16 bytes or more) signs hooks; the Git server has the same token.
+    pub secret_ref: SecretName,
 }
 
 fn default_interval() -> Duration {

@@ -2,6 +2,8 @@
 //!
 //! - [`run`]: the operator
 //! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
+//! - [`history`]: the operator's change trail
+//! - [`rollback`]: a revert commit in a repository of the user's own
 //! - [`status`], [`why`]: with one, read only
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -13,9 +15,11 @@ pub mod cluster;
 pub mod completions;
 pub mod crds;
 pub mod files;
+pub mod history;
 pub mod out;
 pub mod render;
 pub mod report;
+pub mod rollback;
 pub mod run;
 pub mod status;
 pub mod style;
@@ -31,6 +35,7 @@ const EXAMPLES: &str = "Examples:\n  \
                         tenantry render tenants --platform platform.yaml --tenant acme\n  \
                         tenantry status\n  \
                         tenantry why acme\n  \
+                        tenantry history acme\n  \
                         tenantry crds | kubectl apply --server-side -f -";
 
 /// Under this name kubectl takes the program for a plugin: `kubectl tenantry`.
@@ -51,6 +56,8 @@ enum Command {
     Render(render::Args),
     Status(status::Args),
     Why(why::Args),
+    History(history::Args),
+    Rollback(rollback::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -69,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Why(args) => why::main(&args),
+        Command::History(args) => history::main(&args),
+        Command::Rollback(args) => rollback::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

@@ -17,6 +17,7 @@ mod folder;
 mod parent;
 mod protocol;
 mod read;
+mod revert;
 mod route;
 mod settings;
 mod snapshot;
@@ -30,8 +31,9 @@ pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
 pub use read::{commit_info, read};
+pub use revert::{Checkout, RevertError, Reverted};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
-pub use snapshot::{CommitInfo, Door, File, Snapshot};
+pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
 
 use protocol::{Done, Operation};
 

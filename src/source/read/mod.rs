@@ -1,6 +1,6 @@
 //! From a local repository to a [`Snapshot`]: no network, no checkout.
 
-mod history;
+pub(super) mod history;
 mod names;
 mod walk;
 
@@ -14,7 +14,7 @@ use super::check;
 use super::error::SourceError;
 use super::folder::Folder;
 use super::settings::{CommitId, Settings};
-use super::snapshot::{Basis, CommitInfo, Door, Snapshot};
+use super::snapshot::{Basis, CommitInfo, Door, Person, Snapshot};
 use super::{harden, text};
 use walk::{Gathered, Root, Walk, damaged};
 
@@ -46,14 +46,20 @@ pub fn read(
 pub fn commit_info(settings: &Settings, commit: &CommitId) -> Result<CommitInfo, SourceError> {
     with_repository(settings, |repository| {
         let commit = find_commit(repository, *commit)?;
-        let author = commit.author();
-        let seconds = author.when().seconds();
         Ok(CommitInfo {
-            author: text::printable_bytes(author.name_bytes(), 100),
-            time: jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            author: person(&commit.author()),
+            committer: person(&commit.committer()),
             subject: text::printable_bytes(commit.summary_bytes().unwrap_or_default(), 120),
         })
     })
+}
+
+fn person(signature: &git2::Signature<'_>) -> Person {
+    Person {
+        name: text::printable_bytes(signature.name_bytes(), 100),
+        email: text::printable_bytes(signature.email_bytes(), 200),
+        time: jiff::Timestamp::from_second(signature.when().seconds()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+    }
 }
 
 /// Runs `work` on the local repository while no fetch can change it.
