@@ -67,17 +67,24 @@ fn check_reference(reference: &Reference) -> Result<(), SourceError> {
 
 /// The watched folders of a source.
 pub(super) fn folders(settings: &Settings) -> Result<Folders, SourceError> {
-    let tenants = folder("path", &settings.path)?;
-    let platform = settings.platform_path.as_deref().map(|path| folder("platformPath", path)).transpose()?;
-    if platform.as_ref() == Some(&tenants) {
-        return Err(SourceError::InvalidPath {
-            field: "platformPath",
-            path: tenants,
-            problem: "it is the same folder as path; who may write Tenants there could also write the Platform that \
-                      limits them",
-        });
+    Folders::parse(&settings.path, settings.platform_path.as_deref())
+}
+
+impl Folders {
+    /// Both folders, made clean.
+    pub(super) fn parse(path: &str, platform_path: Option<&str>) -> Result<Self, SourceError> {
+        let tenants = folder("path", path)?;
+        let platform = platform_path.map(|path| folder("platformPath", path)).transpose()?;
+        if platform.as_ref() == Some(&tenants) {
+            return Err(SourceError::InvalidPath {
+                field: "platformPath",
+                path: tenants,
+                problem: "it is the same folder as path; who may write Tenants there could also write the Platform \
+                          that limits them",
+            });
+        }
+        Ok(Self { tenants, platform })
     }
-    Ok(Folders { tenants, platform })
 }
 
 fn folder(field: &'static str, path: &str) -> Result<String, SourceError> {
