@@ -9,7 +9,7 @@ use crate::scan;
 pub type Except = (&'static str, &'static str);
 
 /// Rooms that are pure as a whole.
-const PURE_ROOMS: [&str; 4] = ["src/api/", "src/validate/", "src/desired/", "src/status/"];
+const PURE_ROOMS: [&str; 5] = ["src/api/", "src/validate/", "src/desired/", "src/plan/", "src/status/"];
 
 /// What a pure file may not name. `std::net` is effects; addresses as values are `core::net`. Times may be
 /// kept, and come as arguments.
