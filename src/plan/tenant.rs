@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     api::{
+        brake::EffectKind,
         kinds::Kind,
         tenant::{Lifecycle, Mode},
     },
@@ -23,7 +24,8 @@ use crate::{
 use super::{
     effects, objects,
     types::{
-        Change, ObjectChange, QuotaAfter, ScaleChange, ServiceAfter, Step, Stop, StopReason, TenantPlan, Verb,
+        Change, Effect, ObjectChange, QuotaAfter, ScaleChange, ServiceAfter, Step, Stop, StopReason,
+        TenantPlan, Verb,
     },
 };
 
@@ -92,11 +94,14 @@ pub fn untouched(name: &str, change: Change) -> TenantPlan {
     }
 }
 
-/// A Tenant without a past that is known here.
+/// A Tenant without a past that is known here. If it has one, all that can be said is that it is touched.
 pub fn fresh(after: &Side<'_>, change: Change) -> TenantPlan {
     let observes = after.tenant.mode == Mode::Observe;
     let starts = after.scales.keys().filter(|name| after.runs(name) && !observes).cloned().collect();
+    let touched =
+        Effect { kind: EffectKind::TenantTouched, tenant: after.tenant.name.clone(), detail: String::new() };
     TenantPlan {
+        effects: (change != Change::Added && !observes).then_some(touched).into_iter().collect(),
         objects: objects::changes(&[], after.written()),
         starts,
         message: observes.then(|| OBSERVED.to_owned()),

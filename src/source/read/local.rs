@@ -85,7 +85,11 @@ impl Local {
         trust_owner();
         let shown = text::printable_bytes(folder.as_os_str().as_encoded_bytes(), 200);
         match Repository::discover(folder) {
-            Ok(repository) => Ok(Self { repository, folder: shown }),
+            Ok(repository) => {
+                let top = repository.workdir().unwrap_or(repository.path()).as_os_str();
+                let folder = text::printable_bytes(top.as_encoded_bytes(), 200);
+                Ok(Self { repository, folder })
+            }
             Err(error) => {
                 Err(LocalError::NoRepository { folder: shown, detail: text::printable(error.message(), 200) })
             }
@@ -133,18 +137,20 @@ impl Local {
         absent_is_empty: bool,
     ) -> Result<Snapshot, LocalError> {
         let basis = Basis { folders: Folders::parse(path, platform_path)?, limits: Limits::default() };
-        let mut walk = Walk::new(&self.repository, &basis.limits, None, commit)?;
-        let walked = walk_folders(&self.repository, &mut walk, commit, &basis.folders);
-        let (tree, mut findings) = match walked {
+        let walked = Walk::new(&self.repository, &basis.limits, None, commit).and_then(|mut walk| {
+            let (tree, findings) = walk_folders(&self.repository, &mut walk, commit, &basis.folders)?;
+            Ok((tree, findings, walk.finish()))
+        });
+        let (tree, mut findings, gathered) = match walked {
             Ok(walked) => walked,
-            Err(SourceError::PathNotFound { .. }) if absent_is_empty => (String::new(), Vec::new()),
+            Err(SourceError::PathNotFound { .. }) if absent_is_empty => Default::default(),
             Err(SourceError::Corrupt { detail }) => {
                 let (commit, folder) = (commit.short(), self.folder.clone());
                 return Err(LocalError::Damaged { commit, folder, detail });
             }
             Err(error) => return Err(error.into()),
         };
-        let Gathered { files, folders, .. } = walk.finish();
+        let Gathered { files, folders, .. } = gathered;
         findings.extend(folders.values().flat_map(|seen| seen.findings.iter().cloned()));
         let folders = BTreeMap::new();
         Ok(Snapshot { revision: commit, tree, files, findings: bounded(findings), folders, basis })
