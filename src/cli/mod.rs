@@ -1,7 +1,7 @@
 //! The edge: one file per subcommand, a few calls into the rooms each.
 //!
 //! - [`run`]: the operator
-//! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
+//! - [`validate`], [`render`], [`plan`], [`crds`], [`completions`]: without a cluster
 //! - [`status`], [`why`]: with one, read only
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -14,6 +14,7 @@ pub mod completions;
 pub mod crds;
 pub mod files;
 pub mod out;
+pub mod plan;
 pub mod render;
 pub mod report;
 pub mod run;
@@ -29,6 +30,7 @@ const ABOUT: &str = "Keeps the promises of a multi-tenant service on Kubernetes,
 const EXAMPLES: &str = "Examples:\n  \
                         tenantry validate tenants --platform platform.yaml\n  \
                         tenantry render tenants --platform platform.yaml --tenant acme\n  \
+                        tenantry plan main..HEAD --path tenants\n  \
                         tenantry status\n  \
                         tenantry why acme\n  \
                         tenantry crds | kubectl apply --server-side -f -";
@@ -49,6 +51,7 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Render(render::Args),
+    Plan(plan::Args),
     Status(status::Args),
     Why(why::Args),
     /// Print the custom resource definitions, or write them into a folder
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(args),
         Command::Validate(args) => validate::main(&args),
         Command::Render(args) => render::main(&args),
+        Command::Plan(args) => plan::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Why(args) => why::main(&args),
         Command::Crds(args) => crds::main(&args),
