@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 
 mod cases;
+mod ci;
 mod command;
 #[allow(dead_code, reason = "this test uses a part of it")]
 #[path = "../source/repo.rs"]
