@@ -7,7 +7,7 @@
 //! cluster ─► observe::inputs ─► validate ─► desired ─► apply ─► observe ─► status     the tenant loop
 //! ```
 //!
-//! `api`, `validate`, `desired` and `status` are pure: no client, no clock, no
+//! `api`, `validate`, `desired`, `plan` and `status` are pure: no client, no clock, no
 //! disk, no environment, no async. `tests/layering` holds them to it.
 
 pub mod api;
@@ -17,6 +17,7 @@ pub mod controller;
 pub mod desired;
 pub mod hook;
 pub mod observe;
+pub mod plan;
 pub mod runtime;
 pub mod source;
 pub mod status;

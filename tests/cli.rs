@@ -302,7 +302,7 @@ fn no_credentials_are_rendered() {
 
 #[test]
 fn every_help_has_examples() {
-    for name in ["run", "validate", "render", "status", "why", "crds", "completions"] {
+    for name in ["run", "validate", "render", "plan", "status", "why", "crds", "completions"] {
         let ran = run(&[name, "--help"]);
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.contains("\nExamples:\n  "), "{name}: {}", ran.stdout);

@@ -154,6 +154,8 @@ pub mod reasons {
     pub const DUPLICATE: &str = "Duplicate";
     /// The commit changes the Platform's trust root.
     pub const TRUST_ROOT_CHANGE: &str = "TrustRootChange";
+    /// The commit does more at once than the brake lets pass.
+    pub const BRAKE_APPLIED: &str = "BrakeApplied";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

@@ -48,6 +48,8 @@ pub const SERVICE_TYPES: &str = "tenantry.dev/service-types";
 pub const BREAK_GLASS: &str = "tenantry:break-glass";
 /// Annotation that asks for a pass now; any new value.
 pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
+/// Annotation on a Platform: the full id of the one commit that may be applied although it was held.
+pub const ACKNOWLEDGE: &str = "tenantry.dev/acknowledge";
 /// Pod-template annotation that rolls a service when it changes.
 pub const RESTARTED_AT: &str = "tenantry.dev/restarted-at";
 /// kubectl's own restart annotation: allowed beside ours.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
     platform_status::PlatformStatus,
     quantity::Quantity,
@@ -87,6 +88,9 @@ pub enum Environment {
 pub struct Source {
     /// A Git repository.
     pub git: GitSource,
+    /// How much one commit may do before a person has to say that it is meant.
+    #[serde(default)]
+    pub brake: Brake,
 }
 
 /// A Git repository, read over HTTP.

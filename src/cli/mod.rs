@@ -1,7 +1,7 @@
 //! The edge: one file per subcommand, a few calls into the rooms each.
 //!
 //! - [`run`]: the operator
-//! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
+//! - [`validate`], [`render`], [`plan`], [`crds`], [`completions`]: without a cluster
 //! - [`history`]: the operator's change trail
 //! - [`rollback`]: a revert commit in a repository of the user's own
 //! - [`status`], [`why`]: with one, read only
@@ -17,6 +17,7 @@ pub mod crds;
 pub mod files;
 pub mod history;
 pub mod out;
+pub mod plan;
 pub mod render;
 pub mod report;
 pub mod rollback;
@@ -33,6 +34,7 @@ const ABOUT: &str = "Keeps the promises of a multi-tenant service on Kubernetes,
 const EXAMPLES: &str = "Examples:\n  \
                         tenantry validate tenants --platform platform.yaml\n  \
                         tenantry render tenants --platform platform.yaml --tenant acme\n  \
+                        tenantry plan main..HEAD --path tenants\n  \
                         tenantry status\n  \
                         tenantry why acme\n  \
                         tenantry history acme\n  \
@@ -54,6 +56,7 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Render(render::Args),
+    Plan(plan::Args),
     Status(status::Args),
     Why(why::Args),
     History(history::Args),
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(args),
         Command::Validate(args) => validate::main(&args),
         Command::Render(args) => render::main(&args),
+        Command::Plan(args) => plan::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Why(args) => why::main(&args),
         Command::History(args) => history::main(&args),

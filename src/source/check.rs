@@ -61,9 +61,13 @@ fn check_reference(reference: &Reference) -> Result<(), SourceError> {
 
 /// The watched folders of a source.
 pub(super) fn folders(settings: &Settings) -> Result<Folders, SourceError> {
-    let platform = settings.platform_path.as_deref();
-    folders::folders(&settings.path, platform).map_err(|Unusable { field, problem }| {
-        let path = if field == "path" { &settings.path } else { platform.unwrap_or_default() };
+    folders_of(&settings.path, settings.platform_path.as_deref())
+}
+
+/// Both folders, made clean.
+pub(super) fn folders_of(tenants: &str, platform: Option<&str>) -> Result<Folders, SourceError> {
+    folders::folders(tenants, platform).map_err(|Unusable { field, problem }| {
+        let path = if field == "path" { tenants } else { platform.unwrap_or_default() };
         SourceError::InvalidPath { field, path: text::printable(path, 120), problem }
     })
 }

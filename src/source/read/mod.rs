@@ -1,6 +1,7 @@
 //! From a local repository to a [`Snapshot`]: no network, no checkout.
 
 pub(super) mod history;
+mod local;
 mod names;
 mod walk;
 
@@ -16,6 +17,7 @@ use super::folder::Folder;
 use super::settings::{CommitId, Settings};
 use super::snapshot::{Basis, CommitInfo, Door, Person, Snapshot};
 use super::{harden, text};
+pub use local::{Local, LocalError};
 use walk::{Gathered, Root, Walk, damaged};
 
 /// Findings kept of one revision; the rest is counted.
