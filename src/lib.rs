@@ -7,7 +7,7 @@
 //! cluster ─► observe::inputs ─► validate ─► desired ─► apply ─► observe ─► status     the tenant loop
 //! ```
 //!
-//! `api`, `trust`, `validate`, `desired` and `status` are pure: no client, no clock, no
+//! `api`, `trust`, `validate`, `desired`, `plan` and `status` are pure: no client, no clock, no
 //! disk, no environment, no async. `tests/layering` holds them to it.
 
 pub mod api;
@@ -15,9 +15,12 @@ pub mod apply;
 pub mod cli;
 pub mod controller;
 pub mod desired;
+pub mod hook;
 pub mod observe;
+pub mod plan;
 pub mod runtime;
 pub mod source;
 pub mod status;
+pub mod trail;
 pub mod trust;
 pub mod validate;

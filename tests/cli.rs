@@ -7,6 +7,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+#[path = "cli/history.rs"]
+mod history;
+#[path = "cli/rollback.rs"]
+mod rollback;
+
 /// What a run left behind.
 struct Ran {
     code: Option<i32>,
@@ -297,7 +302,7 @@ fn no_credentials_are_rendered() {
 
 #[test]
 fn every_help_has_examples() {
-    for name in ["run", "validate", "render", "status", "why", "crds", "completions"] {
+    for name in ["run", "validate", "render", "plan", "status", "why", "crds", "completions"] {
         let ran = run(&[name, "--help"]);
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.contains("\nExamples:\n  "), "{name}: {}", ran.stdout);

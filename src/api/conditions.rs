@@ -162,6 +162,8 @@ pub mod reasons {
     pub const HISTORY_REWRITTEN: &str = "HistoryRewritten";
     /// Commits between the accepted revision and the head can't be had; the last accepted revision stays.
     pub const HISTORY_INCOMPLETE: &str = "HistoryIncomplete";
+    /// The commit does more at once than the brake lets pass.
+    pub const BRAKE_APPLIED: &str = "BrakeApplied";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

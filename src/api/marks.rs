@@ -36,9 +36,20 @@ pub const BLOB: &str = "tenantry.dev/blob";
 pub const PAUSED_UNTIL: &str = "tenantry.dev/paused-until";
 /// Annotation that lets a guarded object be deleted.
 pub const ALLOW_DELETE: &str = "tenantry.dev/allow-delete";
+/// Annotation on a tenant's namespace: prefixes of images that may run in it, with blanks between them; any
+/// without it. The guards in the API server read it, and the next two.
+pub const REGISTRIES: &str = "tenantry.dev/registries";
+/// Annotation on a tenant's namespace: `true` where images must name a digest.
+pub const REQUIRE_DIGESTS: &str = "tenantry.dev/require-digests";
+/// Annotation on a tenant's namespace: types of Service besides `ClusterIP` that it may have, with blanks
+/// between them.
+pub const SERVICE_TYPES: &str = "tenantry.dev/service-types";
+/// Group of who asks to get past the guards; they let it pass only if it may change them.
+pub const BREAK_GLASS: &str = "tenantry:break-glass";
 /// Annotation that asks for a pass now; any new value.
 pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
-/// Annotation on a Platform: full id of the one commit whose rewritten history is accepted.
+/// Annotation on a Platform: the full id of the one commit that may be applied although it was held, be it for
+/// what it does or because its history was rewritten.
 pub const ACKNOWLEDGE: &str = "tenantry.dev/acknowledge";
 /// Pod-template annotation that rolls a service when it changes.
 pub const RESTARTED_AT: &str = "tenantry.dev/restarted-at";

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
     platform_status::PlatformStatus,
     quantity::Quantity,
@@ -88,6 +89,9 @@ pub enum Environment {
 pub struct Source {
     /// A Git repository.
     pub git: GitSource,
+    /// How much one commit may do before a person has to say that it is meant.
+    #[serde(default)]
+    pub brake: Brake,
 }
 
 /// A Git repository, read over HTTP.
@@ -134,9 +138,20 @@ pub struct GitSource {
     /// source at the last accepted revision, which is healed as ever (`UnverifiedCommit`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// Who may ask for a look between two intervals, with `POST /hooks/<platform>`; nobody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
     /// How large the repository may be.
     #[serde(default)]
     pub limits: SourceLimits,
+}
+
+/// Push hooks of the Git server. They only ask for a look at the repository: nothing that they say is believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hook {
+    /// Secret whose key `token` (16 bytes or more) signs hooks; the Git server has the same token.
+    pub secret_ref: SecretName,
 }
 
 fn default_interval() -> Duration {

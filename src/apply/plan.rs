@@ -7,8 +7,10 @@ use crate::{
         kinds::{Kind, ObjectId},
         tenant_status::InventoryEntry,
     },
+    desired::workload::is_config_map_of,
     observe::{
         live::Live,
+        workloads::Observed,
         world::{Expected, id},
     },
 };
@@ -175,11 +177,33 @@ pub fn written(manifest: &Manifest, live: &Live) -> InventoryEntry {
     }
 }
 
+/// Old ConfigMaps of services that still roll out: their old pods may restart, and would not come up again.
+pub fn in_use(inventory: &[InventoryEntry], wanted: &[Manifest], observed: &Observed) -> BTreeSet<ObjectId> {
+    let written = |manifest: &Manifest| {
+        let mut recorded = inventory.iter().filter(|entry| id(entry).as_ref() == Some(&manifest.id));
+        recorded.any(|entry| entry.hash == manifest.hash)
+    };
+    let rolling: Vec<&str> = observed
+        .services
+        .iter()
+        .filter(|one| {
+            // A service whose Deployment goes has no pods that could need anything.
+            let deployment = |it: &&Manifest| it.id.kind == Kind::Deployment && it.id.name == one.name;
+            let wanted = wanted.iter().find(deployment);
+            wanted.is_some_and(|wanted| !(written(wanted) && one.is_rolled_out()))
+        })
+        .map(|one| one.name.as_str())
+        .collect();
+    let maps = inventory.iter().filter_map(id).filter(|id| id.kind == Kind::ConfigMap);
+    maps.filter(|id| rolling.iter().any(|service| is_config_map_of(service, &id.name))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::observe::workloads::ObservedService;
 
     fn object(kind: Kind, name: &str) -> ObjectId {
         ObjectId { kind, namespace: "ns".into(), name: name.into() }
@@ -245,5 +269,23 @@ mod tests {
         assert_eq!(pruned, ["Deployment", "Service"]);
         let kept: Vec<&str> = plan.kept.iter().map(|entry| entry.kind.as_str()).collect();
         assert_eq!(kept, ["Namespace", "Future"]);
+    }
+    #[test]
+    fn only_a_services_own_config_waits_for_its_roll_out() {
+        let maps = ["web-0123456789", "web-api-0123456789", "web-0123456789-0123456789", "web-settings99"];
+        let inventory: Vec<_> = maps
+            .iter()
+            .map(|name| entry(Kind::ConfigMap, name, "u", "h", "d"))
+            .chain([
+                entry(Kind::Deployment, "web", "u", "h", "d"),
+                entry(Kind::Secret, "web-0123456789", "u", "h", "d"),
+            ])
+            .collect();
+        // Nothing was observed of its pods yet: it rolls out.
+        let web = ObservedService { name: "web".into(), ..ObservedService::default() };
+        let observed = Observed { services: vec![web], ..Observed::default() };
+        let held = in_use(&inventory, &[wanted(Kind::Deployment, "web", "h")], &observed);
+        assert_eq!(held, [object(Kind::ConfigMap, "web-0123456789")].into());
+        assert_eq!(in_use(&inventory, &[], &observed), BTreeSet::new(), "its Deployment goes");
     }
 }

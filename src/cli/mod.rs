@@ -1,7 +1,9 @@
 //! The edge: one file per subcommand, a few calls into the rooms each.
 //!
 //! - [`run`]: the operator
-//! - [`validate`], [`render`], [`crds`], [`completions`]: without a cluster
+//! - [`validate`], [`render`], [`plan`], [`crds`], [`completions`]: without a cluster
+//! - [`history`]: the operator's change trail
+//! - [`rollback`]: a revert commit in a repository of the user's own
 //! - [`status`], [`why`]: with one, read only
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -13,9 +15,12 @@ pub mod cluster;
 pub mod completions;
 pub mod crds;
 pub mod files;
+pub mod history;
 pub mod out;
+pub mod plan;
 pub mod render;
 pub mod report;
+pub mod rollback;
 pub mod run;
 pub mod status;
 pub mod style;
@@ -29,8 +34,10 @@ const ABOUT: &str = "Keeps the promises of a multi-tenant service on Kubernetes,
 const EXAMPLES: &str = "Examples:\n  \
                         tenantry validate tenants --platform platform.yaml\n  \
                         tenantry render tenants --platform platform.yaml --tenant acme\n  \
+                        tenantry plan main..HEAD --path tenants\n  \
                         tenantry status\n  \
                         tenantry why acme\n  \
+                        tenantry history acme\n  \
                         tenantry crds | kubectl apply --server-side -f -";
 
 /// Under this name kubectl takes the program for a plugin: `kubectl tenantry`.
@@ -49,8 +56,11 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Render(render::Args),
+    Plan(plan::Args),
     Status(status::Args),
     Why(why::Args),
+    History(history::Args),
+    Rollback(rollback::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -67,8 +77,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(args),
         Command::Validate(args) => validate::main(&args),
         Command::Render(args) => render::main(&args),
+        Command::Plan(args) => plan::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Why(args) => why::main(&args),
+        Command::History(args) => history::main(&args),
+        Command::Rollback(args) => rollback::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

@@ -11,7 +11,8 @@ use tracing::{info, warn};
 
 use crate::{
     apply::Writer,
-    controller::{context::Context, supervise},
+    controller::{context::Context, hooks::Hooks, supervise},
+    hook,
     observe::{
         crds::Definitions,
         watch::{READ_DEADLINE, Watches},
@@ -28,6 +29,7 @@ use crate::{
         telemetry::{self, LogFormat},
     },
     source,
+    trail::keeper::Trail,
 };
 
 use super::{
@@ -37,6 +39,11 @@ use super::{
 
 /// Calls for the Lease at once: it has a client of its own, so that it never waits behind others.
 const LEASE_CALLS: usize = 2;
+
+/// The operator's folder, where nobody says another.
+pub const DATA: &str = "/var/lib/tenantry";
+/// The change trail's folder in it.
+pub const TRAIL: &str = "trail";
 
 /// Time between two looks for what must be there at the start.
 const RETRY: Duration = Duration::from_secs(2);
@@ -56,12 +63,15 @@ pub struct Args {
     /// The operator's own namespace: it holds the Lease and the Secrets that Platforms name
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE", default_value = "tenantry-system")]
     pub namespace: String,
-    /// Folder for Git repositories; nothing in it is worth a backup
-    #[arg(long, value_name = "FOLDER", env = "TENANTRY_DATA", default_value = "/var/lib/tenantry")]
+    /// Folder for Git repositories, which are not worth a backup, and for the change trail, which is
+    #[arg(long, value_name = "FOLDER", env = "TENANTRY_DATA", default_value = DATA)]
     pub data_dir: PathBuf,
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub http: SocketAddr,
+    /// Address of POST /hooks/PLATFORM, for push hooks of Git servers; without it there are none
+    #[arg(long, value_name = "ADDRESS")]
+    pub hooks: Option<SocketAddr>,
     /// Log level or filter, such as info or tenantry=debug
     #[arg(long, value_name = "FILTER", env = telemetry::LOG_VARIABLE, default_value = "info")]
     pub log: String,
@@ -89,6 +99,10 @@ async fn operate(args: Args) -> Outcome {
     let server = Server::bind(args.http).await?;
     info!(version = env!("CARGO_PKG_VERSION"), http = %server.addr(), "starting");
     let serving = tokio::spawn(server.serve(health.clone(), metrics.clone(), shutdown.clone()));
+    let listener = match args.hooks {
+        Some(address) => Some(hook::server::Server::bind(address).await?),
+        None => None,
+    };
 
     let config =
         Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() }.config().await?;
@@ -103,8 +117,18 @@ async fn operate(args: Args) -> Outcome {
     let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
     metrics.watch_leadership(leadership.clone());
     let electing = tokio::spawn(elect(elector, definitions, shutdown.clone()));
-    let ctx = context(&args, client, leadership.clone(), metrics, install_id);
+    let trail = Trail::start(args.data_dir.join(TRAIL), metrics.clone())?;
+    let ctx = context(&args, client, leadership.clone(), metrics, install_id, trail);
+    let hooks = Hooks { ctx: ctx.clone(), leadership: leadership.clone() };
+    let hooking = listener.map(|server| {
+        info!(hooks = %server.addr(), "taking push hooks");
+        tokio::spawn(server.serve(hooks, ctx.metrics.clone(), shutdown.clone()))
+    });
     work(&ctx, leadership, &health, &shutdown).await;
+    if let Some(hooking) = hooking {
+        hooking.await?;
+    }
+    ctx.trail.flush().await;
     electing.await?;
     serving.await?;
     info!("stopped");
@@ -163,6 +187,7 @@ fn context(
     leadership: Leadership,
     metrics: Metrics,
     install_id: String,
+    trail: Trail,
 ) -> Context {
     let reporter = Reporter { controller: "tenantry".into(), instance: std::env::var("POD_NAME").ok() };
     let (tenants, platforms): (Queue<String>, Queue<String>) = (Queue::default(), Queue::default());
@@ -188,5 +213,6 @@ fn context(
         install_id: install_id.into(),
         namespace: args.namespace.as_str().into(),
         data: Arc::new(args.data_dir.clone()),
+        trail,
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,9 +15,11 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::Writer,
+    hook::signature::Key,
     observe::world::{Signal, World},
     runtime::{metrics::Metrics, queue::Queue},
     status::{platform::SourceReport, promises::SourceState},
+    trail::keeper::Trail,
     validate::{ground::PullSecret, manifest::Schemas},
 };
 
@@ -50,6 +55,8 @@ pub struct Context {
     pub namespace: Arc<str>,
     /// Folder for repositories.
     pub data: Arc<PathBuf>,
+    /// Where changes are written down.
+    pub trail: Trail,
 }
 
 /// What the loops tell each other: the source loop writes what it knows of Tenants' files, the Platform
@@ -65,7 +72,39 @@ pub struct Board {
     /// Who else insists on a Tenant's children, by Tenant.
     pub fights: HashMap<String, Fight>,
     /// Wakes a Platform's source loop.
-    pub wake: HashMap<String, Arc<Notify>>,
+    pub wake: HashMap<String, Arc<Wake>>,
+    /// What push hooks are signed with, by Platform.
+    pub hook_keys: HashMap<String, Arc<Key>>,
+}
+
+/// Wakes a source loop, and may ask it for a look at the network.
+#[derive(Debug, Default)]
+pub struct Wake {
+    bell: Notify,
+    look: AtomicBool,
+}
+
+impl Wake {
+    /// Something in the cluster changed.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Something in the repository changed. Asked during a look, it means another one after it.
+    pub fn ask(&self) {
+        self.look.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Waits for the next ring.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Whether a look was asked for since the last time.
+    pub fn taken(&self) -> bool {
+        self.look.swap(false, Ordering::AcqRel)
+    }
 }
 
 impl Context {
@@ -111,8 +150,8 @@ impl Context {
 
     /// Wakes a Platform's source loop, if it has one.
     pub fn wake_source(&self, platform: &str) {
-        if let Some(notify) = self.board().wake.get(platform) {
-            notify.notify_one();
+        if let Some(wake) = self.board().wake.get(platform) {
+            wake.ring();
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`context`]: what the drivers share
 //! - [`tenant`], [`platform`], [`source`]: one driver a loop
+//! - [`hooks`]: push hooks, taken to the source loop
 //! - [`outcome`]: what a pass came to → when the next one is due
 //! - [`pause`]: people can always stop it
 //! - [`events`]: for people who describe a Tenant
@@ -9,6 +10,7 @@
 
 pub mod context;
 pub mod events;
+pub mod hooks;
 pub mod outcome;
 pub mod pause;
 pub mod platform;

@@ -41,6 +41,17 @@ impl Next {
         }
     }
 
+    /// The sooner of two.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Rest, next) | (next, Self::Rest) => next,
+            (Self::After(one), Self::After(two)) => Self::After(one.min(two)),
+            (Self::Again, _) | (_, Self::Again) => Self::Again,
+            (Self::Retry, _) | (_, Self::Retry) => Self::Retry,
+        }
+    }
+
     /// Tells the queue.
     pub fn settle(self, taken: Taken<String>) {
         match self {

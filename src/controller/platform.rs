@@ -1,4 +1,4 @@
-//! The platform loop: its rules checked, its pull Secrets read, its Tenants summed up.
+//! The platform loop: its rules checked, its Secrets read, its Tenants summed up.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     validate::platform::validate,
 };
 
-use super::{context::Context, outcome::Next};
+use super::{context::Context, hooks, outcome::Next};
 
 /// One pass over a Platform.
 pub async fn reconcile(ctx: &Context, name: &str) -> Next {
@@ -21,7 +21,8 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         forget(ctx, name);
         return Next::Rest;
     };
-    let next = read_pull_secrets(ctx, name, &platform).await;
+    let next =
+        read_pull_secrets(ctx, name, &platform).await.sooner(hooks::read_key(ctx, name, &platform).await);
     let problems = validate(&platform).err().unwrap_or_default();
     let report = ctx.board().reports.get(name).cloned();
     let (tenants, orphans) = {
@@ -59,6 +60,7 @@ fn forget(ctx: &Context, name: &str) {
     let mut board = ctx.board();
     board.reports.remove(name);
     board.pull_secrets.remove(name);
+    board.hook_keys.remove(name);
 }
 
 /// Reads the Secrets that the Platform names and tells its Tenants when they changed. Nothing watches

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::{
@@ -15,7 +15,11 @@ use crate::{
     runtime::{health::Health, lease::Leadership, queue::Queue, shutdown::Shutdown},
 };
 
-use super::{context::Context, outcome::Next, platform, source, tenant};
+use super::{
+    context::{Context, Wake},
+    outcome::Next,
+    platform, source, tenant,
+};
 
 /// Passes over Tenants at once.
 const TENANT_WORKERS: usize = 12;
@@ -126,7 +130,7 @@ async fn sources(ctx: Context) {
         });
         for name in wanted {
             if !running.contains_key(&name) {
-                let wake = Arc::new(Notify::new());
+                let wake = Arc::new(Wake::default());
                 ctx.board().wake.insert(name.clone(), Arc::clone(&wake));
                 running.insert(name.clone(), tasks.spawn(source::run(ctx.clone(), name, wake)));
             }

@@ -1,7 +1,6 @@
 //! The tenant loop: inputs → validate → desired → apply → observe → status.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,13 +12,11 @@ use crate::{
     api::{
         Platform, Tenant,
         conditions::reasons,
-        kinds::{Kind, ObjectId},
         tenant::Mode,
         tenant_status::{DriftStatus, InventoryEntry, TenantStatus},
     },
     apply::{
         self, Pass, Request,
-        manifest::Manifest,
         order::{self, Listed},
         plan,
         status::Recorder,
@@ -28,7 +25,7 @@ use crate::{
     observe::{
         inputs,
         workloads::{self, Observed},
-        world::{Left, id},
+        world::Left,
     },
     runtime::call::CallError,
     status::{
@@ -217,7 +214,7 @@ fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: List
     });
     Request {
         replicas: replicas.collect(),
-        in_use: in_use(&inventory, &wanted.manifests, &observed),
+        in_use: plan::in_use(&inventory, &wanted.manifests, &observed),
         rules: ctx.world().scales(&ready.tenant.name),
         injectors: &ready.platform.isolation.injectors,
         owner: (&ready.tenant.name, &ctx.install_id),
@@ -226,21 +223,6 @@ fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: List
         inventory,
         live,
     }
-}
-
-/// Old ConfigMaps of services that still roll out: their old pods may restart.
-fn in_use(inventory: &[InventoryEntry], manifests: &[Manifest], observed: &Observed) -> BTreeSet<ObjectId> {
-    let written = |hash: &str, name: &str| {
-        inventory.iter().any(|entry| entry.kind == "Deployment" && entry.name == name && entry.hash == hash)
-    };
-    // A service whose Deployment goes has no pods that could need anything.
-    let rolling = observed.services.iter().filter(|one| {
-        let wanted = manifests.iter().find(|it| it.id.kind == Kind::Deployment && it.id.name == one.name);
-        wanted.is_some_and(|wanted| !(written(&wanted.hash, &one.name) && one.is_rolled_out()))
-    });
-    let prefixes: Vec<String> = rolling.map(|one| format!("{}-", one.name)).collect();
-    let maps = inventory.iter().filter_map(id).filter(|id| id.kind == Kind::ConfigMap);
-    maps.filter(|id| prefixes.iter().any(|prefix| id.name.starts_with(prefix))).collect()
 }
 
 /// What came back from our own writes is known before the watches show it.

@@ -31,6 +31,18 @@ pub fn service_account(plan: Plan<'_>, service: &ValidatedService) -> ServiceAcc
     }
 }
 
+/// Digits of the hash in a ConfigMap's name.
+const HASH_DIGITS: usize = 10;
+
+/// Whether a ConfigMap of this name holds a configuration of the service, of now or of some other time.
+/// Exact: `web-api-…` is none of `web`'s.
+pub fn is_config_map_of(service: &str, name: &str) -> bool {
+    let hash = name.strip_prefix(service).and_then(|rest| rest.strip_prefix('-'));
+    hash.is_some_and(|hash| {
+        hash.len() == HASH_DIGITS && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 /// Name of the ConfigMap with this content. A new content is a new name, so that it rolls out, and
 /// so that old pods keep what they were started with.
 pub fn config_map_name(service: &ValidatedService) -> Option<String> {
@@ -45,7 +57,7 @@ pub fn config_map_name(service: &ValidatedService) -> Option<String> {
         .flatten()
         .copied()
         .collect();
-    Some(format!("{}-{}", service.spec.name, meta::short_hash(&bytes, 10)))
+    Some(format!("{}-{}", service.spec.name, meta::short_hash(&bytes, HASH_DIGITS)))
 }
 
 /// A service's configuration; immutable, because its name says its content.

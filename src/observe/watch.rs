@@ -1,5 +1,6 @@
 //! The streams: one a kind, metadata only where that is enough, each event a change of the world.
 
+use core::net::IpAddr;
 use std::{
     fmt::Debug,
     sync::{Arc, Mutex},
@@ -7,7 +8,7 @@ use std::{
 };
 
 use futures::{StreamExt, pin_mut};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
@@ -35,6 +36,9 @@ pub const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Seconds after which the API server ends a watch. Below the 240 s at which common load balancers
 /// drop idle flows without a word; a silent stream is noticed 5 s after it.
 pub const WATCH_SECONDS: u32 = 200;
+
+/// The Service of the API servers, among its slices: no slice has such a name.
+const API_SERVICE: &str = "service/kubernetes";
 
 /// Objects in one answer to a list. All kinds are listed at once, and a page is decoded whole before the
 /// slim parts of it are kept: kube's 500 made the highest mark of memory.
@@ -86,6 +90,7 @@ impl Watches {
         };
         watches.customers(sink);
         watches.places(sink);
+        watches.api_servers(sink);
         for kind in Kind::ALL {
             if kind != Kind::Deployment {
                 watches.children(kind, sink);
@@ -153,7 +158,7 @@ impl Watches {
         });
     }
 
-    /// Deployments, pods, nodes and API servers, slim.
+    /// Deployments, pods and nodes, slim.
     fn places(&mut self, sink: &Sink) {
         let client = self.client.clone();
         self.spawn(
@@ -196,15 +201,29 @@ impl Watches {
                 Event::Delete(node) => world.node_gone(&node),
             },
         );
+    }
+
+    /// Where API servers answer: behind the Service `default/kubernetes`, and at its own addresses.
+    fn api_servers(&mut self, sink: &Sink) {
         let slices = config().labels("kubernetes.io/service-name=kubernetes");
-        let api = Api::<EndpointSlice>::namespaced(client, "default");
+        let api = Api::<EndpointSlice>::namespaced(self.client.clone(), "default");
         self.spawn("endpointslices", api, slices, sink, |world, event| match event {
             Event::InitApply(slice) | Event::Apply(slice) => {
                 let name = slice.metadata.name.unwrap_or_default();
                 let addresses = slice.endpoints.into_iter().flat_map(|endpoint| endpoint.addresses);
-                world.api_servers_seen(&name, addresses.filter_map(|address| address.parse().ok()).collect())
+                world.api_servers_seen(&name, parsed(addresses))
             }
             Event::Delete(slice) => world.api_servers_gone(slice.meta().name.as_deref().unwrap_or_default()),
+            Event::Init | Event::InitDone => Vec::new(),
+        });
+        let service = config().fields("metadata.name=kubernetes");
+        let api = Api::<Service>::namespaced(self.client.clone(), "default");
+        self.spawn("service kubernetes", api, service, sink, |world, event| match event {
+            Event::InitApply(service) | Event::Apply(service) => {
+                let addresses = service.spec.and_then(|spec| spec.cluster_ips).unwrap_or_default();
+                world.api_servers_seen(API_SERVICE, parsed(addresses))
+            }
+            Event::Delete(_) => world.api_servers_gone(API_SERVICE),
             Event::Init | Event::InitDone => Vec::new(),
         });
     }
@@ -242,6 +261,10 @@ fn child_handler(
         Event::InitDone => world.children_listed(kind),
         Event::Delete(object) => world.child_gone(kind, &object.metadata),
     }
+}
+
+fn parsed(addresses: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
+    addresses.into_iter().filter_map(|address| address.parse().ok()).collect()
 }
 
 /// Follows a kind for ever; what fails is tried again.

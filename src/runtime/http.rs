@@ -1,8 +1,10 @@
-//! `/healthz`, `/readyz` and `/metrics` over plain HTTP.
+//! `/healthz`, `/readyz` and `/metrics` over plain HTTP; and what every listener of ours shares: connections
+//! that are bounded in time and number.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use axum::routing::get;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 use super::health::Health;
@@ -24,16 +27,51 @@ use super::shutdown::Shutdown;
 /// A connection ends after this long, whatever it does: a slow client cannot
 /// hold one for ever. Scrapers and probes open a new one.
 const CONNECTION: Duration = Duration::from_secs(60);
+/// Connections of scrapers and probes at once; more wait.
+const CONNECTIONS: usize = 128;
 /// How long answers under way may take after the stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr} for health and metrics")]
+#[error("cannot listen on {addr} for {purpose}")]
 pub struct BindError {
     addr: SocketAddr,
+    purpose: &'static str,
     #[source]
     source: io::Error,
+}
+
+/// Binds an address; port 0 takes a free one.
+///
+/// # Errors
+/// [`BindError`] names the address; its source says why (in use, not allowed).
+pub async fn bind(addr: SocketAddr, purpose: &'static str) -> Result<(TcpListener, SocketAddr), BindError> {
+    let error = |source| BindError { addr, purpose, source };
+    let listener = TcpListener::bind(addr).await.map_err(error)?;
+    let addr = listener.local_addr().map_err(error)?;
+    Ok((listener, addr))
+}
+
+/// How long a connection may last, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// A connection ends after this long, whatever it does.
+    pub life: Duration,
+    /// Connections at once; more wait to be taken.
+    pub connections: usize,
+}
+
+/// Serves until the stop is asked for, and a moment longer for answers under way.
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, shutdown: Shutdown) {
+    let listener =
+        Bounded { listener, life: bounds.life, room: Arc::new(Semaphore::new(bounds.connections)) };
+    let stop = shutdown.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
+    tokio::select! {
+        _ = serving.into_future() => {} // never an error, says axum
+        () = async { shutdown.requested().await; sleep(LAST_ANSWERS).await } => {}
+    }
 }
 
 /// The server, bound and not yet serving: clients wait until it does.
@@ -49,9 +87,7 @@ impl Server {
     /// # Errors
     /// [`BindError`] names the address; its source says why (in use, not allowed).
     pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
-        let error = |source| BindError { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(error)?;
-        let addr = listener.local_addr().map_err(error)?;
+        let (listener, addr) = bind(addr, "health and metrics").await?;
         Ok(Self { listener, addr })
     }
 
@@ -70,13 +106,8 @@ impl Server {
             .route("/readyz", get(readyz))
             .route("/metrics", get(scrape))
             .with_state(app);
-        let stop = shutdown.clone();
-        let serving = axum::serve(Bounded(self.listener), router)
-            .with_graceful_shutdown(async move { stop.requested().await });
-        tokio::select! {
-            _ = serving.into_future() => {} // never an error, says axum
-            () = async { shutdown.requested().await; sleep(LAST_ANSWERS).await } => {}
-        }
+        let bounds = Bounds { life: CONNECTION, connections: CONNECTIONS };
+        self::serve(self.listener, router, bounds, shutdown).await;
     }
 }
 
@@ -109,26 +140,34 @@ async fn scrape(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.encode()).into_response()
 }
 
-/// A listener whose connections have a deadline.
-struct Bounded(TcpListener);
+/// A listener whose connections have a deadline, and are so many at most.
+struct Bounded {
+    listener: TcpListener,
+    life: Duration,
+    room: Arc<Semaphore>,
+}
 
 impl Listener for Bounded {
     type Io = BoundedStream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
-        let (stream, peer) = Listener::accept(&mut self.0).await;
-        (BoundedStream { stream, deadline: Box::pin(sleep(CONNECTION)) }, peer)
+        // The semaphore is never closed: without a permit there is no limit, and that can't be.
+        let room = Arc::clone(&self.room).acquire_owned().await.ok();
+        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        (BoundedStream { stream, deadline: Box::pin(sleep(self.life)), _room: room }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
 struct BoundedStream {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
+    /// Given back when the connection ends.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl BoundedStream {

@@ -48,6 +48,8 @@ struct Inner {
     tenants: Gauges<1>,
     git_fetch: Histograms<1>,
     sandbox: Gauges<1>,
+    hooks: Counters<1>,
+    trail: Counters<1>,
 }
 
 impl fmt::Debug for Metrics {
@@ -91,6 +93,8 @@ impl Metrics {
             tenants: Family::default(),
             git_fetch: Family::new_with_constructor(short),
             sandbox: Family::default(),
+            hooks: Family::default(),
+            trail: Family::default(),
         };
         inner.register();
         inner.registry.register_collector(Box::new(Scrape::new(sources)));
@@ -139,6 +143,16 @@ impl Metrics {
     pub fn sandbox(&self, level: &'static str) {
         self.inner.sandbox.clear();
         self.inner.sandbox.get_or_create(&[plain("landlock", level)]).set(1);
+    }
+
+    /// A push hook was answered.
+    pub fn hook(&self, outcome: &'static str) {
+        self.inner.hooks.get_or_create(&[plain("outcome", outcome)]).inc();
+    }
+
+    /// Records of the change trail were `written` or `lost`, or the trail was found `broken`.
+    pub fn trail(&self, outcome: &'static str, count: u64) {
+        self.inner.trail.get_or_create(&[plain("outcome", outcome)]).inc_by(count);
     }
 
     /// Reports a queue under this name, asked at each scrape.
@@ -202,6 +216,16 @@ impl Inner {
         );
         registry.register("tenants", "Tenants, by the status of Ready", self.tenants.clone());
         registry.register("sandbox_info", "How far Landlock confines the fetch child", self.sandbox.clone());
+        registry.register(
+            "hooks",
+            "Push hooks, by outcome; refused ones look alike from outside",
+            self.hooks.clone(),
+        );
+        registry.register(
+            "trail_records",
+            "Records of the change trail, written or lost; broken counts trails that did not verify",
+            self.trail.clone(),
+        );
         let build: Gauges<1> = Family::default();
         build.get_or_create(&[plain("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "The version that runs", build);
@@ -223,6 +247,8 @@ mod tests {
         metrics.commit_applied(Duration::from_millis(700));
         metrics.tenants(3, 1, 0);
         metrics.git_fetch("ok", Duration::from_millis(120));
+        metrics.hook("accepted");
+        metrics.trail("written", 2);
         metrics.sandbox("none");
         metrics.sandbox("full");
         let oldest = Duration::from_millis(1500);
@@ -246,6 +272,8 @@ mod tests {
             "tenantry_commit_to_applied_seconds_bucket{le=\"0.5\"} 0",
             "tenantry_tenants{ready=\"true\"} 3",
             "tenantry_git_fetch_seconds_count{outcome=\"ok\"} 1",
+            "tenantry_hooks_total{outcome=\"accepted\"} 1",
+            "tenantry_trail_records_total{outcome=\"written\"} 2",
             "tenantry_sandbox_info{landlock=\"full\"} 1",
             "tenantry_queue_depth{queue=\"tenant\",state=\"bulk\"} 2.0",
             "tenantry_queue_depth{queue=\"tenant\",state=\"running\"} 4.0",

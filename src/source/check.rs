@@ -8,19 +8,13 @@ use super::address::Address;
 use super::error::SourceError;
 use super::settings::{CommitId, Reference, Settings};
 use super::text;
+use crate::validate::folders::{self, Folders, Unusable};
 
 /// Settings that passed.
 pub(super) struct Checked {
     pub address: Address,
     /// Value of the `Authorization` header.
     pub authorization: Option<String>,
-}
-
-/// The folders to read, both clean and not the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Folders {
-    pub tenants: String,
-    pub platform: Option<String>,
 }
 
 /// Checks url, reference, credentials and CA.
@@ -67,47 +61,20 @@ fn check_reference(reference: &Reference) -> Result<(), SourceError> {
 
 /// The watched folders of a source.
 pub(super) fn folders(settings: &Settings) -> Result<Folders, SourceError> {
-    let tenants = folder("path", &settings.path)?;
-    let platform = settings.platform_path.as_deref().map(|path| folder("platformPath", path)).transpose()?;
-    if platform.as_ref() == Some(&tenants) {
-        return Err(SourceError::InvalidPath {
-            field: "platformPath",
-            path: tenants,
-            problem: "it is the same folder as path; who may write Tenants there could also write the Platform that \
-                      limits them",
-        });
-    }
-    Ok(Folders { tenants, platform })
+    folders_of(&settings.path, settings.platform_path.as_deref())
 }
 
-fn folder(field: &'static str, path: &str) -> Result<String, SourceError> {
-    let invalid = |problem| SourceError::InvalidPath { field, path: text::printable(path, 120), problem };
-    if path.len() > 512 {
-        return Err(invalid("it is longer than 512 bytes"));
-    }
-    if path.chars().any(|c| text::is_deceptive(c) || c == '\\') {
-        return Err(invalid("it holds a control character, an invisible character or a backslash"));
-    }
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.contains(&"..") {
-        return Err(invalid("it leads out of the repository"));
-    }
-    Ok(parts.join("/"))
+/// Both folders, made clean.
+pub(super) fn folders_of(tenants: &str, platform: Option<&str>) -> Result<Folders, SourceError> {
+    folders::folders(tenants, platform).map_err(|Unusable { field, problem }| {
+        let path = if field == "path" { tenants } else { platform.unwrap_or_default() };
+        SourceError::InvalidPath { field, path: text::printable(path, 120), problem }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folders_are_made_clean() {
-        for (raw, clean) in [("", ""), ("/", ""), (".", ""), ("./a//b/", "a/b"), (".tenantry", ".tenantry")] {
-            assert_eq!(folder("path", raw).expect(raw), clean);
-        }
-        for raw in ["..", "a/../b", "a\\b", "a\u{202e}b", "a\nb"] {
-            assert_eq!(folder("path", raw).expect_err(raw).reason(), "InvalidPath");
-        }
-    }
 
     #[test]
     fn references_follow_gits_rules() {

@@ -17,6 +17,7 @@ mod folder;
 mod parent;
 mod protocol;
 mod read;
+mod revert;
 mod route;
 mod settings;
 mod snapshot;
@@ -29,9 +30,10 @@ pub use child::child_main;
 pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
-pub use read::{Lineage, commit_info, holds, lineage, read};
+pub use read::{Lineage, Local, LocalError, commit_info, holds, lineage, read};
+pub use revert::{Checkout, RevertError, Reverted};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
-pub use snapshot::{CommitInfo, Door, File, Snapshot};
+pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
 
 use protocol::{Done, Operation};
 

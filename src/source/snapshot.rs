@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::finding::Finding;
+use crate::{api::finding::Finding, validate::folders::Folders};
 
-use super::check::Folders;
 use super::settings::{CommitId, Limits};
 
 /// The YAML files of one revision.
@@ -80,10 +79,21 @@ pub enum Door {
 /// One line about a commit, for people. Everything in it was written by whoever made the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitInfo {
-    /// The author's name, escaped and bounded.
-    pub author: String,
-    /// When it was authored, as the author's clock said.
-    pub time: jiff::Timestamp,
+    /// Who wrote it.
+    pub author: Person,
+    /// Who made the commit of it.
+    pub committer: Person,
     /// The first line of the message, escaped and bounded.
     pub subject: String,
+}
+
+/// Somebody, as a commit names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The name, escaped and bounded.
+    pub name: String,
+    /// The mail address, escaped and bounded.
+    pub email: String,
+    /// When, as their clock said.
+    pub time: jiff::Timestamp,
 }

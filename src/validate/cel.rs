@@ -63,7 +63,8 @@ impl Rules {
     /// the rules about change.
     pub fn check(&self, value: &Value, old: Option<&Value>, place: Place<'_>) -> Checked {
         let mut checked = Checked::default();
-        self.walk(&self.root, value, old, "", place, &mut checked);
+        let (value, old) = (without_nulls(value), old.map(without_nulls));
+        self.walk(&self.root, &value, old.as_ref(), "", place, &mut checked);
         checked
     }
 
@@ -197,6 +198,18 @@ impl Keys {
             Self::Set => candidates.find(|old| *old == item),
             Self::Map(keys) => candidates.find(|old| keys.iter().all(|key| old.get(key) == item.get(key))),
         }
+    }
+}
+
+/// The value without its empty fields: to the API server's `has()` a field that is null is not there.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let full = fields.iter().filter(|(_, field)| !field.is_null());
+            Value::Object(full.map(|(name, field)| (name.clone(), without_nulls(field))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        plain => plain.clone(),
     }
 }
 

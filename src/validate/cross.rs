@@ -45,6 +45,8 @@ pub struct Decision {
     pub behind: BTreeMap<String, Behind>,
     /// The Platform's own rules, where a file sets them: its spec without the trust root.
     pub rules: Option<serde_json::Value>,
+    /// The file that sets them; empty when none does.
+    pub rules_file: String,
     /// Everything that is wrong, by file and position.
     pub findings: Vec<Finding>,
 }
@@ -125,7 +127,10 @@ pub fn decide(
     }
     for manifest in &set.platforms {
         match own_rules(manifest, platform) {
-            Ok(rules) => decision.rules = Some(rules),
+            Ok(rules) => {
+                decision.rules = Some(rules);
+                decision.rules_file.clone_from(&manifest.file);
+            }
             Err(problems) => {
                 decision.findings.extend(problems.iter().map(|problem| locate(problem, manifest)));
             }

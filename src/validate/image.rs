@@ -55,12 +55,13 @@ pub(super) fn check(image: &str, pointer: &str, platform: &ValidatedPlatform, pr
     }
 }
 
-/// Whether an image lies below a prefix. Behind a host alone only a path may follow: another port is
-/// another registry.
+/// Whether an image lies below a prefix, or is it. Behind a host alone only a path may follow: another port
+/// is another registry. The guard tenantry-pods says the same to the API server.
 fn is_from(image: &str, prefix: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
-    let ends: &[char] = if prefix.contains('/') { &['/', ':', '@'] } else { &['/'] };
-    image.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(ends))
+    let repository = prefix.contains('/');
+    let ends: &[char] = if repository { &['/', ':', '@'] } else { &['/'] };
+    image.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(ends) || (repository && rest.is_empty()))
 }
 
 /// The image as container runtimes read it: `nginx` is `docker.io/library/nginx`.
@@ -105,6 +106,7 @@ mod tests {
             ("r.example:5000/a", "r.example:5000", true),
             ("r.example.evil/a", "r.example", false),
             ("r.example/shop:1", "r.example/shop", true),
+            ("r.example/shop", "r.example/shop/", true),
             ("r.example/shop-evil", "r.example/shop", false),
         ] {
             assert_eq!(is_from(image, prefix), is, "{image} from {prefix}");

@@ -17,11 +17,12 @@
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
-//! - [`cidr`], [`names`]: values that the rules speak of
+//! - [`cidr`], [`folders`], [`names`]: values that the rules speak of
 
 pub mod cel;
 pub mod cidr;
 pub mod cross;
+pub mod folders;
 pub mod ground;
 pub mod image;
 pub mod json;

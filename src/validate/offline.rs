@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{
     Platform, Tenant,
+    conditions::reasons,
     finding::Finding,
     platform::PlatformSpec,
     service::{Resources, Service},
@@ -45,6 +46,24 @@ pub struct Ruler {
     pub rules: ValidatedPlatform,
 }
 
+/// Why a Tenant would not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Reason constant.
+    pub reason: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What is there before the files come: it goes on to hold where they are silent or wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Platforms, by name.
+    pub platforms: BTreeMap<String, Ruler>,
+    /// Tenants, by their namespace.
+    pub namespaces: BTreeMap<String, String>,
+}
+
 /// What files mean.
 #[derive(Clone, Debug, Default)]
 pub struct Review {
@@ -59,6 +78,10 @@ pub struct Review {
     pub findings: Vec<Finding>,
     /// What can't be decided here.
     pub notes: Vec<Finding>,
+    /// Tenants that the files name and that the cluster would not take, by name.
+    pub refused: BTreeMap<String, Refused>,
+    /// Files of which some part could not be attributed to a resource.
+    pub incomplete: BTreeSet<String>,
     /// Tenants that the files name, sound or not.
     pub tenants_named: usize,
     /// Platforms that the files name, sound or not.
@@ -68,14 +91,29 @@ pub struct Review {
 /// Judges files. With `strict` every Tenant has to name one of the Platforms given; else one whose
 /// Platform isn't among the files is checked as far as that goes.
 pub fn review(files: Vec<Manifests>, strict: bool) -> Review {
+    review_after(files, strict, &Standing::default())
+}
+
+/// Judges files that come to where something is already: a Platform that they leave out, or get wrong,
+/// stays as it is, and a Tenant keeps its namespace.
+pub fn review_after(files: Vec<Manifests>, strict: bool, standing: &Standing) -> Review {
     let set = set(files);
     let mut review = Review {
         tenants_named: named(&set, ManifestKind::Tenant),
         platforms_named: named(&set, ManifestKind::Platform),
         ..Review::default()
     };
-    let Set { tenants, platforms, mut refused, findings, .. } = set;
+    let Set { tenants, platforms, mut refused, findings, duplicates, incomplete } = set;
     review.findings = findings;
+    review.incomplete = incomplete;
+    for resource in refused.iter().filter(|(kind, _)| *kind == ManifestKind::Tenant) {
+        let (reason, message) = if duplicates.contains(resource) {
+            (reasons::DUPLICATE, "several files name it")
+        } else {
+            (reasons::INVALID_FILE, "its file has findings")
+        };
+        review.refused.insert(resource.1.clone(), Refused { reason, message: message.to_owned() });
+    }
     for manifest in platforms.iter().chain(&tenants) {
         review.notes.extend(undecided(manifest));
     }
@@ -88,9 +126,15 @@ pub fn review(files: Vec<Manifests>, strict: bool) -> Review {
             }
         }
     }
-    let mut namespaces = BTreeMap::new();
+    for (name, ruler) in &standing.platforms {
+        review.platforms.entry(name.clone()).or_insert_with(|| ruler.clone());
+    }
+    let mut namespaces = standing.namespaces.clone();
     for manifest in &tenants {
         if let Err(problems) = judge(manifest, strict, &refused, &mut namespaces, &mut review) {
+            let first =
+                problems.first().map(|first| Refused { reason: first.reason, message: first.to_string() });
+            review.refused.extend(first.map(|first| (manifest.name.clone(), first)));
             review.findings.extend(problems.iter().map(|problem| locate(problem, manifest)));
         }
     }

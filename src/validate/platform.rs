@@ -14,9 +14,11 @@ use crate::api::{
 
 use super::{
     cidr::Cidr,
+    folders::{Unusable, folders},
     names::{is_label_value, is_qualified},
     problem::{Problem, at},
     resources,
+    text::{is_hidden, quote},
 };
 
 /// A Platform whose every field has been checked.
@@ -145,14 +147,16 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
         );
     }
     check_verification(git, problems);
-    for (name, path) in [("path", &git.path), ("platformPath", &git.platform_path)] {
-        let outside = |path: &String| path.starts_with('/') || path.split('/').any(|part| part == "..");
-        if path.as_ref().is_some_and(outside) {
-            problems.push(
-                Problem::new(at("/spec/source/git", name), "must be a relative path inside the repository")
-                    .hint("write it like tenants/production"),
-            );
-        }
+    let path = git.path.as_deref().unwrap_or_default();
+    if let Err(Unusable { field, problem }) = folders(path, git.platform_path.as_deref()) {
+        let written = if field == "path" { path } else { git.platform_path.as_deref().unwrap_or_default() };
+        problems.push(
+            Problem::new(
+                at("/spec/source/git", field),
+                format!("{} can't be used: {problem}", quote(written)),
+            )
+            .hint("name a folder of its own, like tenants/production"),
+        );
     }
     for (name, quantity) in
         [("repositoryBytes", &git.limits.repository_bytes), ("fileBytes", &git.limits.file_bytes)]
@@ -236,6 +240,15 @@ fn check_keys(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
     for (index, zone) in spec.topology.zones.iter().enumerate().filter(|(_, zone)| !is_label_value(zone)) {
         let pointer = at("/spec/topology/zones", index);
         problems.push(Problem::new(pointer, format!("\"{zone}\" is not a label's value")));
+    }
+    for (index, prefix) in spec.images.registries.iter().enumerate() {
+        // No image could match. The guards would read a blank as two prefixes, and nothing as none at all.
+        if prefix.trim_end_matches('/').is_empty()
+            || prefix.chars().any(|c| c.is_whitespace() || is_hidden(c))
+        {
+            let pointer = at("/spec/images/registries", index);
+            problems.push(Problem::new(pointer, format!("{} is not a registry or prefix", quote(prefix))));
+        }
     }
     for (index, key) in spec.limits.service_account_annotations.iter().enumerate() {
         let pointer = at("/spec/limits/serviceAccountAnnotations", index);

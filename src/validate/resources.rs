@@ -190,7 +190,7 @@ pub(super) fn check_sum(
 }
 
 /// What the services use of one key of a quota; `None` for keys that they don't touch.
-fn needed(key: &str, services: &[ValidatedService], pull_secret: bool) -> Option<Milli> {
+pub fn needed(key: &str, services: &[ValidatedService], pull_secret: bool) -> Option<Milli> {
     let count = |amount: usize| Some(Milli(i128::try_from(amount).ok()? * 1000));
     let (limits, resource) = match key {
         "pods" | "count/pods" => {

@@ -1,8 +1,12 @@
-//! What is generated, written by hand beside the code, or promised: CRDs, rights, guards, README.
+//! What is generated, written by hand beside the code, or promised: CRDs and their rules, rights, guards, README.
 
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 
+#[path = "../properties/generate.rs"]
+#[allow(dead_code, reason = "this binary needs Tenants and Platforms only")]
+mod generate;
 mod guards;
+mod parity;
 mod rights;
 mod schema;
 mod words;

@@ -10,7 +10,7 @@ use crate::{
     support::{
         Kit, Outcome, at,
         kit::{service, service_with},
-        objects::{text, uid},
+        objects::{refusal, text, uid},
         world::SYSTEM,
     },
 };
@@ -41,6 +41,18 @@ async fn without_its_definitions_everything_goes_on_running() -> Outcome {
         kit.delete(&crd).await?;
         kit.gone(&crd).await?;
     }
+    // Pods are still replaced: the guards in the API server need no definitions.
+    for pod in kit.list(&at("pods", "bereft", "")).await? {
+        kit.delete(&at("pods", "bereft", text(&pod, "/metadata/name"))).await?;
+    }
+    for name in ["web", "shop"] {
+        let path = at("deployments", "bereft", name);
+        kit.object(&path, "new pods run", |now| now["status"]["availableReplicas"] == 1).await?;
+    }
+    let tool = kit.world.call_as("deployer", &["system:masters"]);
+    let hijack = json!({"spec": {"externalIPs": ["10.0.0.53"]}});
+    let said = refusal(tool.merge(&at("services", "bereft", "web"), "x", &hijack).await);
+    assert!(said.contains("'tenantry-services'"), "{said}");
     // Somebody breaks a child meanwhile: nobody asks for it now.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(what_runs(&kit, "bereft").await?, before, "nothing vanished");

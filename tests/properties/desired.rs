@@ -9,6 +9,7 @@ use tenantry::api::{
     marks,
     tenant::Lifecycle,
 };
+use tenantry::desired::workload::is_config_map_of;
 
 use crate::generate::{Case, case};
 use crate::many;
@@ -65,6 +66,9 @@ proptest! {
         for one in &list {
             prop_assert_eq!(&one.id.namespace, if one.id.kind == Kind::Namespace { "" } else { "acme" });
             prop_assert!((1..=63).contains(&one.id.name.len()), "{}", one.id);
+            let service = one.body["metadata"]["labels"][marks::SERVICE].as_str().unwrap_or_default();
+            let config = one.id.kind == Kind::ConfigMap;
+            prop_assert_eq!(is_config_map_of(service, &one.id.name), config, "{}", one.id);
         }
         prop_assert!(list.is_sorted_by_key(|one| one.id.kind), "in the order in which they are written");
     }

@@ -17,7 +17,7 @@ use crate::generate::case;
 use crate::many;
 
 /// What a cluster looks like after a list was applied.
-fn applied(list: &[Manifest]) -> (Vec<InventoryEntry>, BTreeMap<ObjectId, Live>) {
+pub fn applied(list: &[Manifest]) -> (Vec<InventoryEntry>, BTreeMap<ObjectId, Live>) {
     let live: BTreeMap<ObjectId, Live> = list
         .iter()
         .enumerate()

@@ -28,7 +28,8 @@ async fn a_branch_arrives_shallow_and_then_grows_by_what_is_new() -> Result<(), 
     assert_eq!(two.files["a.yaml"].commit.to_string(), second, "the commit that changed it, not the head");
     assert_eq!(two.files["t/c.yaml"].commit.to_string(), third);
     let info = commit_info(&world.settings, &two.files["a.yaml"].commit)?;
-    assert_eq!((info.author.as_str(), info.subject.as_str()), ("Ada Test", "second"));
+    assert_eq!((info.author.name.as_str(), info.subject.as_str()), ("Ada Test", "second"));
+    assert_eq!(info.committer.email, "ada@example.com");
     Ok(())
 }
 

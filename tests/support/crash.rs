@@ -137,6 +137,7 @@ impl Crash {
         if early {
             self.change_some().await?;
         }
+        let writes = self.writes();
         let operator = self.kit.world.new_operator("crash", &[])?;
         eventually(Duration::from_secs(60), "an operator that leads", || async {
             let lease = self.kit.get(&at("leases", SYSTEM, "tenantry")).await.map_err(|e| e.to_string())?;
@@ -147,11 +148,33 @@ impl Crash {
         if !early {
             self.change_some().await?;
         }
-        tokio::time::sleep(Duration::from_millis(self.dice.roll(900))).await;
+        let moment = self.dice.roll(60);
+        self.progress(writes, moment).await;
         operator.kill();
         drop(operator);
         // It is dead: nobody has to wait for its Lease to run out.
         free_lease(&self.kit).await
+    }
+
+    /// Writes of operators so far, but for the Lease.
+    fn writes(&self) -> u64 {
+        let requests = self.kit.world.proxy.requests();
+        let counts = |verb: &str| matches!(verb, "apply" | "patch" | "update" | "create" | "delete");
+        let writes = requests.iter().filter(|(kind, _)| counts(&kind.verb) && kind.resource != "leases");
+        writes.map(|(_, count)| count).sum()
+    }
+
+    /// Waits until this many writes have come, or until no more come: the speed of a machine must not decide
+    /// in what an operator is killed.
+    async fn progress(&self, from: u64, writes: u64) {
+        let (mut last, mut since) = (self.writes(), Instant::now());
+        while last - from < writes && since.elapsed() < Duration::from_secs(1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let now = self.writes();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
     }
 
     async fn change_some(&mut self) -> Outcome {

@@ -9,13 +9,15 @@ use super::Outcome;
 /// Where the API server has a kind's objects, or one of them.
 pub fn at(plural: &str, namespace: &str, name: &str) -> String {
     let root = match plural {
-        "deployments" | "replicasets" => "/apis/apps/v1",
+        "deployments" | "replicasets" | "statefulsets" => "/apis/apps/v1",
+        "cronjobs" => "/apis/batch/v1",
         "networkpolicies" => "/apis/networking.k8s.io/v1",
-        "rolebindings" => "/apis/rbac.authorization.k8s.io/v1",
+        "roles" | "rolebindings" | "clusterrolebindings" => "/apis/rbac.authorization.k8s.io/v1",
         "poddisruptionbudgets" => "/apis/policy/v1",
         "horizontalpodautoscalers" => "/apis/autoscaling/v2",
         "tenants" | "platforms" => "/apis/tenantry.dev/v1alpha1",
         "customresourcedefinitions" => "/apis/apiextensions.k8s.io/v1",
+        "validatingadmissionpolicies" => "/apis/admissionregistration.k8s.io/v1",
         "leases" => "/apis/coordination.k8s.io/v1",
         "events" => "/apis/events.k8s.io/v1",
         _ => "/api/v1",
@@ -51,8 +53,11 @@ impl Call {
     }
 
     pub async fn create(&self, path: &str, body: &Value) -> kube::Result<Value> {
-        let path = format!("{path}?fieldManager=tess-create");
-        self.send(Method::POST, &path, "application/json", body).await
+        self.post(&format!("{path}?fieldManager=tess-create"), body).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> kube::Result<Value> {
+        self.send(Method::POST, path, "application/json", body).await
     }
 
     /// Server-side apply as `manager`, by force.
@@ -77,6 +82,10 @@ impl Call {
     pub async fn patch(&self, path: &str, manager: &str, body: &Value) -> kube::Result<Value> {
         let path = format!("{path}?fieldManager={manager}");
         self.send(Method::PATCH, &path, "application/json-patch+json", body).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> kube::Result<Value> {
+        self.send(Method::PUT, path, "application/json", body).await
     }
 
     pub async fn delete(&self, path: &str) -> kube::Result<Value> {

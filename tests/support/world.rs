@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::json;
+use tenantry::api::marks;
 use tenantry_testbed::{
     Cluster, Error, GitServer, OPERATOR_USER, Operator, OperatorOptions, Options, Proxy, operator_groups,
     programs,
@@ -26,6 +27,8 @@ pub struct World {
     /// In front of the API server, for the operator only.
     pub proxy: Proxy,
     pub git: GitServer,
+    /// Where the world's operator takes push hooks.
+    pub hooks: u16,
     operator: Mutex<Option<Operator>>,
     binary: PathBuf,
 }
@@ -56,14 +59,25 @@ impl World {
         // A copy: somebody may build while tests run.
         let binary = cluster.run().folder("bin")?.join("tenantry");
         std::fs::copy(env!("CARGO_BIN_EXE_tenantry"), &binary)?;
-        let world = Self { cluster, proxy, git, operator: Mutex::new(None), binary };
+        let hooks = cluster.run().port()?;
+        let world = Self { cluster, proxy, git, hooks, operator: Mutex::new(None), binary };
         world.call().apply(&at("platforms", "", PLATFORM), "tess", &platform(PLATFORM)).await?;
         Ok(world)
     }
 
-    /// A client for the caller's async runtime, with all rights.
+    /// A client for the caller's async runtime, with all rights, past the guards: what they refuse has to be
+    /// healed, too.
     pub fn call(&self) -> Call {
-        Call { client: self.cluster.client() }
+        self.call_as("tess", &["system:masters", marks::BREAK_GLASS])
+    }
+
+    /// A client of some user.
+    pub fn call_as(&self, user: &str, groups: &[&str]) -> Call {
+        let mut config = self.cluster.config().clone();
+        config.auth_info.impersonate = Some(user.to_owned());
+        let groups = groups.iter().chain(&["system:authenticated"]);
+        config.auth_info.impersonate_groups = Some(groups.map(ToString::to_string).collect());
+        Call { client: kube::Client::try_from(config).expect("this configuration made a client before") }
     }
 
     /// An operator through the world's proxy, with data of its own.
@@ -80,10 +94,23 @@ impl World {
 
     /// Starts the world's operator and waits until it is ready.
     pub async fn start_operator(&self, args: &[&str]) -> Outcome {
-        let operator = self.new_operator("operator", args)?;
+        let hooks = format!("127.0.0.1:{}", self.hooks);
+        let operator = self.new_operator("operator", &[&["--hooks", &hooks], args].concat())?;
         operator.ready(Duration::from_secs(60)).await?;
         *self.operator() = Some(operator);
         Ok(())
+    }
+
+    /// Runs another command of the operator's program; exit code, output, and what it says beside.
+    pub fn program(&self, args: &[&str]) -> Outcome<(Option<i32>, String, String)> {
+        let output = std::process::Command::new(&self.binary).args(args).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+    }
+
+    /// The folder of the world's operator.
+    pub fn data(&self) -> Outcome<PathBuf> {
+        Ok(self.cluster.run().folder("operator")?)
     }
 
     /// The operator, locked: not across an await.

@@ -275,3 +275,15 @@ proptest! {
         prop_assert_eq!(model.server.len(), KINDS.len());
     }
 }
+
+/// Found by the property above: the list showed an older object without our labels, and the newer one with
+/// them stayed known for ever.
+#[test]
+fn a_restored_cluster_that_lacks_our_labels_is_mended() {
+    use Step::{Delete, Relist, Restore, Save, Strip, Work};
+    let mut model = Model::new();
+    let before = [Work, Work, Strip(0), Save, Work, Relist(0), Work, Work, Delete(0)];
+    before.into_iter().chain([Work; 5]).chain([Restore]).for_each(|step| model.step(step));
+    model.settle();
+    assert!(model.server.values().all(|child| child.tenant.is_some()), "{:?}", model.server);
+}

@@ -86,15 +86,17 @@ fn heartbeats_of_nodes_are_silent() {
     assert_eq!(world.infrastructure().count(), 0);
 }
 
-/// A dual-stack cluster has a slice a family, and endpoints come in any order.
+/// A dual-stack cluster has a slice a family, and endpoints come in any order; the Service has addresses
+/// of its own.
 #[test]
-fn every_slice_of_api_servers_counts() {
+fn every_address_of_the_api_servers_counts() {
     let mut world = world();
     let ips = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("an address")).collect::<Vec<_>>();
     assert_eq!(world.api_servers_seen("four", ips(&["10.0.0.1", "10.0.0.2"])), [Signal::AllTenants]);
     assert_eq!(world.api_servers_seen("four", ips(&["10.0.0.2", "10.0.0.1"])), none(), "another order");
     assert_eq!(world.api_servers_seen("six", ips(&["2001:db8::1"])), [Signal::AllTenants]);
-    assert_eq!(world.infrastructure().count(), 3);
+    assert_eq!(world.api_servers_seen("service/kubernetes", ips(&["10.96.0.1"])), [Signal::AllTenants]);
+    assert_eq!(world.infrastructure().count(), 4);
     assert_eq!(world.api_servers_gone("six"), [Signal::AllTenants]);
-    assert_eq!(world.infrastructure().count(), 2);
+    assert_eq!(world.infrastructure().count(), 3);
 }

@@ -12,8 +12,8 @@ use crate::{
     api::{Platform, conditions::reasons, finding::Finding, platform::GitSource, quantity::Quantity},
     observe::secrets,
     source::{
-        self, CommitId, Credentials, Door, Limits, Reference, Sandbox, Secret, Settings, Snapshot,
-        SourceError,
+        self, CommitId, CommitInfo, Credentials, Door, Limits, Reference, Sandbox, Secret, Settings,
+        Snapshot, SourceError,
     },
     validate::{
         cross::through_door,
@@ -36,6 +36,9 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const CREDENTIALS: &str = "credentials";
 const CA: &str = "CA certificates";
 
+/// What is known of the commits that files name.
+type Commits = HashMap<CommitId, Arc<CommitInfo>>;
+
 /// What is known of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Look {
@@ -47,7 +50,7 @@ pub(super) struct Look {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) settings: Option<Settings>,
     parsed: HashMap<String, (String, Manifests)>,
-    commits: HashMap<CommitId, String>,
+    commits: Commits,
 }
 
 /// What a look at the network brought.
@@ -58,7 +61,7 @@ pub(super) struct Found {
     hold: Option<Hold>,
     /// The new revision; `None` when there is none.
     snapshot: Option<Snapshot>,
-    dates: HashMap<CommitId, String>,
+    commits: Commits,
     /// Files whose content changed: path, blob, content.
     parsed: Vec<(String, String, Manifests)>,
 }
@@ -121,7 +124,7 @@ async fn last_good(settings: &Settings, accepted: CommitId) -> Result<(), Source
 }
 
 fn unchanged(settings: Settings, head: CommitId, hold: Option<Hold>, before: Seen) -> Found {
-    Found { settings, head, hold, snapshot: None, dates: before.commits, parsed: Vec::new() }
+    Found { settings, head, hold, snapshot: None, commits: before.commits, parsed: Vec::new() }
 }
 
 /// Reads an accepted revision.
@@ -135,12 +138,12 @@ async fn read(
     // Thousands of files take a while. Never on a worker thread, and never by block_in_place: the fetch
     // process dies with the thread that started it.
     let found = blocking(&settings, move |settings| {
-        let dates = dates(settings, &snapshot, &before.commits);
+        let commits = commits(settings, &snapshot, &before.commits);
         let parsed = parse(&ctx.schemas, &snapshot, &before.blobs);
-        Ok((snapshot, dates, parsed))
+        Ok((snapshot, commits, parsed))
     });
-    let (snapshot, dates, parsed) = found.await?;
-    Ok(Found { settings, head: revision, hold: None, snapshot: Some(snapshot), dates, parsed })
+    let (snapshot, commits, parsed) = found.await?;
+    Ok(Found { settings, head: revision, hold: None, snapshot: Some(snapshot), commits, parsed })
 }
 
 /// Parses the files whose content changed.
@@ -162,7 +165,7 @@ fn parse(
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     snapshot: Option<Arc<Snapshot>>,
-    commits: HashMap<CommitId, String>,
+    commits: Commits,
     blobs: HashMap<String, String>,
     hold: Option<Hold>,
 }
@@ -195,7 +198,7 @@ impl Look {
     /// Takes what a look brought. Returns whether there was a new revision.
     pub(super) fn take(&mut self, found: Found) -> bool {
         self.settings = Some(found.settings);
-        self.commits = found.dates;
+        self.commits = found.commits;
         self.head = Some(found.head);
         self.hold = found.hold;
         let Some(snapshot) = found.snapshot else { return false };
@@ -222,29 +225,25 @@ impl Look {
         self.snapshot.as_ref().map_or(0, |snapshot| snapshot.files.len())
     }
 
-    /// The commit that last changed a file, and its time.
-    pub(super) fn commit(&self, path: &str) -> Option<(String, String)> {
+    /// The commit that last changed a file, and what it says.
+    pub(super) fn commit(&self, path: &str) -> Option<(CommitId, Option<Arc<CommitInfo>>)> {
         let commit = self.snapshot.as_ref()?.files.get(path)?.commit;
-        Some((commit.to_string(), self.commits.get(&commit).cloned().unwrap_or_default()))
+        Some((commit, self.commits.get(&commit).cloned()))
     }
 }
 
-/// RFC 3339 times of the commits that files name.
-fn dates(
-    settings: &Settings,
-    snapshot: &Snapshot,
-    known: &HashMap<CommitId, String>,
-) -> HashMap<CommitId, String> {
-    let mut dates = HashMap::new();
-    for file in snapshot.files.values() {
-        dates.entry(file.commit).or_insert_with(|| match known.get(&file.commit) {
-            Some(date) => date.clone(),
-            None => source::commit_info(settings, &file.commit)
-                .map(|info| info.time.to_string())
-                .unwrap_or_default(),
-        });
+/// What the commits say that files name.
+fn commits(settings: &Settings, snapshot: &Snapshot, known: &Commits) -> Commits {
+    let mut commits = HashMap::new();
+    for id in snapshot.files.values().map(|file| file.commit) {
+        if commits.contains_key(&id) {
+            continue;
+        }
+        let info = known.get(&id).cloned();
+        let info = info.or_else(|| source::commit_info(settings, &id).ok().map(Arc::new));
+        commits.extend(info.map(|info| (id, info)));
     }
-    dates
+    commits
 }
 
 /// The Platform's source with its Secrets read.

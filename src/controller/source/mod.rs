@@ -3,9 +3,10 @@
 //! - [`look`]: asks the repository, and reads what changed
 //! - [`gate`]: whether a new head is taken over; a [`hold`] says why not
 //! - [`write`]: brings Tenants to what their files say
+//! - [`note`]: writes down what came of it
 //!
-//! Two rhythms: the network at the Platform's interval, and the cluster whenever a Tenant changes, so
-//! that a Tenant owned by Git is healed like a child.
+//! Two rhythms: the network at the Platform's interval (or when a push hook or an annotation asks), and the
+//! cluster whenever a Tenant changes, so that a Tenant owned by Git is healed like a child.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
@@ -31,11 +31,15 @@ use crate::{
     },
 };
 
-use super::{context::Context, pause};
+use super::{
+    context::{Context, Wake},
+    pause,
+};
 
 mod gate;
 mod hold;
 mod look;
+mod note;
 mod write;
 
 /// Least time between two looks at the cluster: Tenants change in crowds.
@@ -59,10 +63,14 @@ struct Memory {
     /// The look under way, and when it began.
     looking: Option<Looking>,
     failures: u32,
+    /// The server asked for patience: a hook doesn't shorten it.
+    patient: bool,
     failure: Option<(&'static str, String, bool)>,
     decided: Option<Decided>,
     /// What the API server refused since the last look.
     refused: write::Refused,
+    /// Failures that are in the change trail already.
+    noted: note::Noted,
     /// Writes that failed in a row, and when they are tried again.
     stumbles: u32,
     again: Option<Instant>,
@@ -91,20 +99,20 @@ impl Drop for Looking {
 }
 
 /// Runs the source loop of a Platform until it is aborted.
-pub async fn run(ctx: Context, name: String, wake: Arc<Notify>) {
+pub async fn run(ctx: Context, name: String, wake: Arc<Wake>) {
     let span = info_span!("source", platform = name);
     let mut memory = Memory::default();
     async {
         loop {
             let Some(platform) = ctx.world().platform(&name) else { return };
-            step(&ctx, &platform, &mut memory).await;
+            step(&ctx, &platform, &mut memory, &wake).await;
             let stepped = Instant::now();
             let due = memory.due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             let found = tokio::select! {
                 found = landed(&mut memory.looking) => Some(found),
                 () = tokio::time::sleep(due), if memory.looking.is_none() => None,
                 () = sleep_until(memory.again) => None,
-                () = wake.notified() => {
+                () = wake.rung() => {
                     tokio::time::sleep(CALM.saturating_sub(stepped.elapsed())).await;
                     None
                 }
@@ -137,7 +145,7 @@ async fn landed(looking: &mut Option<Looking>) -> (Result<look::Found, SourceErr
 }
 
 /// One round: begins a look at the network if it is due, then brings the cluster to what is known.
-async fn step(ctx: &Context, platform: &Arc<Platform>, memory: &mut Memory) {
+async fn step(ctx: &Context, platform: &Arc<Platform>, memory: &mut Memory, wake: &Wake) {
     let Some(source) = &platform.spec.source else { return };
     let Ok(rules) = validate(platform) else {
         // The Platform's own status says what is wrong with it.
@@ -147,7 +155,7 @@ async fn step(ctx: &Context, platform: &Arc<Platform>, memory: &mut Memory) {
     if memory.source.as_ref() != Some(source) {
         *memory = Memory { source: Some(source.clone()), ..Memory::default() };
     }
-    if memory.looking.is_none() && is_due(platform, memory) {
+    if memory.looking.is_none() && is_due(platform, memory, wake.taken()) {
         let look = look::look(ctx.clone(), Arc::clone(platform), memory.look.seen());
         memory.looking = Some(Looking { start: Instant::now(), task: tokio::spawn(look) });
     }
@@ -173,10 +181,9 @@ async fn bring(
     };
     decide_anew(memory, platform, rules, owners(ctx));
     let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
-    let written = match &memory.decided {
-        Some(decided) if !paused => {
-            write::all(ctx, platform, &memory.look, &decided.decision, &mut memory.refused).await
-        }
+    let Memory { look, decided, refused, noted, .. } = &mut *memory;
+    let written = match decided {
+        Some(decided) if !paused => write::all(ctx, platform, look, &decided.decision, refused, noted).await,
         _ => write::Written::default(),
     };
     memory.stumbles = if written.retry { memory.stumbles + 1 } else { 0 };
@@ -196,14 +203,14 @@ fn previous(platform: &Platform) -> SourceStatus {
     platform.status.as_ref().and_then(|status| status.source.clone()).unwrap_or_default()
 }
 
-fn is_due(platform: &Platform, memory: &mut Memory) -> bool {
+fn is_due(platform: &Platform, memory: &mut Memory, hooked: bool) -> bool {
     let annotation = |key: &str| platform.metadata.annotations.as_ref().and_then(|map| map.get(key)).cloned();
     let (asked, acknowledged) = (annotation(marks::RECONCILE_REQUESTED_AT), annotation(marks::ACKNOWLEDGE));
     let same = asked == memory.requested && acknowledged == memory.acknowledged;
     let anew = memory.due.is_some() && !same;
     memory.requested = asked;
     memory.acknowledged = acknowledged;
-    anew || memory.due.is_none_or(|due| due <= Instant::now())
+    anew || (hooked && !memory.patient) || memory.due.is_none_or(|due| due <= Instant::now())
 }
 
 /// Takes what a look brought, and says when the next one is due.
@@ -217,6 +224,7 @@ fn took_a_look(
     let interval = platform.spec.source.as_ref().map_or(IDLE, |source| source.git.interval.0);
     ctx.metrics.git_fetch(if found.is_ok() { "ok" } else { "error" }, took);
     memory.refused.clear();
+    memory.patient = matches!(&found, Err(error) if matches!(error.class(), Class::Waiting { .. }));
     let wait = match found {
         Ok(found) => {
             let held = memory.look.hold.clone();

@@ -18,7 +18,11 @@ use crate::{
     validate::cross::{Decision, Wanted},
 };
 
-use super::{super::context::Context, look::Look};
+use super::{
+    super::context::Context,
+    look::Look,
+    note::{Facts, Noted, State, note},
+};
 
 /// What we write ourselves, whatever a file says.
 const WRITTEN: [&str; 5] = [marks::PLATFORM, marks::SOURCE, marks::COMMIT, marks::COMMITTED_AT, marks::BLOB];
@@ -50,16 +54,11 @@ pub(super) async fn all(
     look: &Look,
     decision: &Decision,
     refused: &mut Refused,
+    noted: &mut Noted,
 ) -> Written {
     let name = platform.metadata.name.as_deref().unwrap_or_default();
     let mut written = Written { complete: true, ..Written::default() };
-    if let Some(rules) = decision.rules.as_ref().filter(|rules| differs(platform, rules))
-        && let Err(error) = write_rules(ctx, name, rules).await
-    {
-        warn!(%error, "the Platform's rules are not written");
-        written.complete = false;
-        written.retry = true;
-    }
+    own_rules(ctx, platform, look, decision, noted, &mut written).await;
     let (known, jobs): (Vec<_>, Vec<_>) =
         decision.wanted.values().filter_map(|wanted| job(ctx, name, look, wanted)).partition(|job| {
             refused.get(&job.wanted.manifest.name).is_some_and(|(blob, _)| *blob == job.origin.blob)
@@ -72,6 +71,7 @@ pub(super) async fn all(
     let mut results = stream::iter(futures).buffer_unordered(AT_ONCE);
     while let Some((job, result)) = results.next().await {
         let name = &job.wanted.manifest.name;
+        job.note(ctx, look, noted, &result).await;
         let Err(error) = result else {
             refused.remove(name);
             continue;
@@ -103,14 +103,39 @@ impl Written {
     }
 }
 
+/// Brings the Platform's own rules to what the file says, if one does.
+async fn own_rules(
+    ctx: &Context,
+    platform: &Platform,
+    look: &Look,
+    decision: &Decision,
+    noted: &mut Noted,
+    written: &mut Written,
+) {
+    let Some(rules) = decision.rules.as_ref().filter(|rules| differs(platform, rules)) else { return };
+    let name = platform.metadata.name.as_deref().unwrap_or_default();
+    let result = write_rules(ctx, name, rules).await;
+    let blob = short_hash(rules.to_string().as_bytes(), 24);
+    let file = &decision.rules_file;
+    let facts = Facts { kind: "Platform", name, platform: name, file, blob: &blob, healed: false };
+    let before = Some(State::of(&platform.metadata, &platform.spec));
+    let after = result.as_ref().map(|after| State::of(&after.metadata, &after.spec));
+    note(ctx, look, noted, &facts, before, after).await;
+    if let Err(error) = result {
+        warn!(%error, "the Platform's rules are not written");
+        written.complete = false;
+        written.retry = true;
+    }
+}
+
 /// Writes the Platform's rules, and takes out what the file doesn't have.
-async fn write_rules(ctx: &Context, name: &str, rules: &Value) -> Result<(), CallError> {
-    let platform = ctx.writer.platform_rules(name, rules).await?;
+async fn write_rules(ctx: &Context, name: &str, rules: &Value) -> Result<Platform, CallError> {
+    let mut platform = ctx.writer.platform_rules(name, rules).await?;
     if differs(&platform, rules) {
-        ctx.writer.platform_spec(&platform, rules).await?;
+        platform = ctx.writer.platform_spec(&platform, rules).await?;
     }
     info!(platform = name, "Platform brought to its file");
-    Ok(())
+    Ok(platform)
 }
 
 /// A Tenant that has to be written.
@@ -118,6 +143,20 @@ struct Job {
     wanted: Wanted,
     live: Option<Arc<Tenant>>,
     origin: Origin,
+}
+
+impl Job {
+    /// Writes down what came of it.
+    async fn note(&self, ctx: &Context, look: &Look, noted: &mut Noted, result: &Result<Tenant, CallError>) {
+        let manifest = &self.wanted.manifest;
+        let annotations = self.live.as_ref().and_then(|live| live.metadata.annotations.as_ref());
+        let healed = annotations.and_then(|map| map.get(marks::BLOB)) == Some(&self.origin.blob);
+        let (name, file, platform) = (&manifest.name, &manifest.file, &self.origin.platform);
+        let facts = Facts { kind: "Tenant", name, platform, file, blob: &self.origin.blob, healed };
+        let before = self.live.as_ref().map(|live| State::of(&live.metadata, &live.spec));
+        let after = result.as_ref().map(|after| State::of(&after.metadata, &after.spec));
+        note(ctx, look, noted, &facts, before, after).await;
+    }
 }
 
 /// What has to be done for a Tenant; `None` when it is right.
@@ -140,7 +179,9 @@ fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Jo
             return None;
         }
     }
-    let (commit, committed_at) = look.commit(&wanted.manifest.file).unwrap_or_default();
+    let (commit, info) = look.commit(&wanted.manifest.file).unzip();
+    let commit = commit.map(|commit| commit.to_string()).unwrap_or_default();
+    let committed_at = info.flatten().map(|info| info.author.time.to_string()).unwrap_or_default();
     Some(Job {
         wanted: wanted.clone(),
         live,
@@ -148,12 +189,12 @@ fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Jo
     })
 }
 
-async fn one(ctx: Context, job: Job) -> (Job, Result<(), CallError>) {
+async fn one(ctx: Context, job: Job) -> (Job, Result<Tenant, CallError>) {
     let result = write(&ctx, &job).await;
     (job, result)
 }
 
-async fn write(ctx: &Context, job: &Job) -> Result<(), CallError> {
+async fn write(ctx: &Context, job: &Job) -> Result<Tenant, CallError> {
     let name = &job.wanted.manifest.name;
     let empty = Value::Null;
     let value = job.wanted.manifest.given.value();
@@ -166,8 +207,7 @@ async fn write(ctx: &Context, job: &Job) -> Result<(), CallError> {
     }
     let what = if job.live.is_some() { "Tenant brought to its file" } else { "Tenant created" };
     info!(tenant = name, commit = job.origin.commit, file = job.wanted.manifest.file, "{what}");
-    drop(tenant);
-    Ok(())
+    Ok(tenant)
 }
 
 /// Whether the Platform's rules in the cluster aren't what the file says.

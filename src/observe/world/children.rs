@@ -48,8 +48,11 @@ impl World {
         if live.tenant.is_empty() || strange || !is_managed(meta) {
             let mut signals = self.foreign_seen(&id);
             if let Some(owner) = owner {
-                // Our labels were taken off: for the label-selected watches this is a deletion.
-                signals.extend(self.forget_child(&owner, &id, &live));
+                // Our labels were taken off: for the label-selected watches this is a deletion. A list is
+                // right even about one that we know newer: etcd was restored.
+                let known = self.children.get(&owner).and_then(|children| children.get(&id));
+                let last = known.filter(|_| is_listed).cloned().unwrap_or(live);
+                signals.extend(self.forget_child(&owner, &id, &last));
             }
             return signals;
         }

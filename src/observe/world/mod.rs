@@ -108,6 +108,7 @@ pub struct World {
     /// Pods by namespace and name: a pod can change the label that names its tenant.
     pods: HashMap<String, BTreeMap<String, PodFacts>>,
     nodes: BTreeMap<String, NodeFacts>,
+    /// Addresses of API servers, by the object that gives them.
     api_servers: BTreeMap<String, Vec<core::net::IpAddr>>,
     /// Lists under way, by what they list.
     listing: HashMap<&'static str, Listing>,

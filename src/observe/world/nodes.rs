@@ -250,20 +250,21 @@ impl World {
         &self.nodes
     }
 
-    /// Addresses of API servers, as one slice of the `kubernetes` Service's endpoints gives them: there is
-    /// one an address family.
-    pub fn api_servers_seen(&mut self, slice: &str, mut addresses: Vec<IpAddr>) -> Vec<Signal> {
+    /// Addresses of API servers, as one object gives them: a slice of the `kubernetes` Service's endpoints
+    /// (there is one an address family), or the Service itself. Some network plugins judge a packet by the
+    /// Service's address, others by the endpoint's.
+    pub fn api_servers_seen(&mut self, from: &str, mut addresses: Vec<IpAddr>) -> Vec<Signal> {
         addresses.sort_unstable();
-        if self.api_servers.get(slice) == Some(&addresses) {
+        if self.api_servers.get(from) == Some(&addresses) {
             return Vec::new();
         }
-        self.api_servers.insert(slice.to_owned(), addresses);
+        self.api_servers.insert(from.to_owned(), addresses);
         vec![Signal::AllTenants]
     }
 
-    /// A slice of API servers is gone.
-    pub fn api_servers_gone(&mut self, slice: &str) -> Vec<Signal> {
-        self.api_servers.remove(slice).map(|_| Signal::AllTenants).into_iter().collect()
+    /// An object that gave addresses of API servers is gone.
+    pub fn api_servers_gone(&mut self, from: &str) -> Vec<Signal> {
+        self.api_servers.remove(from).map(|_| Signal::AllTenants).into_iter().collect()
     }
 
     /// Addresses that no tenant may reach: nodes and API servers.

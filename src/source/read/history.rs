@@ -14,7 +14,7 @@ const COMMITS: usize = 1000;
 /// For each path, the newest commit on the first-parent line down to `stop` that changed it.
 /// Where the line ends first (a shallow boundary, the root, the bound), the last commit that is
 /// known to have this content.
-pub(super) fn attribute(
+pub(in crate::source) fn attribute(
     repository: &Repository,
     head: CommitId,
     stop: Option<CommitId>,

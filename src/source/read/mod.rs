@@ -1,7 +1,8 @@
 //! From a local repository to a [`Snapshot`]: no network, no checkout.
 
-mod history;
+pub(super) mod history;
 mod lineage;
+mod local;
 mod names;
 mod walk;
 
@@ -9,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use git2::{Commit, Repository};
 
-use crate::api::finding::Finding;
+use crate::{api::finding::Finding, validate::folders::Folders};
 
-use super::check::{self, Folders};
+use super::check;
 use super::error::SourceError;
 use super::folder::Folder;
 use super::settings::{CommitId, Settings};
-use super::snapshot::{Basis, CommitInfo, Door, Snapshot};
+use super::snapshot::{Basis, CommitInfo, Door, Person, Snapshot};
 use super::{harden, text};
 pub use lineage::Lineage;
+pub use local::{Local, LocalError};
 use walk::{Gathered, Root, Walk, damaged};
 
 pub(super) use lineage::whole;
@@ -50,11 +52,9 @@ pub fn read(
 pub fn commit_info(settings: &Settings, commit: &CommitId) -> Result<CommitInfo, SourceError> {
     with_repository(settings, |repository| {
         let commit = find_commit(repository, *commit)?;
-        let author = commit.author();
-        let seconds = author.when().seconds();
         Ok(CommitInfo {
-            author: text::printable_bytes(author.name_bytes(), 100),
-            time: jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            author: person(&commit.author()),
+            committer: person(&commit.committer()),
             subject: text::printable_bytes(commit.summary_bytes().unwrap_or_default(), 120),
         })
     })
@@ -77,6 +77,14 @@ pub fn holds(settings: &Settings, commit: &CommitId) -> Result<bool, SourceError
         let found = commit.oid().and_then(|id| repository.find_commit(id)?.tree().map(drop));
         Ok(found.is_ok())
     })
+}
+
+fn person(signature: &git2::Signature<'_>) -> Person {
+    Person {
+        name: text::printable_bytes(signature.name_bytes(), 100),
+        email: text::printable_bytes(signature.email_bytes(), 200),
+        time: jiff::Timestamp::from_second(signature.when().seconds()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+    }
 }
 
 /// Runs `work` on the local repository while no fetch can change it.

@@ -12,6 +12,7 @@ fn rules() -> Rules {
             "x-kubernetes-validations": [
                 {"rule": "self.min <= self.max", "messageExpression": "'min ' + string(self.min) + ' is more than max'",
                  "fieldPath": ".min"},
+                {"rule": "!has(self.ref) || !has(self.labels)", "message": "either ref or labels"},
                 {"rule": "!has(self.free) || self.free.sortBy(x, x) == self.free", "message": "must be sorted"}
             ],
             "properties": {
@@ -48,6 +49,8 @@ fn broken_rules_are_found_at_their_place() {
         ("{min: 1, max: 2}", None),
         ("{min: 3, max: 2}", Some("2:8 spec.min: min 3 is more than max")),
         ("{min: 1, max: 1, ref: any}", None),
+        ("{min: 1, max: 1, ref: any, labels: {}}", Some("2:1 spec: either ref or labels")),
+        ("{min: 1, max: 1, ref: any, labels: null}", None),
         ("{min: 1, max: 1, labels: {a.b/c: bad}}", Some("2:33 spec.labels[a.b/c]: must not be bad")),
     ] {
         let (found, unchecked) = check(&format!("metadata: {{name: a}}\nspec: {spec}\n"), None);

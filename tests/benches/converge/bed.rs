@@ -3,12 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use kube::Client;
 use tenantry_testbed::{
     Cluster, GitServer, NodeShape, OPERATOR_USER, Operator, OperatorOptions, Options, Repo, operator_groups,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::{Outcome, tenants};
+
+/// What signs push hooks.
+const TOKEN: &str = "the token of the benchmark";
 
 /// Everything that runs; dropped from top to bottom.
 pub struct Bed {
@@ -22,6 +28,8 @@ pub struct Bed {
     pub kubeconfig: PathBuf,
     /// How many tenants the operator gets.
     pub size: usize,
+    /// Where the operator takes push hooks.
+    hooks: u16,
     binary: PathBuf,
     _git: GitServer,
     /// The control plane.
@@ -40,7 +48,13 @@ impl Bed {
         let git = GitServer::start_in(cluster.run(), None).await?;
         let repo = git.create("config")?;
         repo.commit(&[("tenants/README.md", Some("One file a tenant.\n"))], "No tenants yet")?;
+        let secret = serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook", "namespace": "tenantry-system"},
+            "stringData": {"token": TOKEN},
+        });
+        cluster.apply_yaml(&secret.to_string()).await?;
         cluster.apply_yaml(&tenants::platform(repo.url()).to_string()).await?;
+        let hooks = cluster.run().port()?;
         let kubeconfig = cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?;
         let client = cluster.client();
         Ok(Self {
@@ -49,6 +63,7 @@ impl Bed {
             client,
             kubeconfig,
             size,
+            hooks,
             binary: binary.to_owned(),
             _git: git,
             cluster,
@@ -61,7 +76,7 @@ impl Bed {
             binary: self.binary.clone(),
             kubeconfig: kubeconfig.to_owned(),
             data_dir: self.cluster.run().folder("operator")?,
-            args: Vec::new(),
+            args: vec!["--hooks".into(), format!("127.0.0.1:{}", self.hooks)],
             env: Vec::new(),
         };
         let operator = Operator::start(self.cluster.run(), &options)?;
@@ -107,14 +122,21 @@ impl Bed {
         Ok(tokio::task::block_in_place(|| self.repo.commit(&files, message))?)
     }
 
-    /// What a push hook does: asks the Platform's source to look now.
+    /// Sends a push hook, signed as GitHub signs it, and waits for the answer.
     pub async fn trigger(&self) -> Outcome<()> {
-        let now = jiff::Timestamp::now().to_string();
-        let body =
-            serde_json::json!({"metadata": {"annotations": {"tenantry.dev/reconcile-requested-at": now}}});
-        let platforms: kube::Api<tenantry::api::Platform> = kube::Api::all(self.client.clone());
-        let merge = kube::api::Patch::Merge(body);
-        platforms.patch(tenants::PLATFORM, &kube::api::PatchParams::default(), &merge).await?;
-        Ok(())
+        let body = r#"{"ref":"refs/heads/main"}"#;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, TOKEN.as_bytes()), body.as_bytes());
+        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = format!(
+            "POST /hooks/{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Hub-Signature-256: sha256={hex}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            tenants::PLATFORM,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.hooks)).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        if answer.starts_with("HTTP/1.1 202 ") { Ok(()) } else { Err(format!("push hook: {answer}").into()) }
     }
 }

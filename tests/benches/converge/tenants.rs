@@ -11,7 +11,8 @@ pub fn platform(url: &str) -> Value {
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Platform", "metadata": {"name": PLATFORM},
         "spec": {
             "environment": "production",
-            "source": {"git": {"url": url, "branch": "main", "path": "tenants", "interval": "10s"}},
+            "source": {"git": {"url": url, "branch": "main", "path": "tenants", "interval": "10s",
+                "hook": {"secretRef": {"name": "hook"}}}},
             "topology": {"minZones": 3},
             "network": {
                 "ingressFrom": [{"name": "ingress-controller", "namespaceSelector":

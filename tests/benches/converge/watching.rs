@@ -43,7 +43,7 @@ impl Until {
 }
 
 /// Watches `object` from its version on. The task ends with the moment at which an event first showed
-/// what is waited for, after `from` events that must not count have passed.
+/// what is waited for; where it is so already, after one that showed it broken.
 pub async fn watch(
     api: &Api<DynamicObject>,
     object: &DynamicObject,
@@ -53,10 +53,11 @@ pub async fn watch(
     let version = object.resource_version().unwrap_or_default();
     let stream = api.watch(&params, &version).await?;
     let name = object.name_any();
+    let held = until.holds(object);
     Ok(tokio::spawn(async move {
         pin_mut!(stream);
-        // The change itself comes first; what held before it says nothing.
-        let mut changed = matches!(until, Until::Replaced(_));
+        // What holds already must be broken first: before that it says nothing.
+        let mut changed = !held;
         while let Some(event) = stream.next().await {
             if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event? {
                 let now = Instant::now();

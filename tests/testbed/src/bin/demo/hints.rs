@@ -40,7 +40,7 @@ async fn edit_child(cluster: &Cluster, kubectl: &str) -> String {
     });
     format!(
         "1. Touch what belongs to a tenant: it is healed.\n\
-         \x20    {kubectl} -n {namespace} set image deployment/{name} '*=registry.example/evil:1'\n\
+         \x20    {kubectl} -n {namespace} set image deployment/{name} '*=registry.example.com/evil:1'\n\
          \x20    {kubectl} -n {namespace} delete networkpolicies --all\n\
          \x20    {kubectl} -n {namespace} get deployments,networkpolicies -o wide\n"
     )

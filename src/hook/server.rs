@@ -1,0 +1,180 @@
+//! The listener for push hooks: `POST /hooks/<platform>`, on an address of its own, so that it can be
+//! exposed alone.
+//!
+//! Everything is bounded before anything is known of the caller: connections, requests at once, hooks a
+//! second, bytes and time. Only what is signed counts against its Platform, so that a stranger can't use up a
+//! Platform's share. A hook that was lost costs one interval: the source looks anyway.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures::StreamExt;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::runtime::{
+    http::{self, BindError, Bounds},
+    metrics::Metrics,
+    shutdown::Shutdown,
+};
+
+use super::answer::Answer;
+use super::limit::{Rate, Taken};
+use super::signature::{Check, Key, is_signed};
+
+/// Longest body.
+pub const BODY: usize = 1024 * 1024;
+/// Time for a body to come in.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections, their life, and how many of their bodies are read at once.
+const BOUNDS: Bounds = Bounds { life: Duration::from_secs(20), connections: 64 };
+const AT_ONCE: usize = 16;
+/// Wait for somebody who came while that many bodies were read.
+const BUSY: Duration = Duration::from_secs(1);
+/// Hooks of everybody together.
+const ALL: Rate = Rate { burst: 100, every: Duration::from_millis(20) };
+/// Signed hooks of one Platform: each is a look at the Git server.
+const ONE: Rate = Rate { burst: 10, every: Duration::from_secs(1) };
+
+/// What the listener asks the rest of the operator. Nothing here may wait: how long an answer takes would
+/// tell a stranger what is there.
+pub trait Gate: Clone + Send + Sync + 'static {
+    /// Whether this replica looks at repositories.
+    fn leads(&self) -> bool;
+    /// What a Platform's hooks are signed with.
+    fn key(&self, platform: &str) -> Option<Arc<Key>>;
+    /// Asks a Platform's source to look now.
+    fn ask(&self, platform: &str);
+}
+
+/// The listener, bound and not yet serving: clients wait until it does.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+impl Server {
+    /// Binds the address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// As [`http::bind`].
+    pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
+        let (listener, addr) = http::bind(addr, "push hooks").await?;
+        Ok(Self { listener, addr })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until the stop is asked for.
+    pub async fn serve(self, gate: impl Gate, metrics: Metrics, shutdown: Shutdown) {
+        let desk = Arc::new(Desk { gate, metrics, slots: Semaphore::new(AT_ONCE), taken: Mutex::default() });
+        let router = Router::new().route("/hooks/{platform}", post(hook)).with_state(desk);
+        http::serve(self.listener, router, BOUNDS, shutdown).await;
+    }
+}
+
+/// What all hooks share.
+struct Desk<G> {
+    gate: G,
+    metrics: Metrics,
+    slots: Semaphore,
+    taken: Mutex<Shares>,
+}
+
+/// What was taken of the rates. Only Platforms that are there get an entry.
+#[derive(Default)]
+struct Shares {
+    all: Taken,
+    one: HashMap<String, Taken>,
+}
+
+async fn hook<G: Gate>(
+    State(desk): State<Arc<Desk<G>>>,
+    Path(platform): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let answer = desk.judge(&platform, &parts.headers, body).await;
+    desk.metrics.hook(answer.label());
+    let mut response = (answer.status(), answer.words()).into_response();
+    if let Some(seconds) = answer.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+impl<G: Gate> Desk<G> {
+    /// In the order of what it costs us to find out.
+    async fn judge(&self, platform: &str, headers: &HeaderMap, body: Body) -> Answer {
+        if !self.gate.leads() {
+            return Answer::Standby;
+        }
+        if let Err(wait) = self.shares().all.take(ALL, Instant::now()) {
+            return Answer::TooMany(wait);
+        }
+        if !is_signed(headers) {
+            return Answer::Refused;
+        }
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|bytes: u64| bytes > BODY as u64) {
+            return Answer::TooLarge;
+        }
+        let Ok(_slot) = self.slots.try_acquire() else { return Answer::TooMany(BUSY) };
+        let key = self.gate.key(platform);
+        // A Platform that isn't there costs as much as one that is.
+        let mut check =
+            Check::begin(key.as_deref().unwrap_or(&Key::nobodys()), headers, jiff::Timestamp::now());
+        match timeout(PATIENCE, read(body, &mut check)).await {
+            Ok(None) => {}
+            Ok(Some(problem)) => return problem,
+            Err(_) => return Answer::Slow,
+        }
+        if !check.passes() || key.is_none() {
+            return Answer::Refused;
+        }
+        let mut shares = self.shares();
+        if let Err(wait) = shares.one.entry(platform.to_owned()).or_default().take(ONE, Instant::now()) {
+            return Answer::TooMany(wait);
+        }
+        drop(shares);
+        self.gate.ask(platform);
+        Answer::Accepted
+    }
+
+    fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a body past the check, and keeps nothing of it. Returns what is wrong with it.
+async fn read(body: Body, check: &mut Check) -> Option<Answer> {
+    let mut stream = body.into_data_stream();
+    let mut length = 0;
+    while let Some(piece) = stream.next().await {
+        let Ok(piece) = piece else { return Some(Answer::Slow) };
+        length += piece.len();
+        if length > BODY {
+            return Some(Answer::TooLarge);
+        }
+        check.update(&piece);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

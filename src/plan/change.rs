@@ -1,0 +1,50 @@
+//! What files may say only when nothing stands there yet: rules about change, and the trust root.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    api::finding::Finding,
+    validate::manifest::{Manifest, ManifestKind, Manifests, Schemas},
+};
+
+/// Refuses in `head` what can't follow on `base`: a change of a field that can't change, and, where
+/// Platforms come from Git, a change of their trust root. What is refused has a finding and is no longer valid.
+pub fn refuse(base: &[Manifests], head: &mut [Manifests], schemas: &Schemas, git_platforms: bool) {
+    let old: BTreeMap<(ManifestKind, &str), &Manifest> = base
+        .iter()
+        .flat_map(|file| file.tenants.iter().chain(&file.platforms))
+        .filter(|manifest| manifest.valid)
+        .map(|manifest| ((manifest.kind, manifest.name.as_str()), manifest.as_ref()))
+        .collect();
+    for file in head {
+        let Manifests { tenants, platforms, findings, .. } = file;
+        for manifest in tenants.iter_mut().chain(platforms).filter(|manifest| manifest.valid) {
+            let Some(old) = old.get(&(manifest.kind, manifest.name.as_str())) else { continue };
+            if old.value == manifest.value {
+                continue;
+            }
+            let mut found = transitions(old, manifest, schemas);
+            found.extend(trust_root(old, manifest).filter(|_| git_platforms));
+            if !found.is_empty() {
+                Arc::make_mut(manifest).valid = false;
+                findings.extend(found);
+            }
+        }
+        findings.sort();
+    }
+}
+
+/// A manifest was checked by itself already: what is found now is about the change.
+fn transitions(old: &Manifest, new: &Manifest, schemas: &Schemas) -> Vec<Finding> {
+    let (old, given) = (old.value.value(), new.given.value());
+    schemas.of(new.kind).check(&given, Some(&old), new.place()).1.findings
+}
+
+fn trust_root(old: &Manifest, new: &Manifest) -> Option<Finding> {
+    let source = |manifest: &Manifest| manifest.value.value().pointer("/spec/source").cloned();
+    let (was, is) = (source(old)?, source(new)?);
+    (new.kind == ManifestKind::Platform && was != is).then(|| {
+        let message = "the trust root of a Platform can't be changed from the repository that it protects";
+        new.place().value("/spec/source", message).hint("change it with kubectl, and take it out of the file")
+    })
+}
