@@ -19,8 +19,7 @@ use tenantry::apply::order::{self, Listed};
 use tenantry::desired::{self, Plan};
 use tenantry::validate::cidr::{Cidr, merge};
 use tenantry::validate::ground::{Inputs, PullSecret};
-use tenantry::validate::manifest::{Manifest, Schemas, manifests};
-use tenantry::validate::yaml::{Limits, parse};
+use tenantry::validate::manifest::{self, Manifest, Schemas};
 use tenantry::validate::{platform, tenant};
 
 /// What the cluster gives, as a file says it.
@@ -113,7 +112,7 @@ fn read<T: serde::de::DeserializeOwned>(folder: &Path, file: &str) -> Result<T, 
         Schemas::new(&json(Tenant::crd()), &json(Platform::crd()))
     });
     let bytes = std::fs::read(folder.join(file)).expect("the case's files are there");
-    let read = manifests(parse(file, &bytes, &Limits::default()), &SCHEMAS);
+    let read = manifest::read(file, &bytes, &SCHEMAS);
     if !read.findings.is_empty() {
         return Err(read.findings.iter().map(|finding| format!("{finding}\n")).collect());
     }

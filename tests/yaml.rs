@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::CustomResourceExt;
 use tenantry::api::{Platform, Tenant};
-use tenantry::validate::manifest::{Schemas, manifests};
+use tenantry::validate::manifest::{self, Schemas};
 use tenantry::validate::set::set;
 use tenantry::validate::yaml::{Limits, parse};
 
@@ -44,7 +44,7 @@ fn a_thousand_tenants_are_read_and_checked_in_seconds() {
     let parsed: Vec<_> =
         files.iter().map(|text| parse("t.yaml", text.as_bytes(), &Limits::default())).collect();
     let read = start.elapsed();
-    let all = set(parsed.into_iter().map(|parsed| manifests(parsed, &schemas)).collect());
+    let all = set(parsed.into_iter().map(|parsed| manifest::manifests(parsed, &schemas)).collect());
     let total = start.elapsed();
     println!("compile {compiled:?}, parse {read:?}, schema and rules {:?}, all {total:?}", total - read);
     assert_eq!((all.tenants.len(), all.findings.len()), (1000, 0), "{:?}", all.findings.first());
@@ -116,7 +116,7 @@ fn name(path: &Path) -> String {
 /// Every finding with its hint, then what is taken and what is not.
 fn report(path: &Path, schemas: &Schemas) -> String {
     let bytes = std::fs::read(path).expect("the fixture can be read");
-    let read = manifests(parse(&name(path), &bytes, &Limits::default()), schemas);
+    let read = manifest::read(&name(path), &bytes, schemas);
     let mut said = String::new();
     for finding in &read.findings {
         let field = finding.field.as_deref().map(|field| format!(" [{field}]")).unwrap_or_default();

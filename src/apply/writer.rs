@@ -147,12 +147,7 @@ impl Writer {
     /// # Errors
     /// As [`CallError`].
     pub async fn read(&self, id: &ObjectId) -> Result<Option<Value>, CallError> {
-        let request = request(Method::GET, &path(id), None, None, &Value::Null)?;
-        match deadline(WRITE_DEADLINE, self.client.request(request)).await {
-            Ok(object) => Ok(Some(object)),
-            Err(CallError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.find(id, None).await
     }
 
     /// Reads an object's metadata; `None` when it isn't there.
@@ -160,9 +155,18 @@ impl Writer {
     /// # Errors
     /// As [`CallError`].
     pub async fn look(&self, id: &ObjectId) -> Result<Option<Live>, CallError> {
-        let request = request(Method::GET, &path(id), None, Some(METADATA), &Value::Null)?;
-        match deadline(WRITE_DEADLINE, self.client.request::<OnlyMeta>(request)).await {
-            Ok(object) => Ok(Some(Live::read(id.kind, &object.metadata))),
+        let found: Option<OnlyMeta> = self.find(id, Some(METADATA)).await?;
+        Ok(found.map(|object| Live::read(id.kind, &object.metadata)))
+    }
+
+    async fn find<T: serde::de::DeserializeOwned>(
+        &self,
+        id: &ObjectId,
+        accept: Option<&str>,
+    ) -> Result<Option<T>, CallError> {
+        let request = request(Method::GET, &path(id), None, accept, &Value::Null)?;
+        match deadline(WRITE_DEADLINE, self.client.request(request)).await {
+            Ok(object) => Ok(Some(object)),
             Err(CallError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -4,10 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     source::{Checkout, Reverted},
-    validate::{
-        manifest::{Schemas, manifests},
-        yaml::{self, Limits},
-    },
+    validate::manifest::{self, Schemas},
 };
 
 use super::{Outcome, crds::schemas, out};
@@ -80,7 +77,7 @@ fn file_of(checkout: &Checkout, tenant: &str) -> Result<String, Box<dyn std::err
 }
 
 fn tenants(schemas: &Schemas, path: &str, bytes: &[u8]) -> Vec<String> {
-    let found = manifests(yaml::parse(path, bytes, &Limits::default()), schemas);
+    let found = manifest::read(path, bytes, schemas);
     found.tenants.iter().map(|tenant| tenant.name.clone()).collect()
 }
 

@@ -21,7 +21,7 @@ use crate::{
         api_client::{self, IN_FLIGHT, Target},
         call::deadline,
         health::Health,
-        http::Server,
+        http,
         lease::{self, Elector, KubeLease, Leadership},
         metrics::Metrics,
         queue::Queue,
@@ -96,11 +96,11 @@ async fn operate(args: Args) -> Outcome {
     shutdown::on_signals(trigger)?;
     let (metrics, health) = (Metrics::new(), Health::default());
     metrics.watch_health(health.clone());
-    let server = Server::bind(args.http).await?;
+    let server = http::bind(args.http).await?;
     info!(version = env!("CARGO_PKG_VERSION"), http = %server.addr(), "starting");
-    let serving = tokio::spawn(server.serve(health.clone(), metrics.clone(), shutdown.clone()));
+    let serving = tokio::spawn(http::serve(server, health.clone(), metrics.clone(), shutdown.clone()));
     let listener = match args.hooks {
-        Some(address) => Some(hook::server::Server::bind(address).await?),
+        Some(address) => Some(hook::server::bind(address).await?),
         None => None,
     };
 
@@ -122,7 +122,7 @@ async fn operate(args: Args) -> Outcome {
     let hooks = Hooks { ctx: ctx.clone(), leadership: leadership.clone() };
     let hooking = listener.map(|server| {
         info!(hooks = %server.addr(), "taking push hooks");
-        tokio::spawn(server.serve(hooks, ctx.metrics.clone(), shutdown.clone()))
+        tokio::spawn(hook::server::serve(server, hooks, ctx.metrics.clone(), shutdown.clone()))
     });
     work(&ctx, leadership, &health, &shutdown).await;
     if let Some(hooking) = hooking {

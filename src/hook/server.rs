@@ -17,12 +17,11 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::StreamExt;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::runtime::{
-    http::{self, BindError, Bounds},
+    http::{BindError, Bounds, Server},
     metrics::Metrics,
     shutdown::Shutdown,
 };
@@ -56,35 +55,19 @@ pub trait Gate: Clone + Send + Sync + 'static {
     fn ask(&self, platform: &str);
 }
 
-/// The listener, bound and not yet serving: clients wait until it does.
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    addr: SocketAddr,
+/// Binds the address of the hooks.
+///
+/// # Errors
+/// As [`Server::bind`].
+pub async fn bind(addr: SocketAddr) -> Result<Server, BindError> {
+    Server::bind(addr, "push hooks").await
 }
 
-impl Server {
-    /// Binds the address; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// As [`http::bind`].
-    pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
-        let (listener, addr) = http::bind(addr, "push hooks").await?;
-        Ok(Self { listener, addr })
-    }
-
-    /// The address that it listens on.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Serves until the stop is asked for.
-    pub async fn serve(self, gate: impl Gate, metrics: Metrics, shutdown: Shutdown) {
-        let desk = Arc::new(Desk { gate, metrics, slots: Semaphore::new(AT_ONCE), taken: Mutex::default() });
-        let router = Router::new().route("/hooks/{platform}", post(hook)).with_state(desk);
-        http::serve(self.listener, router, BOUNDS, shutdown).await;
-    }
+/// Takes hooks until the stop is asked for.
+pub async fn serve(server: Server, gate: impl Gate, metrics: Metrics, shutdown: Shutdown) {
+    let desk = Arc::new(Desk { gate, metrics, slots: Semaphore::new(AT_ONCE), taken: Mutex::default() });
+    let router = Router::new().route("/hooks/{platform}", post(hook)).with_state(desk);
+    server.serve(router, BOUNDS, shutdown).await;
 }
 
 /// What all hooks share.

@@ -63,6 +63,10 @@ pub enum SecretError {
     },
 }
 
+fn unreadable(kind: &'static str, namespace: &str, name: &str, source: CallError) -> SecretError {
+    SecretError::Unreadable { kind, namespace: namespace.to_owned(), name: name.to_owned(), source }
+}
+
 /// A Secret's values, and its version.
 async fn read(
     client: &Client,
@@ -70,12 +74,8 @@ async fn read(
     name: &str,
 ) -> Result<(BTreeMap<String, Vec<u8>>, String), SecretError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let secret = deadline(READ_DEADLINE, api.get(name)).await.map_err(|source| SecretError::Unreadable {
-        kind: "Secret",
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        source,
-    })?;
+    let secret = deadline(READ_DEADLINE, api.get(name)).await;
+    let secret = secret.map_err(|source| unreadable("Secret", namespace, name, source))?;
     let version = format!(
         "{}/{}",
         secret.metadata.uid.unwrap_or_default(),
@@ -109,13 +109,8 @@ pub async fn signers(client: &Client, namespace: &str, from: &SignersRef) -> Res
         SignersKind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
             let found = deadline(READ_DEADLINE, api.get(name)).await;
-            let unreadable = |source| SecretError::Unreadable {
-                kind: from.kind.as_str(),
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-                source,
-            };
-            found.map_err(unreadable)?.data.unwrap_or_default()
+            let found = found.map_err(|source| unreadable(from.kind.as_str(), namespace, name, source))?;
+            found.data.unwrap_or_default()
         }
     };
     values.remove(SIGNERS).ok_or_else(|| SecretError::NoSigners {

@@ -231,21 +231,13 @@ impl Watches {
     /// A kind of child, metadata only. NetworkPolicies and RoleBindings of others count too, so those
     /// are watched without a selector; the rest of the cluster's are dropped as they come in.
     fn children(&mut self, kind: Kind, sink: &Sink) {
-        let info = kind.info();
-        let resource = ApiResource {
-            group: info.group.to_owned(),
-            version: info.version.to_owned(),
-            api_version: kind.api_version(),
-            kind: info.kind.to_owned(),
-            plural: info.plural.to_owned(),
-        };
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.client.clone(), &resource);
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.client.clone(), &resource(kind));
         let config = match kind {
             Kind::NetworkPolicy | Kind::RoleBinding => config(),
             Kind::Secret => config().fields(&format!("metadata.name={}", pull_secret::NAME)),
             _ => ours(),
         };
-        self.spawn(info.plural, api, config, sink, child_handler(kind));
+        self.spawn(kind.info().plural, api, config, sink, child_handler(kind));
     }
 }
 
@@ -303,4 +295,17 @@ pub(super) fn config() -> watcher::Config {
 
 fn ours() -> watcher::Config {
     config().labels(&format!("{}={}", marks::MANAGED_BY, marks::MANAGED_BY_VALUE))
+}
+
+/// A kind as kube's dynamic API names it.
+#[must_use]
+pub fn resource(kind: Kind) -> ApiResource {
+    let info = kind.info();
+    ApiResource {
+        group: info.group.to_owned(),
+        version: info.version.to_owned(),
+        api_version: kind.api_version(),
+        kind: info.kind.to_owned(),
+        plural: info.plural.to_owned(),
+    }
 }

@@ -42,17 +42,6 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Binds an address; port 0 takes a free one.
-///
-/// # Errors
-/// [`BindError`] names the address; its source says why (in use, not allowed).
-pub async fn bind(addr: SocketAddr, purpose: &'static str) -> Result<(TcpListener, SocketAddr), BindError> {
-    let error = |source| BindError { addr, purpose, source };
-    let listener = TcpListener::bind(addr).await.map_err(error)?;
-    let addr = listener.local_addr().map_err(error)?;
-    Ok((listener, addr))
-}
-
 /// How long a connection may last, and how many there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -62,19 +51,7 @@ pub struct Bounds {
     pub connections: usize,
 }
 
-/// Serves until the stop is asked for, and a moment longer for answers under way.
-pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, shutdown: Shutdown) {
-    let listener =
-        Bounded { listener, life: bounds.life, room: Arc::new(Semaphore::new(bounds.connections)) };
-    let stop = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
-    tokio::select! {
-        _ = serving.into_future() => {} // never an error, says axum
-        () = async { shutdown.requested().await; sleep(LAST_ANSWERS).await } => {}
-    }
-}
-
-/// The server, bound and not yet serving: clients wait until it does.
+/// A listener, bound and not yet serving: clients wait until it does.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -86,8 +63,10 @@ impl Server {
     ///
     /// # Errors
     /// [`BindError`] names the address; its source says why (in use, not allowed).
-    pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
-        let (listener, addr) = bind(addr, "health and metrics").await?;
+    pub async fn bind(addr: SocketAddr, purpose: &'static str) -> Result<Self, BindError> {
+        let error = |source| BindError { addr, purpose, source };
+        let listener = TcpListener::bind(addr).await.map_err(error)?;
+        let addr = listener.local_addr().map_err(error)?;
         Ok(Self { listener, addr })
     }
 
@@ -97,18 +76,39 @@ impl Server {
         self.addr
     }
 
-    /// Serves until the stop is asked for. From then on `/readyz` fails for the
-    /// connections that are still open.
-    pub async fn serve(self, health: Health, metrics: Metrics, shutdown: Shutdown) {
-        let app = App { health, metrics, shutdown: shutdown.clone() };
-        let router = Router::new()
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(scrape))
-            .with_state(app);
-        let bounds = Bounds { life: CONNECTION, connections: CONNECTIONS };
-        self::serve(self.listener, router, bounds, shutdown).await;
+    /// Serves until the stop is asked for, and a moment longer for answers under way.
+    pub async fn serve(self, router: Router, bounds: Bounds, shutdown: Shutdown) {
+        let room = Arc::new(Semaphore::new(bounds.connections));
+        let listener = Bounded { listener: self.listener, life: bounds.life, room };
+        let stop = shutdown.clone();
+        let serving =
+            axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
+        tokio::select! {
+            _ = serving.into_future() => {} // never an error, says axum
+            () = async { shutdown.requested().await; sleep(LAST_ANSWERS).await } => {}
+        }
     }
+}
+
+/// Binds the address of the three pages.
+///
+/// # Errors
+/// As [`Server::bind`].
+pub async fn bind(addr: SocketAddr) -> Result<Server, BindError> {
+    Server::bind(addr, "health and metrics").await
+}
+
+/// Serves the three pages until the stop is asked for. From then on `/readyz` fails for the connections that
+/// are still open.
+pub async fn serve(server: Server, health: Health, metrics: Metrics, shutdown: Shutdown) {
+    let app = App { health, metrics, shutdown: shutdown.clone() };
+    let router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .with_state(app);
+    let bounds = Bounds { life: CONNECTION, connections: CONNECTIONS };
+    server.serve(router, bounds, shutdown).await;
 }
 
 #[derive(Clone)]
@@ -217,10 +217,10 @@ mod tests {
     const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
     async fn start(health: &Health) -> (SocketAddr, Trigger, JoinHandle<()>) {
-        let server = Server::bind(LOCAL).await.unwrap();
+        let server = bind(LOCAL).await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
         let addr = server.addr();
-        (addr, trigger, tokio::spawn(server.serve(health.clone(), Metrics::new(), shutdown)))
+        (addr, trigger, tokio::spawn(serve(server, health.clone(), Metrics::new(), shutdown)))
     }
 
     async fn request(addr: SocketAddr, line: &str) -> String {
@@ -254,8 +254,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_address_is_a_clear_error() {
-        let taken = Server::bind(LOCAL).await.unwrap();
-        let error = Server::bind(taken.addr()).await.unwrap_err();
+        let taken = bind(LOCAL).await.unwrap();
+        let error = bind(taken.addr()).await.unwrap_err();
         let text = report(&error);
         assert!(text.starts_with(&format!("cannot listen on {} for health and metrics: ", taken.addr())));
         assert!(text.to_lowercase().contains("in use"), "{text}");

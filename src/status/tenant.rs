@@ -1,6 +1,7 @@
 //! A Tenant's status.
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use crate::{
     api::{
@@ -129,7 +130,7 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
 }
 
 fn from_git(tenant: &Tenant) -> bool {
-    tenant.metadata.annotations.as_ref().is_some_and(|map| map.contains_key(marks::SOURCE))
+    tenant.annotations().contains_key(marks::SOURCE)
 }
 
 fn stale(conditions: &mut Conditions<'_>, previous: &TenantStatus) {
@@ -247,7 +248,7 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
 }
 
 fn summary(facts: &Facts<'_>, kept: usize, asked: usize) -> TenantSummary {
-    let annotation = |key: &str| facts.tenant.metadata.annotations.as_ref().and_then(|map| map.get(key));
+    let annotation = |key: &str| facts.tenant.annotations().get(key);
     let commit = annotation(marks::COMMIT).map(|commit| commit.chars().take(8).collect()).unwrap_or_default();
     let mut summary =
         TenantSummary { commit, promises: format!("{kept}/{asked}"), ..TenantSummary::default() };

@@ -10,7 +10,7 @@ use super::names::{TENANT_NAME_MAX, is_dns_label};
 use super::place::Place;
 use super::schema::{Schema, Unchecked};
 use super::text::{code, quote, sanitize};
-use super::yaml::{Document, Parsed, spans::Spans};
+use super::yaml::{self, Document, Parsed, spans::Spans};
 use crate::api::finding::Finding;
 
 /// The API group that is read from files.
@@ -138,6 +138,11 @@ impl Shape {
         findings.append(&mut checked.findings);
         (filled, Checked { findings, ..checked })
     }
+}
+
+/// Reads a file as every door does: its YAML within the limits, then [`manifests`].
+pub fn read(file: &str, bytes: &[u8], schemas: &Schemas) -> Manifests {
+    manifests(yaml::parse(file, bytes, &yaml::Limits::default()), schemas)
 }
 
 /// Finds the Tenants and Platforms of a file and checks each.

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tenantry::{
     cli::crds::definitions,
     validate::{
-        manifest::{ManifestKind, Schemas, manifests},
+        manifest::{self, ManifestKind, Schemas},
         names::is_dns_label,
         place::Place,
-        yaml::{Limits, Spans, parse},
+        yaml::Spans,
     },
 };
 use tenantry_testbed::{Cluster, programs};
@@ -102,7 +102,7 @@ fn resources(folder: &Path) -> Vec<(String, ManifestKind, Value)> {
             } else if ["yaml", "yml", "json"].contains(&ends) && !path.ends_with("expected.yaml") {
                 let name = path.strip_prefix(top("tests")).unwrap_or(&path).display().to_string();
                 let bytes = std::fs::read(&path).expect("the file can be read");
-                let found = manifests(parse(&name, &bytes, &Limits::default()), &SCHEMAS);
+                let found = manifest::read(&name, &bytes, &SCHEMAS);
                 let found = found.tenants.into_iter().chain(found.platforms);
                 all.extend(found.map(|one| (name.clone(), one.kind, one.given.value())));
             }

@@ -9,7 +9,7 @@ use std::{
 use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
-    api::{ApiResource, DynamicObject, PartialObjectMeta},
+    api::{DynamicObject, PartialObjectMeta},
     runtime::watcher::{self, Event, watcher},
 };
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use tenantry::{
     api::{Platform, Tenant, kinds::Kind},
     apply::order,
     desired,
+    observe::watch::resource,
     validate::{self, ground::Inputs},
 };
 use tenantry_testbed::eventually;
@@ -214,16 +215,8 @@ impl Crash {
     /// Watches every child of every tenant.
     fn watch(&mut self) {
         for kind in Kind::ALL {
-            let info = kind.info();
-            let resource = ApiResource {
-                group: info.group.into(),
-                version: info.version.into(),
-                api_version: kind.api_version(),
-                kind: info.kind.into(),
-                plural: info.plural.into(),
-            };
             let api: Api<PartialObjectMeta<DynamicObject>> =
-                Api::all_with(self.kit.client.clone(), &resource);
+                Api::all_with(self.kit.client.clone(), &resource(kind));
             let audit = Arc::clone(&self.audit);
             self.watches.spawn(async move {
                 let ours = watcher::Config::default().labels("app.kubernetes.io/managed-by=tenantry");
@@ -238,7 +231,7 @@ impl Crash {
                             audit.seen(&tenant(&one), one.uid().unwrap_or_default());
                         }
                         Ok(Event::Delete(one)) => {
-                            let key = format!("{}/{}", info.plural, one.name_any());
+                            let key = format!("{}/{}", kind.info().plural, one.name_any());
                             audit.gone(&tenant(&one), &key, &one.uid().unwrap_or_default());
                         }
                         _ => {}

@@ -16,9 +16,8 @@ use crate::{
     source::{CommitId, Door, Local, Snapshot},
     validate::{
         cross::through_door,
-        manifest::{Manifests, Schemas, manifests},
+        manifest::{self, Manifests, Schemas},
         offline::review,
-        yaml::{self, Limits},
     },
 };
 
@@ -226,7 +225,7 @@ impl Given {
 fn revision(snapshot: &Snapshot, given: &Given, doors: Doors) -> Revision {
     let mut files = given.platforms.clone();
     for (path, file) in &snapshot.files {
-        let mut found = manifests(yaml::parse(path, &file.bytes, &Limits::default()), &given.schemas);
+        let mut found = manifest::read(path, &file.bytes, &given.schemas);
         if doors.git_platforms {
             through_door(&mut found, file.door == Door::Platform);
         }

@@ -1,5 +1,7 @@
 //! The gate between looking and deciding: is the new head signed, and does it continue what was accepted?
 
+use kube::ResourceExt;
+
 use crate::{
     api::{
         Platform, marks,
@@ -56,7 +58,7 @@ fn continues(
 }
 
 fn acknowledged(platform: &Platform, head: CommitId) -> bool {
-    let said = platform.metadata.annotations.as_ref().and_then(|map| map.get(marks::ACKNOWLEDGE));
+    let said = platform.annotations().get(marks::ACKNOWLEDGE);
     said.is_some_and(|said| *said == head.to_string())
 }
 

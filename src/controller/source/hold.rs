@@ -2,7 +2,8 @@
 //! written, and what was accepted is healed as ever.
 
 use crate::{
-    api::{conditions::reasons, marks},
+    api::conditions::reasons,
+    plan::brake::acknowledge,
     source::CommitId,
     trust::{Refusal, Refused},
 };
@@ -44,7 +45,7 @@ impl Hold {
     pub(super) fn rewritten(head: CommitId, accepted: CommitId, platform: &str) -> Self {
         let message = format!(
             "commit {head} does not continue the accepted revision {accepted}: the branch was rewound or force-pushed, or the source names other history now; bring the branch back, or accept this one commit: {}",
-            acknowledge(head, platform)
+            acknowledge(platform, &head.to_string())
         );
         Self { reason: reasons::HISTORY_REWRITTEN, commit: head, message }
     }
@@ -53,7 +54,7 @@ impl Hold {
     /// somebody has looked at the head.
     pub(super) fn incomplete(head: CommitId, missing: CommitId, platform: &str, may: bool) -> Self {
         let more = if may {
-            format!(", or accept this one commit: {}", acknowledge(head, platform))
+            format!(", or accept this one commit: {}", acknowledge(platform, &head.to_string()))
         } else {
             String::new()
         };
@@ -68,8 +69,4 @@ impl Hold {
         let message = format!("nobody's signature on commit {head} can be checked: {problem}");
         Self { reason: reasons::INVALID_SIGNERS, commit: head, message }
     }
-}
-
-fn acknowledge(head: CommitId, platform: &str) -> String {
-    format!("kubectl annotate --overwrite platform {platform} {}={head}", marks::ACKNOWLEDGE)
 }

@@ -17,9 +17,8 @@ use crate::{
     },
     validate::{
         cross::through_door,
-        manifest::{Manifests, Schemas, manifests},
+        manifest::{self, Manifests, Schemas},
         set::{Set, set},
-        yaml,
     },
 };
 
@@ -154,7 +153,7 @@ fn parse(
 ) -> Vec<(String, String, Manifests)> {
     let changed = snapshot.files.iter().filter(|(path, file)| known.get(*path) != Some(&file.blob));
     let one = |(path, file): (&String, &source::File)| {
-        let mut found = manifests(yaml::parse(path, &file.bytes, &yaml::Limits::default()), schemas);
+        let mut found = manifest::read(path, &file.bytes, schemas);
         through_door(&mut found, file.door == Door::Platform);
         (path.clone(), file.blob.clone(), found)
     };

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kube::ResourceExt;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
@@ -204,7 +205,7 @@ fn previous(platform: &Platform) -> SourceStatus {
 }
 
 fn is_due(platform: &Platform, memory: &mut Memory, hooked: bool) -> bool {
-    let annotation = |key: &str| platform.metadata.annotations.as_ref().and_then(|map| map.get(key)).cloned();
+    let annotation = |key: &str| platform.annotations().get(key).cloned();
     let (asked, acknowledged) = (annotation(marks::RECONCILE_REQUESTED_AT), annotation(marks::ACKNOWLEDGE));
     let same = asked == memory.requested && acknowledged == memory.acknowledged;
     let anew = memory.due.is_some() && !same;
@@ -262,7 +263,7 @@ fn owners(ctx: &Context) -> BTreeMap<String, Owner> {
     let names = world.tenant_names();
     let owner = |name: String| {
         let tenant = world.tenant(&name)?;
-        let source = tenant.metadata.annotations.as_ref().and_then(|map| map.get(marks::SOURCE)).cloned();
+        let source = tenant.annotations().get(marks::SOURCE).cloned();
         Some((name, Owner { source, namespace: tenant.namespace().to_owned() }))
     };
     names.into_iter().filter_map(owner).collect()

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -165,8 +166,7 @@ fn job(ctx: &Context, platform: &str, look: &Look, wanted: &Wanted) -> Option<Jo
     let source = format!("{platform}/{}", wanted.manifest.file);
     let blob = short_hash(wanted.manifest.given.text().as_bytes(), 24);
     if let Some(live) = &live {
-        let annotation =
-            |key: &str| live.metadata.annotations.as_ref().and_then(|map| map.get(key)).map(String::as_str);
+        let annotation = |key: &str| live.annotations().get(key).map(String::as_str);
         let marked = annotation(marks::SOURCE) == Some(&source) && annotation(marks::BLOB) == Some(&blob);
         let given = &wanted.tenant.metadata;
         let has = |given: Option<&BTreeMap<String, String>>, live: Option<&BTreeMap<String, String>>| {

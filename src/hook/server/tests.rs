@@ -41,12 +41,12 @@ struct Bed {
 impl Bed {
     async fn start() -> Self {
         let local = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-        let server = Server::bind(local).await.unwrap();
+        let server = bind(local).await.unwrap();
         let key = Arc::new(Key::new(TOKEN).unwrap());
         let fake = Fake { key, standby: Arc::default(), asked: Arc::default() };
         let (trigger, shutdown) = Shutdown::new();
         let (addr, metrics) = (server.addr(), Metrics::new());
-        tokio::spawn(server.serve(fake.clone(), metrics.clone(), shutdown));
+        tokio::spawn(serve(server, fake.clone(), metrics.clone(), shutdown));
         Self { fake, addr, metrics, _trigger: trigger }
     }
 

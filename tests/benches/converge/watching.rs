@@ -3,25 +3,18 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, pin_mut};
-use kube::api::{ApiResource, DynamicObject, WatchEvent, WatchParams};
+use kube::api::{DynamicObject, WatchEvent, WatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 use tenantry::api::kinds::Kind;
+use tenantry::observe::watch::resource;
 use tokio::task::JoinHandle;
 
 use crate::Outcome;
 
 /// The objects of a kind in a namespace.
 pub fn api(client: &Client, kind: Kind, namespace: &str) -> Api<DynamicObject> {
-    let info = kind.info();
-    let resource = ApiResource {
-        group: info.group.to_owned(),
-        version: info.version.to_owned(),
-        api_version: kind.api_version(),
-        kind: info.kind.to_owned(),
-        plural: info.plural.to_owned(),
-    };
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    Api::namespaced_with(client.clone(), namespace, &resource(kind))
 }
 
 /// What is waited for.
