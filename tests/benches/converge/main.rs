@@ -122,8 +122,7 @@ async fn run(args: &Args) -> Outcome<()> {
         for round in 1..=rounds {
             // The last round ends with the operator running, for the other phases.
             let operator_first = (rounds - round) % 2 == 1;
-            let mut bed = Bed::start(size, &args.operator).await?;
-            rate::run(&mut bed, &mut report, args, operator_first).await?;
+            let mut bed = rate::run(size, &mut report, args, operator_first).await?;
             if index + 1 == sizes.len() && round == rounds {
                 let outcome = phases(&mut bed, &mut report, args).await;
                 if outcome.is_err() {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use http::{Method, Request};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use serde_json::json;
 
@@ -27,19 +25,21 @@ struct Took {
     available: Duration,
 }
 
-/// Measures both sides, in one order or the other.
-pub async fn run(bed: &mut Bed, report: &mut Report, args: &Args, operator_first: bool) -> Outcome<()> {
+/// Measures both sides, in one order or the other, each on a control plane of its own: the second on the same
+/// one would work beside everything that the first left. Returns the side that came last.
+pub async fn run(size: usize, report: &mut Report, args: &Args, operator_first: bool) -> Outcome<Bed> {
     let counts = bare::counts()?;
-    let wants_bare = args.wants(Phase::Bare);
     let mut beside = None;
-    if wants_bare && !operator_first {
-        beside = Some(bare(bed, report, counts, args).await?);
+    if args.wants(Phase::Bare) && !operator_first {
+        let bed = Bed::start(size, &args.operator).await?;
+        beside = Some(bare(&bed, report, counts, args).await?);
     }
-    let took = operator(bed, report, counts).await?;
-    if wants_bare && operator_first {
-        bed.stop_operator()?;
-        clean(bed, "t").await?;
-        beside = Some(bare(bed, report, counts, args).await?);
+    let mut bed = Bed::start(size, &args.operator).await?;
+    let took = operator(&mut bed, report, counts).await?;
+    if args.wants(Phase::Bare) && operator_first {
+        drop(bed);
+        bed = Bed::start(size, &args.operator).await?;
+        beside = Some(bare(&bed, report, counts, args).await?);
     }
     if let Some(bare) = beside {
         let ratio = |bare: Duration, ours: Duration| bare.as_secs_f64() / ours.as_secs_f64();
@@ -58,7 +58,7 @@ pub async fn run(bed: &mut Bed, report: &mut Report, args: &Args, operator_first
             json!({"tenants": bed.size, "operatorFirst": operator_first, "written": written, "available": available}),
         );
     }
-    Ok(())
+    Ok(bed)
 }
 
 /// From the push of one commit with all tenants.
@@ -150,7 +150,6 @@ async fn bare(bed: &Bed, report: &mut Report, counts: Counts, args: &Args) -> Ou
             "tried": rates.iter().map(|(at_once, rate)| json!({"atOnce": at_once, "writesPerSecond": rate})).collect::<Vec<_>>(),
         }),
     );
-    clean(bed, "b").await?;
     Ok(Took { written, available })
 }
 
@@ -184,43 +183,4 @@ async fn client(bed: &Bed) -> Outcome<Client> {
     let file = Kubeconfig::read_from(&bed.kubeconfig)?;
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
-}
-
-/// Takes away what would disturb the other side: Tenants (nothing of theirs goes with them) and
-/// autoscalers, which the controller-manager looks after every 15 s.
-async fn clean(bed: &Bed, prefix: &str) -> Outcome<()> {
-    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(bed.client.clone());
-    let all = namespaces.list_metadata(&kube::api::ListParams::default()).await?;
-    let names = all.into_iter().filter_map(|one| one.metadata.name);
-    let names = names.filter(|name| name.starts_with(&format!("{prefix}-")));
-    let calls = names.flat_map(|name| {
-        [
-            (Method::PATCH, format!("/apis/{}/tenants/{name}", tenantry::api::marks::API_VERSION)),
-            (Method::DELETE, format!("/apis/{}/tenants/{name}", tenantry::api::marks::API_VERSION)),
-            (Method::DELETE, format!("/apis/autoscaling/v2/namespaces/{name}/horizontalpodautoscalers")),
-        ]
-    });
-    let allow =
-        json!({"metadata": {"annotations": {tenantry::api::marks::ALLOW_DELETE: "true"}}}).to_string();
-    let calls: Vec<_> = calls.collect();
-    stream::iter(calls.chunks(3).map(|calls| {
-        let (client, allow) = (bed.client.clone(), allow.clone());
-        async move {
-            for (method, uri) in calls {
-                let body = if *method == Method::PATCH { allow.clone() } else { String::new() };
-                let request = Request::builder()
-                    .method(method.clone())
-                    .uri(uri)
-                    .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
-                    .body(body.into_bytes())?;
-                client.request_text(request).await?;
-            }
-            Outcome::Ok(())
-        }
-    }))
-    .buffer_unordered(8)
-    .try_collect::<Vec<()>>()
-    .await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    Ok(())
 }

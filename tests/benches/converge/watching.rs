@@ -35,7 +35,8 @@ impl Until {
     }
 }
 
-/// Watches `object` from its version on. The task ends with the moment at which an event first showed
+/// Watches `object`, from any state of it that the API server has at hand: from the object's own version on, it
+/// may be too old for the server. The task ends with the moment at which an event first showed
 /// what is waited for; where it is so already, after one that showed it broken.
 pub async fn watch(
     api: &Api<DynamicObject>,
@@ -43,8 +44,7 @@ pub async fn watch(
     until: Until,
 ) -> Outcome<JoinHandle<Outcome<Instant>>> {
     let params = WatchParams::default().fields(&format!("metadata.name={}", object.name_any()));
-    let version = object.resource_version().unwrap_or_default();
-    let stream = api.watch(&params, &version).await?;
+    let stream = api.watch(&params, "0").await?;
     let name = object.name_any();
     let held = until.holds(object);
     Ok(tokio::spawn(async move {
