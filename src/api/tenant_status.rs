@@ -148,3 +148,18 @@ pub struct InventoryEntry {
     #[schemars(length(max = 64))]
     pub digest: String,
 }
+
+impl InventoryEntry {
+    /// Whether both entries are of one object, whatever is recorded of it.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        (&self.kind, &self.group, &self.namespace, &self.name)
+            == (&other.kind, &other.group, &other.namespace, &other.name)
+    }
+
+    /// Whether two inventories, sorted as statuses are, name the same objects.
+    #[must_use]
+    pub fn are_of_the_same(one: &[Self], other: &[Self]) -> bool {
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_of(other))
+    }
+}

@@ -127,7 +127,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<
         }
     }
     let stopped = write_all(writer, &request, plan.writes, &mut pass).await;
-    let missed = waiting.into_iter().filter(|entry| !pass.inventory.iter().any(|other| same(entry, other)));
+    let missed = waiting.into_iter().filter(|entry| !pass.inventory.iter().any(|other| entry.is_of(other)));
     let missed: Vec<_> = missed.collect();
     pass.inventory.extend(missed);
     if !stopped {
@@ -157,14 +157,10 @@ impl Pass {
     }
 }
 
-fn same(a: &InventoryEntry, b: &InventoryEntry) -> bool {
-    a.kind == b.kind && a.group == b.group && a.namespace == b.namespace && a.name == b.name
-}
-
 /// Entries of what is about to be written: as they are announced, or else as they are recorded.
 fn unwritten(plan: &Plan, request: &Request<'_>) -> Vec<InventoryEntry> {
     let recorded = plan.writes.iter().filter_map(|write| request.entry(&write.manifest.id));
-    let recorded = recorded.filter(|entry| !plan.announce.iter().any(|other| same(entry, other)));
+    let recorded = recorded.filter(|entry| !plan.announce.iter().any(|other| entry.is_of(other)));
     recorded.chain(&plan.announce).cloned().collect()
 }
 

@@ -13,7 +13,7 @@ use crate::{
         Platform, Tenant,
         conditions::reasons,
         tenant::Mode,
-        tenant_status::{DriftStatus, InventoryEntry, TenantStatus},
+        tenant_status::{DriftStatus, TenantStatus},
     },
     apply::{
         self, Pass, Request,
@@ -29,7 +29,7 @@ use crate::{
     },
     runtime::call::CallError,
     status::{
-        progress::can_wait,
+        progress::{can_wait, is_first_word},
         tenant::{self as status, Facts, Outcome, ReadOnly},
     },
     validate::{
@@ -151,7 +151,7 @@ fn read_only(tenant: &Tenant, ready: &Ready) -> Option<(ReadOnly, Next)> {
 async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (ReadOnly, Next)) -> Next {
     let wanted = build(ready).manifests;
     let live = ctx.world().children(&ready.tenant.name);
-    let inventory = inventory(tenant);
+    let inventory = ctx.world().recorded(tenant);
     let plan = plan::plan(wanted, &inventory, &live, &ready.platform.isolation.injectors);
     let would = plan.describe();
     let observed = observe(ctx, ready);
@@ -200,15 +200,11 @@ fn observe(ctx: &Context, ready: &Ready) -> Observed {
     workloads::observe(&ctx.world(), &ready.tenant, &ready.platform)
 }
 
-fn inventory(tenant: &Tenant) -> Vec<InventoryEntry> {
-    tenant.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default()
-}
-
 /// What apply needs to know.
 fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: Listed) -> Request<'a> {
     let live = ctx.world().children(&ready.tenant.name);
     let observed = observe(ctx, ready);
-    let inventory = inventory(tenant);
+    let inventory = ctx.world().recorded(tenant);
     let replicas = observed.services.iter().filter_map(|one| {
         Some(((ready.tenant.namespace.clone(), one.name.clone()), one.workload.as_ref()?.replicas))
     });
@@ -272,7 +268,7 @@ fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'
         tenant,
         outcome,
         seen: None,
-        inventory: None,
+        inventory: ctx.world().unsaid(tenant),
         drift: None,
         source: ctx.board().sources.get(name).cloned(),
         now: Timestamp::now(),
@@ -286,7 +282,7 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
     let known = ctx.world().tenant(name);
     let before = known.as_ref().and_then(|tenant| tenant.status.clone());
     let mut next = next;
-    let wait = before.as_ref().and_then(|before| patience(ctx, name, before, &status));
+    let wait = before.as_ref().and_then(|before| patience(ctx, name, before, &status, &left));
     if let (Some(wait), Next::Rest) = (wait, next) {
         next = Next::After(wait);
     } else if before.as_ref() != Some(&status) {
@@ -311,8 +307,20 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
 }
 
 /// How long a status can wait that says nothing but how far a roll-out is.
-fn patience(ctx: &Context, name: &str, before: &TenantStatus, status: &TenantStatus) -> Option<Duration> {
-    let spoke = ctx.world().last_spoke(name)?;
+fn patience(
+    ctx: &Context,
+    name: &str,
+    before: &TenantStatus,
+    status: &TenantStatus,
+    left: &Left,
+) -> Option<Duration> {
+    let spoke = if left.settled && is_first_word(before, status) {
+        ctx.world().holds_back(name, status.inventory.clone(), Instant::now())
+    } else if before != status && can_wait(before, status) {
+        ctx.world().last_spoke(name)?
+    } else {
+        return None;
+    };
     let wait = PROGRESS.saturating_sub(spoke.elapsed());
-    (!wait.is_zero() && before != status && can_wait(before, status)).then_some(wait)
+    (!wait.is_zero()).then_some(wait)
 }

@@ -1,6 +1,9 @@
 //! Which news can wait: a roll-out's figures change with every pod, and nobody reads them that often.
 
-use crate::api::tenant_status::TenantStatus;
+use crate::api::{
+    conditions::{ConditionStatus, ConditionType, find, reasons},
+    tenant_status::{InventoryEntry, TenantStatus},
+};
 
 /// Whether a status differs from the one before in figures and words only: no verdict, no reason, nothing
 /// of what was made. Such a status may be written a moment later, together with what comes then.
@@ -15,6 +18,17 @@ pub fn can_wait(before: &TenantStatus, after: &TenantStatus) -> bool {
         && before.last_drift == after.last_drift
         && before.summary.commit == after.summary.commit
         && verdicts(before) == verdicts(after)
+}
+
+/// Whether a status is the first word about a Tenant whose objects are all made, and says that its pods come
+/// up. What is made was announced, so that nothing is lost when the word comes together with the next.
+pub fn is_first_word(before: &TenantStatus, after: &TenantStatus) -> bool {
+    let comes_up = find(&after.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.status == ConditionStatus::False && ready.reason == reasons::PROGRESSING);
+    before.conditions.is_empty()
+        && !after.inventory.is_empty()
+        && comes_up
+        && InventoryEntry::are_of_the_same(&before.inventory, &after.inventory)
 }
 
 #[cfg(test)]
@@ -52,5 +66,30 @@ mod tests {
             ..more
         };
         assert!(!can_wait(&before, &drifted));
+    }
+
+    #[test]
+    fn the_first_word_can_wait_only_when_all_is_made_and_comes_up() {
+        let entry = |name: &str, uid: &str| InventoryEntry {
+            group: String::new(),
+            kind: "Service".into(),
+            namespace: "a".into(),
+            name: name.into(),
+            uid: uid.into(),
+            hash: String::new(),
+            digest: String::new(),
+        };
+        let announced = TenantStatus { inventory: vec![entry("web", "")], ..TenantStatus::default() };
+        let made = vec![entry("web", "u")];
+        let up = TenantStatus { inventory: made.clone(), ..status(ConditionStatus::False, "0/1", "0 of 3") };
+        assert!(is_first_word(&announced, &up));
+        let ready = TenantStatus { inventory: made.clone(), ..status(ConditionStatus::True, "1/1", "") };
+        assert!(!is_first_word(&announced, &ready), "good news never waits");
+        let mut failed = up.clone();
+        failed.conditions[0].reason = "ApplyFailed".into();
+        assert!(!is_first_word(&announced, &failed), "nor does bad news");
+        assert!(!is_first_word(&up, &up), "something was said before");
+        let other = TenantStatus { inventory: vec![entry("api", "u")], ..up };
+        assert!(!is_first_word(&announced, &other), "what isn't announced is written at once");
     }
 }

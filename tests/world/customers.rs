@@ -1,7 +1,9 @@
 //! Tenants and Platforms.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
-use tenantry::api::kinds::Kind;
+use tenantry::api::{kinds::Kind, tenant_status::TenantStatus};
 use tenantry::observe::world::{Signal, World};
 
 use crate::objects::{Child, pass, platform, tenant, world};
@@ -132,4 +134,31 @@ fn a_list_of_tenants_is_right_whatever_its_versions() {
     world.tenants_listed();
     let known = world.tenant("acme").expect("it is there");
     assert_eq!(known.metadata.resource_version.as_deref(), Some("6"));
+}
+
+/// The first status may wait for the pods: what was made is known meanwhile, to this process alone.
+#[test]
+fn what_the_status_does_not_say_yet_is_remembered_until_it_does() {
+    let mut world = world();
+    let child = Child::new(Kind::Service, "web", "u1", 10);
+    let with = |version: u64, uid: &str, name: &str| {
+        let mut tenant = (*tenant("acme", uid, version, json!({}))).clone();
+        let mut entry = child.entry();
+        (entry.uid, entry.hash, entry.digest, entry.name) = Default::default();
+        name.clone_into(&mut entry.name);
+        tenant.status = Some(TenantStatus { inventory: vec![entry], ..TenantStatus::default() });
+        std::sync::Arc::new(tenant)
+    };
+    let announced = with(2, "t1", "web");
+    let start = Instant::now();
+    assert_eq!(world.holds_back("acme", vec![child.entry()], start), start);
+    let later = start + Duration::from_secs(1);
+    assert_eq!(world.holds_back("acme", vec![child.entry()], later), start, "it waits since the first time");
+    assert_eq!(world.recorded(&announced), [child.entry()]);
+    assert_eq!(world.unsaid(&with(3, "t1", "api")), None, "another leader made something else since");
+    world.tenant_seen(with(4, "t2", "web"));
+    assert_eq!(world.unsaid(&announced), None, "it was another's");
+    world.holds_back("acme", vec![child.entry()], start);
+    world.spoke("acme", later);
+    assert_eq!(world.unsaid(&announced), None, "the status says it");
 }

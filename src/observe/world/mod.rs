@@ -83,8 +83,10 @@ struct Memory {
     injectors: Vec<String>,
     /// A pass is under way: its own writes come back as events.
     in_flight: bool,
-    /// When its status was written last.
+    /// When its status was written last, or when the first one began to wait.
     spoke: Option<std::time::Instant>,
+    /// What was made, where the status doesn't say it yet.
+    unsaid: Vec<InventoryEntry>,
     /// Children that went meanwhile, and the version at which they did.
     deleted: BTreeMap<ObjectId, u64>,
     /// Kinds that were listed meanwhile: what a list didn't show may be gone again.
@@ -162,7 +164,36 @@ impl World {
 
     /// A Tenant's status was written.
     pub fn spoke(&mut self, tenant: &str, now: std::time::Instant) {
-        self.memories.entry(tenant.to_owned()).or_default().spoke = Some(now);
+        let memory = self.memories.entry(tenant.to_owned()).or_default();
+        memory.spoke = Some(now);
+        memory.unsaid.clear();
+    }
+
+    /// A Tenant's status is written later: what was made is kept here until then. Returns since when it waits.
+    pub fn holds_back(
+        &mut self,
+        tenant: &str,
+        inventory: Vec<InventoryEntry>,
+        now: std::time::Instant,
+    ) -> std::time::Instant {
+        let memory = self.memories.entry(tenant.to_owned()).or_default();
+        memory.unsaid = inventory;
+        *memory.spoke.get_or_insert(now)
+    }
+
+    /// What was made of a Tenant's that its status doesn't say yet. A status that names other objects was
+    /// written by another leader since.
+    pub fn unsaid(&self, tenant: &Tenant) -> Option<Vec<InventoryEntry>> {
+        let memory = self.memories.get(tenant.metadata.name.as_deref()?)?;
+        let said = &tenant.status.as_ref()?.inventory;
+        let holds = !memory.unsaid.is_empty() && InventoryEntry::are_of_the_same(said, &memory.unsaid);
+        holds.then(|| memory.unsaid.clone())
+    }
+
+    /// What was made of a Tenant's: as its status records it, or as this process knows better.
+    pub fn recorded(&self, tenant: &Tenant) -> Vec<InventoryEntry> {
+        let said = || tenant.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default();
+        self.unsaid(tenant).unwrap_or_else(said)
     }
 
     /// When a Tenant's status was written last.
