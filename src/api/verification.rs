@@ -18,7 +18,9 @@ pub struct Verification {
     pub mode: VerificationMode,
     /// Who may sign: an object in the operator's namespace, read at each look and never from the repository. Its key
     /// `allowed_signers` holds OpenSSH's lines (principals, options, type, key); `valid-after` and `valid-before` are UTC
-    /// and judged at the committer's time. A stolen key is revoked by taking its line out.
+    /// and judged at the committer's time. A stolen key is revoked by taking its line out. Its key `openpgp_keys`
+    /// holds armored OpenPGP public keys (`gpg --export --armor`, a forge's own key too); the addresses of their User IDs
+    /// are the principals. One of the two must be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signers: Option<SignersRef>,
     /// Principals in `signers` that belong to a forge: they may sign merges whose parents are verified, and nothing else.
@@ -36,7 +38,7 @@ pub enum VerificationMode {
     EveryCommit,
 }
 
-/// An object with the key `allowed_signers`.
+/// An object with the key `allowed_signers`, or `openpgp_keys`, or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignersRef {

@@ -22,6 +22,7 @@ pub const REFRESH: Duration = Duration::from_secs(600);
 
 /// The key of a list of signers.
 const SIGNERS: &str = "allowed_signers";
+const OPENPGP: &str = "openpgp_keys";
 
 /// Why a Secret can't be used. Says which, never what is in it.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum SecretError {
     },
     /// It has no list of signers.
     #[error(
-        "{kind} {namespace}/{name} has no key {SIGNERS} with text; write OpenSSH's allowed-signers lines there"
+        "{kind} {namespace}/{name} has neither the key {SIGNERS} nor {OPENPGP} with text; write OpenSSH's allowed-signers lines there, or armored OpenPGP public keys"
     )]
     NoSigners {
         /// Its kind.
@@ -98,11 +99,24 @@ pub async fn texts(
     Ok(data.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value).ok()?))).collect())
 }
 
-/// The list of signers that a Platform names.
+/// Who may sign, as it is written: at least one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignerLists {
+    /// OpenSSH's allowed-signers lines.
+    pub ssh: Option<String>,
+    /// Armored OpenPGP public keys.
+    pub openpgp: Option<String>,
+}
+
+/// The lists of signers that a Platform names.
 ///
 /// # Errors
-/// The object can't be read, or lacks the key.
-pub async fn signers(client: &Client, namespace: &str, from: &SignersRef) -> Result<String, SecretError> {
+/// The object can't be read, or has neither list.
+pub async fn signers(
+    client: &Client,
+    namespace: &str,
+    from: &SignersRef,
+) -> Result<SignerLists, SecretError> {
     let name = from.name.as_str();
     let mut values = match from.kind {
         SignersKind::Secret => texts(client, namespace, name).await?,
@@ -113,11 +127,12 @@ pub async fn signers(client: &Client, namespace: &str, from: &SignersRef) -> Res
             found.data.unwrap_or_default()
         }
     };
-    values.remove(SIGNERS).ok_or_else(|| SecretError::NoSigners {
-        kind: from.kind.as_str(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    })
+    let lists = SignerLists { ssh: values.remove(SIGNERS), openpgp: values.remove(OPENPGP) };
+    if lists == SignerLists::default() {
+        let (kind, namespace, name) = (from.kind.as_str(), namespace.to_owned(), name.to_owned());
+        return Err(SecretError::NoSigners { kind, namespace, name });
+    }
+    Ok(lists)
 }
 
 /// Puts several Docker configuration Secrets together into one: so a tenant's namespace needs one Secret

@@ -11,6 +11,7 @@ use ssh_key::{LineEnding, PublicKey, SshSig, public::KeyData};
 
 use super::{
     commit::Commit,
+    openpgp,
     signers::{Entry, NAMESPACE, Signers, fingerprint},
 };
 use crate::validate::text::quote;
@@ -56,7 +57,7 @@ impl fmt::Display for Refusal {
             Self::Unsupported(kind) => {
                 write!(
                     f,
-                    "UnsupportedSignature: {kind} signatures are not checked by this version; sign with an SSH key"
+                    "UnsupportedSignature: {kind} signatures are not checked by this version; sign with an SSH or OpenPGP key"
                 )
             }
             Self::Bad(problem) => write!(f, "bad signature: {problem}"),
@@ -76,6 +77,9 @@ impl fmt::Display for Refusal {
 /// Why nobody vouches for it.
 pub fn verify<'s>(commit: &Commit, signers: &'s Signers) -> Result<Vec<&'s Entry>, Refusal> {
     let armored = commit.signature.as_deref().ok_or(Refusal::Unsigned)?;
+    if armored.starts_with(b"-----BEGIN PGP ") {
+        return openpgp::verify(commit, armored, signers.openpgp());
+    }
     let signature = read(armored)?;
     if signature.namespace() != NAMESPACE {
         return Err(Refusal::OtherUse(signature.namespace().to_owned()));
@@ -84,8 +88,7 @@ pub fn verify<'s>(commit: &Commit, signers: &'s Signers) -> Result<Vec<&'s Entry
     let listed: Vec<&Entry> = signers.entries_of(key);
     let Some(first) = listed.first().copied() else { return Err(Refusal::NotListed(fingerprint(key))) };
     present(&signature)?;
-    // The listed key, not the one that came with the signature: equal, and the way that can't go wrong.
-    PublicKey::from(first.key.clone())
+    PublicKey::from(key.clone())
         .verify(NAMESPACE, &commit.payload, &signature)
         .map_err(|_| Refusal::Bad("it does not fit the commit"))?;
     let holding: Vec<&Entry> = listed.into_iter().filter(|entry| entry.holds_at(commit.committed)).collect();
@@ -97,9 +100,6 @@ pub fn verify<'s>(commit: &Commit, signers: &'s Signers) -> Result<Vec<&'s Entry
 }
 
 fn read(armored: &[u8]) -> Result<SshSig, Refusal> {
-    if armored.starts_with(b"-----BEGIN PGP ") {
-        return Err(Refusal::Unsupported("OpenPGP"));
-    }
     if armored.starts_with(b"-----BEGIN SIGNED MESSAGE-----") {
         return Err(Refusal::Unsupported("X.509"));
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey, public::KeyData};
 
-use super::window;
+use super::{openpgp, window};
 use crate::validate::text::quote;
 
 /// What a signature on a commit is for, in OpenSSH's words.
@@ -32,13 +32,20 @@ pub struct Signers {
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Number of the line, from 1.
+    /// Number of the line, from 1; 0 for OpenPGP's keys, which have none.
     pub line: usize,
     /// Whose key it is.
     pub principals: Vec<String>,
-    pub(super) key: KeyData,
+    pub(super) key: Key,
     after: Option<Timestamp>,
     before: Option<Timestamp>,
+}
+
+/// A key of either kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Ssh(KeyData),
+    OpenPgp(Box<openpgp::Key>),
 }
 
 /// What is wrong with a list.
@@ -74,9 +81,36 @@ impl Signers {
         if wrong.is_empty() { Ok(Self { entries }) } else { Err(SignersError(wrong.join("; "))) }
     }
 
+    /// Reads a list of OpenSSH's lines and one of armored OpenPGP keys, as far as there are such.
+    ///
+    /// # Errors
+    /// What is wrong with the first list that is.
+    pub fn read(ssh: Option<&str>, openpgp: Option<&str>) -> Result<Self, SignersError> {
+        let mut signers = ssh.map(Self::parse).transpose()?.unwrap_or(Self { entries: Vec::new() });
+        let keys = openpgp.map(openpgp::keys).transpose();
+        let keys = keys.map_err(|problem| SignersError(format!("openpgp_keys: {problem}")))?;
+        signers.entries.extend(keys.into_iter().flatten().map(|key| Entry {
+            line: 0,
+            principals: key.principals.clone(),
+            key: Key::OpenPgp(Box::new(key)),
+            after: None,
+            before: None,
+        }));
+        Ok(signers)
+    }
+
     /// The lines with this key.
     pub(super) fn entries_of(&self, key: &KeyData) -> Vec<&Entry> {
-        self.entries.iter().filter(|entry| entry.key == *key).collect()
+        let is = |entry: &&Entry| matches!(&entry.key, Key::Ssh(listed) if listed == key);
+        self.entries.iter().filter(is).collect()
+    }
+
+    /// The OpenPGP keys.
+    pub(super) fn openpgp(&self) -> impl Iterator<Item = (&Entry, &openpgp::Key)> {
+        self.entries.iter().filter_map(|entry| match &entry.key {
+            Key::OpenPgp(key) => Some((entry, &**key)),
+            Key::Ssh(_) => None,
+        })
     }
 }
 
@@ -115,7 +149,7 @@ fn entry(line: &str, number: usize) -> Result<Option<Entry>, String> {
     }
     let Options { after, before, namespaces } = options;
     let ours = namespaces.is_none_or(|patterns| admits(&patterns, NAMESPACE));
-    Ok(ours.then_some(Entry { line: number, principals, key, after, before }))
+    Ok(ours.then_some(Entry { line: number, principals, key: Key::Ssh(key), after, before }))
 }
 
 /// The text up to the first blank outside quotes, and what follows.

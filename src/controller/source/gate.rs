@@ -79,11 +79,11 @@ async fn signed(
         return Ok(Some(Hold::incomplete(head, missing, name, false)));
     }
     let list = format!("{} {}/{}", from.kind.as_str(), ctx.namespace, from.name);
-    let text = match secrets::signers(&ctx.client, &ctx.namespace, &from).await {
-        Ok(text) => text,
+    let lists = match secrets::signers(&ctx.client, &ctx.namespace, &from).await {
+        Ok(lists) => lists,
         Err(error) => return Ok(Some(Hold::no_signers(head, &error.to_string()))),
     };
-    let signers = match Signers::parse(&text) {
+    let signers = match Signers::read(lists.ssh.as_deref(), lists.openpgp.as_deref()) {
         Ok(signers) => signers,
         Err(error) => return Ok(Some(Hold::no_signers(head, &format!("{list}: {error}")))),
     };

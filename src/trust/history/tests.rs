@@ -71,3 +71,33 @@ fn a_head_that_is_not_here_does_not_pass() {
     assert!(judge(&id(1), &[], &rules).is_err());
     assert!(judge(&id(1), &commits(&[(2, &[], ADA)]), &rules).is_err());
 }
+
+/// What GnuPG signed with a forge's key: `tests/fixtures/openpgp/make.sh`.
+#[cfg(feature = "openpgp")]
+#[test]
+fn a_forge_may_sign_with_openpgp() {
+    use crate::trust::kit::with_signature;
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_str!(concat!("../../../tests/fixtures/openpgp/", $name))
+        };
+    }
+    let forge = ["noreply@forge.example".to_owned()];
+    let ssh = line("ada@example.com", "", &key(1));
+    let signers = Signers::read(Some(&ssh), Some(fixture!("forge.key"))).expect("lists");
+    let rules = Rules { mode: Mode::EveryCommit, signers: &signers, forge: &forge };
+    let merge = (id(4), with_signature(fixture!("merge").as_bytes(), fixture!("merge.sig")));
+    let merged = |seed| [merge.clone(), commits(&[(3, &[9], seed)]).remove(0)];
+    assert_eq!(judge(&id(4), &merged(ADA), &rules), Ok(()));
+    assert!(judge(&id(4), &merged(NOBODY), &rules).is_err(), "a merge of what nobody signed");
+    let edit = [(id(1), with_signature(fixture!("commit").as_bytes(), fixture!("forge.sig")))];
+    let refused = judge(&id(1), &edit, &rules).expect_err("an edit in the forge's editor");
+    assert_eq!(refused.refusal, super::Refusal::NotAMerge("noreply@forge.example".into()));
+    let rules = Rules { forge: &[], ..rules };
+    assert_eq!(
+        judge(&id(1), &edit, &rules),
+        Ok(()),
+        "a person's key, where nobody says that it is a forge's"
+    );
+}
