@@ -4,10 +4,12 @@
 //! - [`commit`]: what a commit says, and which of its bytes were signed
 //! - [`signature`]: one commit → who signed it, or why nobody did
 //! - [`history`]: the new commits of a branch → the first that must not pass
+//! - [`approval`]: who approved a change, and whether that is enough
 //!
 //! Nothing here reads a repository or the cluster: raw bytes come in, names and reasons go out. OpenPGP
 //! signatures are told apart and refused (`UnsupportedSignature`), never taken for unsigned or for good.
 
+pub mod approval;
 pub mod commit;
 pub mod history;
 pub mod signature;
