@@ -40,7 +40,7 @@ impl Pattern {
         if parts.len() > DEEPEST {
             return Err("it has more than 32 parts");
         }
-        if text.chars().any(is_hidden) || text.contains('\\') {
+        if text.chars().any(|c| is_hidden(c) || c.is_control()) || text.contains('\\') {
             return Err("it has a backslash, or a character that can't be seen");
         }
         Ok(Self { text: text.to_owned(), parts })
