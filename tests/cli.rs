@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+#[path = "cli/approve.rs"]
+mod approve;
 #[path = "cli/history.rs"]
 mod history;
 #[path = "cli/rollback.rs"]

@@ -156,6 +156,8 @@ pub mod reasons {
     pub const TRUST_ROOT_CHANGE: &str = "TrustRootChange";
     /// A commit isn't signed as the Platform asks; the last accepted revision stays.
     pub const UNVERIFIED_COMMIT: &str = "UnverifiedCommit";
+    /// A change isn't approved as the Platform asks; the last accepted revision stays.
+    pub const APPROVALS_MISSING: &str = "ApprovalsMissing";
     /// The list of signers can't be read; the last accepted revision stays.
     pub const INVALID_SIGNERS: &str = "InvalidSigners";
     /// The branch doesn't continue what was accepted; the last accepted revision stays.

@@ -2,13 +2,14 @@
 //!
 //! The only place where a field is documented. Pure.
 //!
-//! - [`platform`], [`brake`], [`verification`], [`tenant`], [`service`]: what users write
+//! - [`platform`], [`brake`], [`verification`], [`approvals`], [`tenant`], [`service`]: what users write
 //! - [`platform_status`], [`tenant_status`], [`conditions`]: what they read
 //! - [`promises`]: the one table of promises
 //! - [`kinds`]: the kinds of child, in the order in which they are written
 //! - [`marks`]: labels, annotations and field managers
 //! - [`common`], [`quantity`], [`finding`]: values that the others share
 
+pub mod approvals;
 pub mod brake;
 pub mod common;
 pub mod conditions;

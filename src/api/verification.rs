@@ -3,13 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::approvals::Approvals;
+
 /// Who must have signed commits. A commit that doesn't pass holds the whole source at the last revision that
 /// did (`SourceSynced=False`, `UnverifiedCommit`); what is applied goes on and is healed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "self.mode == 'None' || has(self.signers)",
-    "message": "signers names the ConfigMap or Secret with allowed_signers, unless mode is None"
+    "rule": "(self.mode == 'None' && !has(self.approvals)) || has(self.signers)",
+    "message": "signers names the ConfigMap or Secret with allowed_signers, unless mode is None and there are no approvals"
 }]))]
 pub struct Verification {
     /// `EveryCommit`: each commit since the last accepted revision, of merged branches too. `Head`: the newest only.
@@ -27,6 +29,10 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub forge_signers: Vec<String>,
+    /// Who must have approved a change; nobody when absent. Who wrote a commit is known for sure only where commits are
+    /// signed: use it with `mode: EveryCommit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
 }
 
 /// Which commits must be signed.

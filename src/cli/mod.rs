@@ -4,6 +4,7 @@
 //! - [`validate`], [`render`], [`plan`], [`crds`], [`completions`]: without a cluster
 //! - [`history`]: the operator's change trail
 //! - [`rollback`]: a revert commit in a repository of the user's own
+//! - [`approve`]: an approval of a commit, in the repository's notes
 //! - [`status`], [`why`]: with one, read only
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -11,6 +12,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub mod approve;
 pub mod cluster;
 pub mod completions;
 pub mod crds;
@@ -61,6 +63,7 @@ enum Command {
     Why(why::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Approve(approve::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::main(&args),
         Command::History(args) => history::main(&args),
         Command::Rollback(args) => rollback::main(&args),
+        Command::Approve(args) => approve::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

@@ -10,6 +10,7 @@
 //! Every way to be too large, too slow or too deep ends in an error of its own.
 
 mod address;
+mod approve;
 mod check;
 mod child;
 mod error;
@@ -26,11 +27,12 @@ mod text;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
+pub use approve::Target;
 pub use child::child_main;
 pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
-pub use read::{Lineage, Local, LocalError, commit_info, holds, lineage, read};
+pub use read::{APPROVALS, Lineage, Local, LocalError, commit_info, holds, lineage, material, read};
 pub use revert::{Checkout, RevertError, Reverted};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
@@ -54,15 +56,37 @@ pub struct Fetched {
     pub fresh: bool,
 }
 
+/// What the server's list of references says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tips {
+    /// The commit that the source's reference names.
+    pub commit: CommitId,
+    /// The newest state of the notes with approvals, where there are any and somebody asked.
+    pub notes: Option<CommitId>,
+}
+
 /// Which commit the source's reference names now: one request for the server's list.
 /// A pinned commit is known without asking.
 pub async fn resolve(settings: &Settings) -> Result<CommitId, SourceError> {
+    Ok(tips(settings, false).await?.commit)
+}
+
+/// Like [`resolve`], and `with_notes` also which notes with approvals there are, by the same request.
+pub async fn tips(settings: &Settings, with_notes: bool) -> Result<Tips, SourceError> {
     check::check(settings)?;
-    if let Reference::Commit(id) = &settings.reference {
-        return id.parse();
+    if let (Reference::Commit(id), false) = (&settings.reference, with_notes) {
+        return Ok(Tips { commit: id.parse()?, notes: None });
     }
     match parent::run(settings, Operation::Resolve).await? {
-        Done::Resolved { commit } => Ok(commit),
+        Done::Resolved { commit, notes } => Ok(Tips { commit, notes: notes.filter(|_| with_notes) }),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Brings the notes with approvals; returns their newest state, which [`material`] reads, if there are any.
+pub async fn fetch_notes(settings: &Settings) -> Result<Option<CommitId>, SourceError> {
+    match parent::run(settings, Operation::FetchNotes).await? {
+        Done::Notes { tip } => Ok(tip),
         _ => Err(unexpected()),
     }
 }

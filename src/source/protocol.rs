@@ -48,6 +48,8 @@ pub(super) enum Operation {
     Resolve,
     /// Bring a commit into the repository folder, with the history since `base` where there is one.
     Fetch { commit: CommitId, base: Option<CommitId> },
+    /// Bring the notes with approvals into the repository folder.
+    FetchNotes,
     /// Try to open a file, to see whether the sandbox holds.
     Probe { path: PathBuf },
 }
@@ -63,12 +65,18 @@ pub(super) struct Answer {
 pub(super) enum Done {
     Resolved {
         commit: CommitId,
+        /// The newest state of the notes with approvals, where there are any.
+        notes: Option<CommitId>,
     },
     Fetched {
         commit: CommitId,
         received: u64,
         stored: u64,
         fresh: bool,
+    },
+    /// What the notes with approvals are now; `None` when there are none.
+    Notes {
+        tip: Option<CommitId>,
     },
     Probed {
         readable: bool,

@@ -23,6 +23,16 @@ pub enum RevertError {
         /// What libgit2 says.
         problem: String,
     },
+    /// The revision is not there.
+    #[error(
+        "there is no revision {revision} in {folder}; fetch it first: git fetch, and git log --all shows what there is"
+    )]
+    NoRevision {
+        /// What was asked for.
+        revision: String,
+        /// The folder.
+        folder: String,
+    },
     /// What was named can't be taken back.
     #[error("commit {commit} can't be taken back: {problem}")]
     Commit {
@@ -79,8 +89,8 @@ pub struct Reverted {
 
 /// A repository of the user's own.
 pub struct Checkout {
-    folder: String,
-    repository: Repository,
+    pub(super) folder: String,
+    pub(super) repository: Repository,
 }
 
 impl std::fmt::Debug for Checkout {
@@ -102,7 +112,7 @@ impl Checkout {
         }
     }
 
-    fn git(&self, error: &git2::Error) -> RevertError {
+    pub(super) fn git(&self, error: &git2::Error) -> RevertError {
         RevertError::Git { folder: self.folder.clone(), problem: words(error) }
     }
 

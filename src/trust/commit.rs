@@ -8,6 +8,9 @@ use crate::validate::text::sanitize;
 /// Longest author that is shown, in characters.
 const AUTHOR: usize = 100;
 
+/// Longest address that is compared, in characters.
+const ADDRESS: usize = 320;
+
 /// The header that holds a signature.
 const SIGNATURE: &[u8] = b"gpgsig";
 
@@ -22,6 +25,8 @@ pub struct Commit {
     pub parents: Vec<String>,
     /// Name and address of the author, made harmless.
     pub author: String,
+    /// Mail addresses of author and committer, as they are written, made harmless.
+    pub addresses: [String; 2],
     /// When it was committed, by the committer's clock: seconds since 1970.
     pub committed: i64,
     /// The bytes that were signed: all but the signature.
@@ -43,13 +48,22 @@ impl Commit {
         while let Some(parent) = reader.optional(b"parent ") {
             parents.push(id_of(parent).ok_or("a parent is no id")?);
         }
-        let author = person(reader.required(b"author ")?).ok_or("its author line is broken")?.0;
-        let committed = person(reader.required(b"committer ")?).ok_or("its committer line is broken")?.1;
+        let author = person(reader.required(b"author ")?).ok_or("its author line is broken")?;
+        let committer = person(reader.required(b"committer ")?).ok_or("its committer line is broken")?;
         let start = raw.len() - reader.rest.len();
         let mut payload = raw[..start].to_vec();
         let signature = extras(&mut reader, &mut payload)?;
         payload.extend_from_slice(reader.rest);
-        Ok(Self { id: id.to_owned(), tree, parents, author, committed, payload, signature })
+        Ok(Self {
+            id: id.to_owned(),
+            tree,
+            parents,
+            author: author.name,
+            addresses: [author.address, committer.address],
+            committed: committer.time,
+            payload,
+            signature,
+        })
     }
 }
 
@@ -119,12 +133,23 @@ fn id_of(bytes: &[u8]) -> Option<String> {
     good.then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Name and address, and the time, of `Name <address> 1700000000 +0100`.
-fn person(bytes: &[u8]) -> Option<(String, i64)> {
+/// Somebody, as a commit names them.
+struct Person {
+    /// Name and address.
+    name: String,
+    address: String,
+    /// Seconds since 1970.
+    time: i64,
+}
+
+/// Reads `Name <address> 1700000000 +0100`.
+fn person(bytes: &[u8]) -> Option<Person> {
     let end = bytes.iter().rposition(|byte| *byte == b'>')?;
     let rest = std::str::from_utf8(&bytes[end + 1..]).ok()?;
     let time = rest.split_ascii_whitespace().next()?.parse().ok()?;
-    Some((sanitize(&String::from_utf8_lossy(&bytes[..=end]), AUTHOR), time))
+    let start = bytes[..end].iter().rposition(|byte| *byte == b'<').map_or(0, |at| at + 1);
+    let text = |bytes: &[u8], most| sanitize(&String::from_utf8_lossy(bytes), most);
+    Some(Person { name: text(&bytes[..=end], AUTHOR), address: text(&bytes[start..end], ADDRESS), time })
 }
 
 #[cfg(test)]
@@ -144,6 +169,7 @@ mod tests {
             (commit.author.as_str(), commit.committed),
             ("Ada \\u{202e}<ada@example.com>", 1_700_000_060)
         );
+        assert_eq!(commit.addresses, ["ada@example.com", "bob@example.com"]);
         assert_eq!(commit.signature.as_deref(), Some(b"one\ntwo\n\nthree\n".as_slice()));
         let payload = format!("{PLAIN}encoding x\nmergetag y\n z\n\nSubject\n\nBody\n");
         assert_eq!(String::from_utf8_lossy(&commit.payload), payload);

@@ -5,10 +5,12 @@
 //! - [`signature`]: one commit → who signed it, or why nobody did
 //! - `openpgp`: the same for OpenPGP's keys and signatures
 //! - [`history`]: the new commits of a branch → the first that must not pass
+//! - [`approval`]: who approved a change, and whether that is enough
 //!
 //! Nothing here reads a repository or the cluster: raw bytes come in, names and reasons go out. Signatures of a
 //! kind that is not checked are refused (`UnsupportedSignature`), never taken for unsigned or for good.
 
+pub mod approval;
 pub mod commit;
 pub mod history;
 #[cfg(feature = "openpgp")]

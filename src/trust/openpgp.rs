@@ -41,8 +41,7 @@ const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 pub(super) struct Key {
     /// Addresses in its User IDs.
     pub(super) principals: Vec<String>,
-    /// Its fingerprint, in hex.
-    pub(super) fingerprint: String,
+    fingerprint: String,
     certificate: SignedPublicKey,
     primary: Option<Window>,
     /// Subkeys that may sign, by their place in the certificate.
@@ -65,6 +64,13 @@ impl Window {
 
     fn holds(self, seconds: i64) -> bool {
         seconds >= self.from && self.until.is_none_or(|until| seconds < until)
+    }
+}
+
+impl Key {
+    /// Its fingerprint, in hex.
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 }
 
@@ -176,13 +182,15 @@ fn is_strong(key: &impl KeyDetails) -> bool {
     }
 }
 
-/// The entries of the list whose keys vouch for a commit: at least one.
+/// The entries of the list whose keys signed a commit, and held at a time, in seconds since 1970, where one is
+/// asked for: at least one.
 ///
 /// # Errors
 /// Why nobody vouches for it.
 pub(super) fn verify<'s, E>(
     commit: &Commit,
     armored: &[u8],
+    at: Option<i64>,
     listed: impl Iterator<Item = (&'s E, &'s Key)>,
 ) -> Result<Vec<&'s E>, Refusal> {
     let signature = read(armored)?;
@@ -190,7 +198,7 @@ pub(super) fn verify<'s, E>(
     let mut holding = Vec::new();
     for (entry, key) in listed {
         let Some(window) = signed_by(key, &signature, &commit.payload) else { continue };
-        if window.holds(commit.committed) {
+        if at.is_none_or(|at| window.holds(at)) {
             holding.push(entry);
         } else {
             outside = Some(Refusal::OutsideValidity(format!("{key} at {}", time(commit.committed))));

@@ -12,7 +12,7 @@ use ssh_key::{LineEnding, PublicKey, SshSig, public::KeyData};
 use super::{
     commit::Commit,
     openpgp,
-    signers::{Entry, NAMESPACE, Signers, fingerprint},
+    signers::{Entry, Signers, Use, fingerprint},
 };
 use crate::validate::text::quote;
 
@@ -39,8 +39,13 @@ pub enum Refusal {
     Unsupported(&'static str),
     /// The signature isn't one of this commit, or is damaged.
     Bad(&'static str),
-    /// It was made for something else than Git.
-    OtherUse(String),
+    /// It was made for something else.
+    OtherUse {
+        /// What it says.
+        found: String,
+        /// What it should say.
+        wanted: &'static str,
+    },
     /// No line has the key.
     NotListed(String),
     /// No line with the key holds at the commit's time.
@@ -61,8 +66,8 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::Bad(problem) => write!(f, "bad signature: {problem}"),
-            Self::OtherUse(namespace) => {
-                write!(f, "bad signature: made for {}, not for \"{NAMESPACE}\"", quote(namespace))
+            Self::OtherUse { found, wanted } => {
+                write!(f, "bad signature: made for {}, not for \"{wanted}\"", quote(found))
             }
             Self::NotListed(key) => write!(f, "key not listed: {key}"),
             Self::OutsideValidity(who) => write!(f, "key outside its validity: {who}"),
@@ -77,25 +82,65 @@ impl fmt::Display for Refusal {
 /// Why nobody vouches for it.
 pub fn verify<'s>(commit: &Commit, signers: &'s Signers) -> Result<Vec<&'s Entry>, Refusal> {
     let armored = commit.signature.as_deref().ok_or(Refusal::Unsigned)?;
-    if armored.starts_with(b"-----BEGIN PGP ") {
-        return openpgp::verify(commit, armored, signers.openpgp());
+    if is_openpgp(armored) {
+        return openpgp::verify(commit, armored, Some(commit.committed), signers.openpgp());
     }
-    let signature = read(armored)?;
-    if signature.namespace() != NAMESPACE {
-        return Err(Refusal::OtherUse(signature.namespace().to_owned()));
+    holding(made_by(armored, &commit.payload, Use::Commit, signers)?, commit.committed)
+}
+
+/// The lines whose key signed a commit, whether they hold or not; none where nobody listed did.
+pub(super) fn signed_by<'s>(commit: &Commit, signers: &'s Signers) -> Vec<&'s Entry> {
+    let Some(armored) = commit.signature.as_deref() else { return Vec::new() };
+    let made = if is_openpgp(armored) {
+        openpgp::verify(commit, armored, None, signers.openpgp())
+    } else {
+        made_by(armored, &commit.payload, Use::Commit, signers)
+    };
+    made.unwrap_or_default()
+}
+
+fn is_openpgp(armored: &[u8]) -> bool {
+    armored.starts_with(b"-----BEGIN PGP ")
+}
+
+/// The lines whose key made a signature of these bytes, whether they hold now or not: at least one, all with the
+/// same key.
+///
+/// # Errors
+/// Why it is nobody's.
+pub(super) fn made_by<'s>(
+    armored: &[u8],
+    payload: &[u8],
+    purpose: Use,
+    signers: &'s Signers,
+) -> Result<Vec<&'s Entry>, Refusal> {
+    let (signature, wanted) = (read(armored)?, purpose.namespace());
+    if signature.namespace() != wanted {
+        return Err(Refusal::OtherUse { found: signature.namespace().to_owned(), wanted });
     }
     let key = signature.public_key();
-    let listed: Vec<&Entry> = signers.entries_of(key);
+    let listed = signers.entries_of(key, purpose);
     let Some(first) = listed.first().copied() else { return Err(Refusal::NotListed(fingerprint(key))) };
     present(&signature)?;
-    PublicKey::from(key.clone())
-        .verify(NAMESPACE, &commit.payload, &signature)
-        .map_err(|_| Refusal::Bad("it does not fit the commit"))?;
-    let holding: Vec<&Entry> = listed.into_iter().filter(|entry| entry.holds_at(commit.committed)).collect();
-    if holding.is_empty() {
-        Err(Refusal::OutsideValidity(outside(first, commit.committed)))
-    } else {
-        Ok(holding)
+    PublicKey::from(key.clone()).verify(wanted, payload, &signature).map_err(|_| {
+        Refusal::Bad(match purpose {
+            Use::Commit => "it does not fit the commit",
+            Use::Approval => "it does not fit what the approval says",
+        })
+    })?;
+    Ok(listed)
+}
+
+/// Those of the lines that hold at a time, in seconds since 1970.
+///
+/// # Errors
+/// None does.
+pub(super) fn holding(listed: Vec<&Entry>, seconds: i64) -> Result<Vec<&Entry>, Refusal> {
+    let (holding, outside): (Vec<&Entry>, Vec<&Entry>) =
+        listed.into_iter().partition(|entry| entry.holds_at(seconds));
+    match outside.first() {
+        Some(first) if holding.is_empty() => Err(Refusal::OutsideValidity(outside_words(first, seconds))),
+        _ => Ok(holding),
     }
 }
 
@@ -135,7 +180,7 @@ fn present(signature: &SshSig) -> Result<(), Refusal> {
     Err(Refusal::Bad("the security key was not touched"))
 }
 
-fn outside(entry: &Entry, committed: i64) -> String {
+fn outside_words(entry: &Entry, committed: i64) -> String {
     let time = jiff::Timestamp::from_second(committed)
         .map_or_else(|_| committed.to_string(), |time| time.to_string());
     format!("{entry} (line {}) at {time}", entry.line)

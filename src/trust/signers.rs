@@ -10,8 +10,28 @@ use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey, public::KeyData};
 use super::{openpgp, window};
 use crate::validate::text::quote;
 
-/// What a signature on a commit is for, in OpenSSH's words.
-pub(super) const NAMESPACE: &str = "git";
+/// What a signature is for. A key may be listed for one use and not for the other, and a signature made for one is
+/// never taken for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// A commit.
+    Commit,
+    /// An approval of a commit.
+    Approval,
+}
+
+impl Use {
+    /// OpenSSH's word for it.
+    pub(super) const fn namespace(self) -> &'static str {
+        match self {
+            Self::Commit => "git",
+            Self::Approval => APPROVAL,
+        }
+    }
+}
+
+/// The namespace of approvals; `ssh-keygen -Y sign -n` takes it.
+pub const APPROVAL: &str = "tenantry.dev/approval";
 
 /// Key types that signatures are checked of, for messages.
 const TYPES: &str =
@@ -37,6 +57,7 @@ pub struct Entry {
     /// Whose key it is.
     pub principals: Vec<String>,
     pub(super) key: Key,
+    uses: Vec<Use>,
     after: Option<Timestamp>,
     before: Option<Timestamp>,
 }
@@ -76,7 +97,7 @@ impl Signers {
             wrong.push(format!("{more} more lines are wrong"));
         }
         if wrong.is_empty() && entries.is_empty() {
-            wrong.push("it lists no key for commits; write lines like: tess@example.com namespaces=\"git\" ssh-ed25519 AAAA…".to_owned());
+            wrong.push("it lists no key for commits or approvals; write lines like: tess@example.com namespaces=\"git,tenantry.dev/approval\" ssh-ed25519 AAAA…".to_owned());
         }
         if wrong.is_empty() { Ok(Self { entries }) } else { Err(SignersError(wrong.join("; "))) }
     }
@@ -93,16 +114,23 @@ impl Signers {
             line: 0,
             principals: key.principals.clone(),
             key: Key::OpenPgp(Box::new(key)),
+            // A signature of OpenPGP doesn't say what it is for: it could be carried from one use to another.
+            uses: vec![Use::Commit],
             after: None,
             before: None,
         }));
         Ok(signers)
     }
 
-    /// The lines with this key.
-    pub(super) fn entries_of(&self, key: &KeyData) -> Vec<&Entry> {
+    /// The lines with this key, for this use.
+    pub(super) fn entries_of(&self, key: &KeyData, purpose: Use) -> Vec<&Entry> {
         let is = |entry: &&Entry| matches!(&entry.key, Key::Ssh(listed) if listed == key);
-        self.entries.iter().filter(is).collect()
+        self.entries.iter().filter(is).filter(|entry| entry.uses.contains(&purpose)).collect()
+    }
+
+    /// All lines.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// The OpenPGP keys.
@@ -115,6 +143,14 @@ impl Signers {
 }
 
 impl Entry {
+    /// How its key is named.
+    pub(super) fn fingerprint(&self) -> String {
+        match &self.key {
+            Key::Ssh(key) => fingerprint(key),
+            Key::OpenPgp(key) => key.fingerprint().to_owned(),
+        }
+    }
+
     /// Whether the key holds at a time, in seconds since 1970. Both ends are inside, as in OpenSSH.
     pub(super) fn holds_at(&self, seconds: i64) -> bool {
         self.after.is_none_or(|after| seconds >= after.as_second())
@@ -133,7 +169,7 @@ pub(super) fn fingerprint(key: &KeyData) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// One line: `principals [options] type key [comment]`. `None` for a key that is not for commits.
+/// One line: `principals [options] type key [comment]`. `None` for a key that is for neither use.
 fn entry(line: &str, number: usize) -> Result<Option<Entry>, String> {
     let (principals, rest) = word(line)?;
     let principals: Vec<String> =
@@ -148,8 +184,9 @@ fn entry(line: &str, number: usize) -> Result<Option<Entry>, String> {
         return Err("valid-before is not later than valid-after".to_owned());
     }
     let Options { after, before, namespaces } = options;
-    let ours = namespaces.is_none_or(|patterns| admits(&patterns, NAMESPACE));
-    Ok(ours.then_some(Entry { line: number, principals, key: Key::Ssh(key), after, before }))
+    let admitted = |one: &Use| namespaces.as_ref().is_none_or(|patterns| admits(patterns, one.namespace()));
+    let uses: Vec<Use> = [Use::Commit, Use::Approval].into_iter().filter(admitted).collect();
+    Ok((!uses.is_empty()).then_some(Entry { line: number, principals, key: Key::Ssh(key), uses, after, before }))
 }
 
 /// The text up to the first blank outside quotes, and what follows.

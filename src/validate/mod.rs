@@ -17,8 +17,10 @@
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
-//! - [`cidr`], [`folders`], [`names`]: values that the rules speak of
+//! - [`approvals`]: the rules of who approves what
+//! - [`cidr`], [`folders`], [`names`], [`pattern`]: values that the rules speak of
 
+pub mod approvals;
 pub mod cel;
 pub mod cidr;
 pub mod cross;
@@ -30,6 +32,7 @@ pub mod manifest;
 pub mod mounts;
 pub mod names;
 pub mod offline;
+pub mod pattern;
 pub mod place;
 pub mod platform;
 pub mod problem;

@@ -146,7 +146,7 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
                 .hint("use a longer interval, or environment: test"),
         );
     }
-    check_verification(git, problems);
+    check_verification(git, spec.environment, problems);
     let path = git.path.as_deref().unwrap_or_default();
     if let Err(Unusable { field, problem }) = folders(path, git.platform_path.as_deref()) {
         let written = if field == "path" { path } else { git.platform_path.as_deref().unwrap_or_default() };
@@ -168,13 +168,14 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
 }
 
 /// What the API server's rules say too, for files that never saw it.
-fn check_verification(git: &GitSource, problems: &mut Vec<Problem>) {
+fn check_verification(git: &GitSource, environment: Environment, problems: &mut Vec<Problem>) {
     let Some(verification) = &git.verification else { return };
-    if verification.mode != VerificationMode::None && verification.signers.is_none() {
-        problems.push(
-            Problem::new("/spec/source/git/verification/signers", "is missing")
-                .hint("name the ConfigMap or Secret with allowed_signers, or write mode: None"),
-        );
+    super::approvals::check(verification, environment, problems);
+    let asks = verification.mode != VerificationMode::None || verification.approvals.is_some();
+    if asks && verification.signers.is_none() {
+        problems.push(Problem::new("/spec/source/git/verification/signers", "is missing").hint(
+            "name the ConfigMap or Secret with allowed_signers, or write mode: None without approvals",
+        ));
     }
 }
 

@@ -4,14 +4,14 @@ use std::{fs, path::Path, process::Command};
 
 use super::{Ran, run_in};
 
-fn tenant(name: &str, tag: &str) -> String {
+pub(super) fn tenant(name: &str, tag: &str) -> String {
     format!(
         "apiVersion: tenantry.dev/v1alpha1\nkind: Tenant\nmetadata:\n  name: {name}\nspec:\n  platformRef:\n    name: shop\n  services:\n    - name: web\n      image: registry.k8s.io/pause:{tag}\n"
     )
 }
 
 /// Git without the machine's configuration.
-fn git(folder: &Path, args: &[&str]) -> String {
+pub(super) fn git(folder: &Path, args: &[&str]) -> String {
     let mut command = Command::new("git");
     command
         .args(args)
@@ -23,7 +23,7 @@ fn git(folder: &Path, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn commit(folder: &Path, files: &[(&str, &str)], message: &str) -> String {
+pub(super) fn commit(folder: &Path, files: &[(&str, &str)], message: &str) -> String {
     for (path, text) in files {
         fs::create_dir_all(folder.join(path).parent().expect("a folder")).expect("a folder");
         fs::write(folder.join(path), text).expect("a file");
@@ -50,7 +50,7 @@ fn show(folder: &Path, what: &str) -> String {
     git(folder, &["show", what]) + "\n"
 }
 
-fn refused(ran: &Ran, words: &str) {
+pub(super) fn refused(ran: &Ran, words: &str) {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
     assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
 }

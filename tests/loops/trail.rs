@@ -17,7 +17,7 @@ fn digest_of(object: &Value) -> Outcome<String> {
 }
 
 /// Waits for so many records of an object.
-async fn history(source: &Source, name: &str, count: usize) -> Outcome<Vec<Value>> {
+pub(crate) async fn history(source: &Source, name: &str, count: usize) -> Outcome<Vec<Value>> {
     let data = source.kit.world.data()?.display().to_string();
     let found = eventually(SOON, "records", || async {
         let ran = source.kit.world.program(&["history", name, "--data-dir", &data, "--output", "json"]);

@@ -18,17 +18,17 @@ impl Source {
     }
 
     /// Commits the one Tenant with this tag, signed or not, without pushing.
-    fn change(&self, seed: Option<u8>, tag: &str) -> Outcome<String> {
+    pub(crate) fn change(&self, seed: Option<u8>, tag: &str) -> Outcome<String> {
         let tenant = format!("{}-one", self.name);
         signed::commit(&self.repo, seed, PATH, &file(&tenant, self.name, tag))
     }
 
-    fn push(&self) -> Outcome {
+    pub(crate) fn push(&self) -> Outcome {
         signed::push(&self.repo)
     }
 
     /// Waits until the Tenant in the cluster has this tag.
-    async fn runs(&self, tag: &str) -> Outcome<Value> {
+    pub(crate) async fn runs(&self, tag: &str) -> Outcome<Value> {
         let image = format!("registry.k8s.io/pause:{tag}");
         let path = at("tenants", "", &format!("{}-one", self.name));
         let right = |now: &Value| now["spec"]["services"][0]["image"] == image.as_str();
@@ -36,7 +36,7 @@ impl Source {
     }
 
     /// Waits until a head is held and says why; nothing of it is applied, and what is, is healed.
-    async fn held(&self, head: &str, accepted: &str, tag: &str, words: &str) -> Outcome {
+    pub(crate) async fn held(&self, head: &str, accepted: &str, tag: &str, words: &str) -> Outcome {
         let platform = self.synced("False", words).await?;
         let source = &platform["status"]["source"];
         assert_eq!((text(source, "/head"), text(source, "/accepted")), (head, accepted), "{source}");

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 
+mod approvals;
 mod confinement;
 mod content;
 mod faults;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 
-use crate::plan::{Change, PlatformPlan, TenantPlan};
+use crate::{
+    plan::{Change, PlatformPlan, TenantPlan},
+    validate::text::sanitize,
+};
 
 use super::{
     super::{
@@ -41,6 +44,15 @@ pub(super) fn render(report: &Report, files: &BTreeMap<String, Vec<u8>>) -> Stri
             text += &format!("  ({ASSUMED})\n");
         }
         text += &format!("  to let it pass: {}\n", held.acknowledge(&report.head));
+    }
+    for approved in report.approved.iter().filter(|approved| !approved.rules.is_empty()) {
+        let word = if approved.passes { paint(GOOD, "approved") } else { paint(OPEN, "approvals") };
+        let says = if approved.passes { "has what it asks for" } else { "asks for more" };
+        text += &format!("{word}: Platform {} {says}\n", approved.platform);
+        text.extend(approved.lines().iter().map(|line| format!("  {}\n", sanitize(line, 1024))));
+        if !approved.passes {
+            text += &format!("  to approve it: tenantry approve {} --push\n", report.head);
+        }
     }
     text
 }

@@ -3,7 +3,10 @@
 //! Whoever opens a pull request writes a part of it: names, values, messages. They stand in code, where a
 //! forge makes no link, mention or image of them.
 
-use crate::plan::{PlatformPlan, TenantPlan};
+use crate::{
+    plan::{PlatformPlan, TenantPlan},
+    validate::text::sanitize,
+};
 
 use super::{
     Report,
@@ -32,6 +35,12 @@ pub(super) fn render(report: &Report) -> String {
         text += "\n\nTo let it pass, with the id of the commit that is then on the branch:\n\n";
         text += &fenced("sh", &[held.acknowledge(&report.head)]);
         text += &folded("what would happen", &fenced("text", &words::effects(held)));
+    }
+    for approved in report.approved.iter().filter(|approved| !approved.rules.is_empty()) {
+        let mark = if approved.passes { "✅ **Approved**" } else { "⏳ **Approvals are missing**" };
+        text += &format!("{mark} for Platform {}:\n\n", inline(&approved.platform));
+        let lines: Vec<String> = approved.lines().iter().map(|line| sanitize(line, 1024)).collect();
+        text += &fenced("text", &lines);
     }
     if !plan.findings.is_empty() {
         let mut lines: Vec<String> = plan.findings.iter().take(ROWS).map(ToString::to_string).collect();

@@ -1,5 +1,6 @@
 //! `tenantry plan`: what a pull request would do, without a cluster.
 
+mod approvals;
 mod human;
 mod markdown;
 mod words;
@@ -20,6 +21,8 @@ use crate::{
         offline::review,
     },
 };
+
+use approvals::Approved;
 
 use super::{Outcome, crds::schemas, files::Files, out};
 
@@ -58,6 +61,10 @@ pub struct Args {
     /// File with the Platform that the Tenants belong to, where it does not come from the repository
     #[arg(long, value_name = "FILE")]
     pub platform: Option<PathBuf>,
+    /// File with the allowed signers: says which approvals are missing, where the Platform asks for some; the notes are
+    /// those of this repository (git fetch origin refs/notes/tenantry-approvals:refs/notes/tenantry-approvals)
+    #[arg(long, value_name = "FILE")]
+    pub signers: Option<PathBuf>,
     /// Form of the plan
     #[arg(long, value_name = "FORM", value_enum, default_value = "human")]
     pub output: Form,
@@ -87,6 +94,7 @@ struct Report {
     head: String,
     planned: Planned,
     verdicts: Vec<Verdict>,
+    approved: Vec<Approved>,
 }
 
 /// What a Platform's brake says.
@@ -111,6 +119,9 @@ struct Json<'a> {
     changes: bool,
     plan: &'a Plan,
     brake: &'a [Verdict],
+    /// What the rules for approvals say, with `--signers`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    approvals: &'a [Approved],
 }
 
 /// Prints the plan.
@@ -129,7 +140,8 @@ pub fn main(args: &Args) -> Outcome {
     let [before, after] = [&old, &new].map(|snapshot| revision(snapshot, &given, doors));
     let planned = plan::plan(before, after, &given.schemas, doors);
     let verdicts = verdicts(&planned, &head.to_string());
-    let report = Report { base: base.to_string(), head: head.to_string(), planned, verdicts };
+    let approved = approvals::judge(&repository, args.signers.as_ref(), &planned, [base, head])?;
+    let report = Report { base: base.to_string(), head: head.to_string(), planned, verdicts, approved };
     print(args, &report, given.bytes(&new))?;
     Ok(ExitCode::from(code(args, &report)))
 }
@@ -149,6 +161,7 @@ fn print(
             changes: !report.planned.plan.is_empty(),
             plan: &report.planned.plan,
             brake: &report.verdicts,
+            approvals: &report.approved,
         })
         .map(|text| text + "\n")?,
     };

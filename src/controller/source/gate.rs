@@ -12,31 +12,43 @@ use crate::{
     trust::{Mode, Rules, Signers, judge},
 };
 
-use super::{super::context::Context, hold::Hold};
+use super::{super::context::Context, approvals, approvals::Approvers, hold::Hold};
 
-/// Judges a head that was fetched. `accepted` is the last revision that came through here.
+/// Judges a head that was fetched: why it is held, or who approved what of it. `accepted` is the last revision that
+/// came through here, `notes` the newest state of the notes with approvals.
 pub(super) async fn pass(
     ctx: &Context,
     platform: &Platform,
     settings: &Settings,
     accepted: Option<CommitId>,
     head: CommitId,
-) -> Result<Option<Hold>, SourceError> {
+    notes: Option<CommitId>,
+) -> Result<Result<Approvers, Hold>, SourceError> {
     // After a restart: it was judged then, by the signers of then.
     if accepted == Some(head) {
-        return Ok(None);
+        return Ok(Ok(Approvers::new()));
     }
     let lineage = match blocking(settings, move |settings| source::lineage(settings, accepted, head)).await {
         Ok(lineage) => lineage,
         Err(error) if error.class() == Class::Rejected => {
-            return Ok(Some(Hold { reason: error.reason(), commit: head, message: error.to_string() }));
+            return Ok(Err(Hold { reason: error.reason(), commit: head, message: error.to_string() }));
         }
         Err(error) => return Err(error),
     };
     if let Some(hold) = continues(platform, settings, accepted, head, &lineage) {
-        return Ok(Some(hold));
+        return Ok(Err(hold));
     }
-    signed(ctx, platform, settings, head, lineage).await
+    let kept = approvals::asked(platform).map(|_| lineage.clone());
+    if let Some(hold) = signed(ctx, platform, settings, head, lineage).await? {
+        return Ok(Err(hold));
+    }
+    match kept {
+        Some(lineage) => {
+            let case = approvals::Case { accepted, head, lineage, notes };
+            approvals::pass(ctx, platform, settings, case).await
+        }
+        None => Ok(Ok(Approvers::new())),
+    }
 }
 
 /// Whether the head continues what was accepted, or somebody says that it need not.
@@ -78,14 +90,9 @@ async fn signed(
         let name = platform.metadata.name.as_deref().unwrap_or_default();
         return Ok(Some(Hold::incomplete(head, missing, name, false)));
     }
-    let list = format!("{} {}/{}", from.kind.as_str(), ctx.namespace, from.name);
-    let lists = match secrets::signers(&ctx.client, &ctx.namespace, &from).await {
-        Ok(lists) => lists,
-        Err(error) => return Ok(Some(Hold::no_signers(head, &error.to_string()))),
-    };
-    let signers = match Signers::read(lists.ssh.as_deref(), lists.openpgp.as_deref()) {
-        Ok(signers) => signers,
-        Err(error) => return Ok(Some(Hold::no_signers(head, &format!("{list}: {error}")))),
+    let (signers, list) = match self::signers(ctx, head, &from).await {
+        Ok(found) => found,
+        Err(hold) => return Ok(Some(hold)),
     };
     blocking(settings, move |_| {
         let commits: Vec<_> = lineage.commits.into_iter().map(|(id, raw)| (id.to_string(), raw)).collect();
@@ -94,6 +101,21 @@ async fn signed(
         Ok(refused.map(|refused| Hold::unverified(head, &refused, &list)))
     })
     .await
+}
+
+/// The list of signers, and how it is called.
+pub(super) async fn signers(
+    ctx: &Context,
+    head: CommitId,
+    from: &SignersRef,
+) -> Result<(Signers, String), Hold> {
+    let list = format!("{} {}/{}", from.kind.as_str(), ctx.namespace, from.name);
+    let lists = secrets::signers(&ctx.client, &ctx.namespace, from).await;
+    let lists = lists.map_err(|error| Hold::no_signers(head, &error.to_string()))?;
+    match Signers::read(lists.ssh.as_deref(), lists.openpgp.as_deref()) {
+        Ok(signers) => Ok((signers, list)),
+        Err(error) => Err(Hold::no_signers(head, &format!("{list}: {error}"))),
+    }
 }
 
 /// What the Platform asks for, if it asks for signatures.

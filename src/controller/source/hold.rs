@@ -5,8 +5,18 @@ use crate::{
     api::conditions::reasons,
     plan::brake::acknowledge,
     source::CommitId,
-    trust::{Refusal, Refused},
+    trust::{
+        Refusal, Refused,
+        approval::{RuleVerdict, Verdict},
+    },
+    validate::text::sanitize,
 };
+
+/// Names, rules and refused approvals that a message lists; the rest is counted.
+const LISTED: usize = 5;
+
+/// Longest message, in characters: a condition takes 4096, and others are put before it.
+const MESSAGE: usize = 3000;
 
 /// A head that isn't taken over, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +74,49 @@ impl Hold {
         Self { reason: reasons::HISTORY_INCOMPLETE, commit: head, message }
     }
 
+    /// Too few people approved it; `list` names the object with the signers.
+    pub(super) fn not_approved(head: CommitId, verdict: &Verdict, list: &str) -> Self {
+        let short: Vec<String> =
+            verdict.rules.iter().filter(|rule| rule.have < rule.required).map(missing).collect();
+        let refused: Vec<String> = verdict.refused.iter().map(ToString::to_string).collect();
+        let refused = match refused.is_empty() {
+            true => String::new(),
+            false => format!("; not counted: {}", listed(&refused, ", ")),
+        };
+        let message = format!(
+            "commit {head} needs approvals: {}{refused}; nothing since the last accepted revision is applied: an approver \
+             whose key {list} has runs tenantry approve {head} --push",
+            listed(&short, "; ")
+        );
+        Self { reason: reasons::APPROVALS_MISSING, commit: head, message: sanitize(&message, MESSAGE) }
+    }
+
     /// The list of signers can't be used.
     pub(super) fn no_signers(head: CommitId, problem: &str) -> Self {
         let message = format!("nobody's signature on commit {head} can be checked: {problem}");
         Self { reason: reasons::INVALID_SIGNERS, commit: head, message }
     }
+}
+
+/// What a rule lacks.
+fn missing(rule: &RuleVerdict) -> String {
+    let RuleVerdict { rule, required, have, by, may, short, short_count } = rule;
+    let by = if by.is_empty() { String::new() } else { format!(" ({})", listed(by, ", ")) };
+    let more = match short_count.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let path = short.first().map(|path| format!(" for {path}{more}")).unwrap_or_default();
+    let may =
+        if may.is_empty() { "nobody else may".to_owned() } else { format!("{} may", listed(may, ", ")) };
+    format!("rule {rule} has {have} of {required}{by}{path}, {may}")
+}
+
+fn listed(items: &[String], between: &str) -> String {
+    let more = items.len().saturating_sub(LISTED);
+    let mut text = items[..items.len() - more].join(between);
+    if more > 0 {
+        text += &format!("{between}{more} more");
+    }
+    text
 }

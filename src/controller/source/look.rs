@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     super::context::Context,
+    approvals::{self, Approvers},
     gate::{self, blocking},
     hold::Hold,
 };
@@ -50,6 +51,8 @@ pub(super) struct Look {
     pub(super) settings: Option<Settings>,
     parsed: HashMap<String, (String, Manifests)>,
     commits: Commits,
+    /// Who approved what the files say, as far as that came through the gate since the start.
+    approvers: Approvers,
 }
 
 /// What a look at the network brought.
@@ -63,13 +66,16 @@ pub(super) struct Found {
     commits: Commits,
     /// Files whose content changed: path, blob, content.
     parsed: Vec<(String, String, Manifests)>,
+    /// Who approved the changed paths.
+    approvers: Approvers,
 }
 
 /// Looks for a new revision, and reads it. Touches nothing that the loop remembers, so that a slow server
 /// holds up nothing else.
 pub(super) async fn look(ctx: Context, platform: Arc<Platform>, before: Seen) -> Result<Found, SourceError> {
     let settings = settings(&ctx, &platform).await?;
-    let head = source::resolve(&settings).await?;
+    let source::Tips { commit: head, notes } =
+        source::tips(&settings, approvals::asked(&platform).is_some()).await?;
     ctx.metrics.sandbox(match source::sandbox() {
         Sandbox::Landlock(_) => "full",
         Sandbox::None => "none",
@@ -80,8 +86,11 @@ pub(super) async fn look(ctx: Context, platform: Arc<Platform>, before: Seen) ->
     }
     let accepted = before.accepted(&platform);
     let head = bring(&settings, head, accepted, before.hold.as_ref()).await?;
-    let Some(hold) = gate::pass(&ctx, &platform, &settings, accepted, head).await? else {
-        return read(ctx, settings, head, before).await;
+    let hold = match gate::pass(&ctx, &platform, &settings, accepted, head, notes).await? {
+        Ok(approvers) => {
+            return Ok(Found { approvers, ..read(ctx, settings, head, before).await? });
+        }
+        Err(hold) => hold,
     };
     // What was accepted is read again after a restart: it has to be healed while the head is held.
     let missing = accepted.filter(|_| before.snapshot.is_none());
@@ -123,7 +132,8 @@ async fn last_good(settings: &Settings, accepted: CommitId) -> Result<(), Source
 }
 
 fn unchanged(settings: Settings, head: CommitId, hold: Option<Hold>, before: Seen) -> Found {
-    Found { settings, head, hold, snapshot: None, commits: before.commits, parsed: Vec::new() }
+    let (snapshot, parsed, approvers) = (None, Vec::new(), Approvers::new());
+    Found { settings, head, hold, snapshot, commits: before.commits, parsed, approvers }
 }
 
 /// Reads an accepted revision.
@@ -142,7 +152,8 @@ async fn read(
         Ok((snapshot, commits, parsed))
     });
     let (snapshot, commits, parsed) = found.await?;
-    Ok(Found { settings, head: revision, hold: None, snapshot: Some(snapshot), commits, parsed })
+    let (snapshot, approvers) = (Some(snapshot), Approvers::new());
+    Ok(Found { settings, head: revision, hold: None, snapshot, commits, parsed, approvers })
 }
 
 /// Parses the files whose content changed.
@@ -202,6 +213,9 @@ impl Look {
         self.hold = found.hold;
         let Some(snapshot) = found.snapshot else { return false };
         self.parsed.retain(|path, _| snapshot.files.contains_key(path));
+        found.parsed.iter().for_each(|(path, ..)| drop(self.approvers.remove(path)));
+        self.approvers.extend(found.approvers);
+        self.approvers.retain(|path, _| snapshot.files.contains_key(path));
         self.parsed.extend(found.parsed.into_iter().map(|(path, blob, found)| (path, (blob, found))));
         self.snapshot = Some(Arc::new(snapshot));
         true
@@ -222,6 +236,11 @@ impl Look {
     /// How many files were read.
     pub(super) fn files(&self) -> usize {
         self.snapshot.as_ref().map_or(0, |snapshot| snapshot.files.len())
+    }
+
+    /// Who approved what a file says.
+    pub(super) fn approvers(&self, path: &str) -> Vec<String> {
+        self.approvers.get(path).cloned().unwrap_or_default()
     }
 
     /// The commit that last changed a file, and what it says.

@@ -1,7 +1,7 @@
 //! The source loop: Git → source → validate → Tenants written to the cluster.
 //!
 //! - [`look`]: asks the repository, and reads what changed
-//! - [`gate`]: whether a new head is taken over; a [`hold`] says why not
+//! - [`gate`]: whether a new head is taken over, with [`approvals`] as its last stage; a [`hold`] says why not
 //! - [`write`]: brings Tenants to what their files say
 //! - [`note`]: writes down what came of it
 //!
@@ -37,6 +37,7 @@ use super::{
     pause,
 };
 
+mod approvals;
 mod gate;
 mod hold;
 mod look;

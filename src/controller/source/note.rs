@@ -74,7 +74,7 @@ pub(super) async fn note(
         author: info.as_ref().map(|info| person(&info.author)).unwrap_or_default(),
         committer: info.as_ref().map(|info| person(&info.committer)).unwrap_or_default(),
         signer: None,
-        approvers: Vec::new(),
+        approvers: look.approvers(facts.file),
         object: Object { kind: facts.kind.to_owned(), name: facts.name.to_owned(), uid },
         before: before.map(|state| state.digest),
         after: after.map(|state| state.digest),

@@ -4,6 +4,7 @@
 mod agent;
 mod fetch;
 mod http;
+mod notes;
 mod refs;
 mod sandbox;
 
@@ -72,7 +73,9 @@ fn serve(request: &Request) -> Answer {
     // Listing references touches no file at all.
     let folder = match request.operation {
         Operation::Resolve => None,
-        Operation::Fetch { .. } | Operation::Probe { .. } => Some(request.repository.as_path()),
+        Operation::Fetch { .. } | Operation::FetchNotes | Operation::Probe { .. } => {
+            Some(request.repository.as_path())
+        }
     };
     let ports: Vec<u16> = request.addresses.iter().map(std::net::SocketAddr::port).collect();
     let landlock = match sandbox::restrict(folder, &ports, &request.limits) {
@@ -90,6 +93,7 @@ fn serve(request: &Request) -> Answer {
         Operation::Fetch { commit, base } => {
             fetch::fetch(request, *commit, *base, &http::Server::new(agent, request, end))
         }
+        Operation::FetchNotes => notes::fetch(request, &http::Server::new(agent, request, end)),
     };
     Answer { landlock: Some(landlock), result }
 }

@@ -3,6 +3,7 @@
 use git2::{Direction, Oid, Remote, RemoteHead};
 
 use super::super::protocol::{Done, Failure, Request};
+use super::super::read::APPROVALS;
 use super::super::settings::Reference;
 use super::http::Server;
 
@@ -16,10 +17,13 @@ pub(super) fn resolve(request: &Request, server: Server) -> Result<Done, Failure
         Ok(remote) => remote,
         Err(error) => return server.explain(&error),
     };
-    let listed =
-        remote.connect(Direction::Fetch).and_then(|()| remote.list().map(|heads| find(heads, request)));
+    let listed = remote.connect(Direction::Fetch).and_then(|()| {
+        let heads = remote.list()?;
+        let notes = heads.iter().find(|head| head.name() == APPROVALS).map(|head| head.oid().into());
+        Ok((find(heads, request), notes))
+    });
     match listed {
-        Ok(found) => found.map(|found| Done::Resolved { commit: found.commit.into() }),
+        Ok((found, notes)) => found.map(|found| Done::Resolved { commit: found.commit.into(), notes }),
         Err(error) => server.explain(&error),
     }
 }

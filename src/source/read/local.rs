@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Once;
+use std::time::Duration;
 
 use git2::Repository;
 
@@ -13,7 +14,11 @@ use super::super::settings::{CommitId, Limits};
 use super::super::snapshot::{Basis, Snapshot};
 use super::super::{harden, text};
 use super::walk::{Gathered, Walk};
-use super::{bounded, walk_folders};
+use super::{APPROVALS, bounded, gather, lineage, walk_folders};
+use crate::trust::approval::Material;
+
+/// Longest time for comparing the commits between two revisions.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Why a revision of a local repository can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +159,26 @@ impl Local {
         findings.extend(folders.values().flat_map(|seen| seen.findings.iter().cloned()));
         let folders = BTreeMap::new();
         Ok(Snapshot { revision: commit, tree, files, findings: bounded(findings), folders, basis })
+    }
+
+    /// What the approvals of a change are judged by: the notes are those of this repository.
+    ///
+    /// # Errors
+    /// The history between the two is too long, was cut off, or objects are missing.
+    pub fn material(&self, base: CommitId, head: CommitId) -> Result<Material, LocalError> {
+        let repository = &self.repository;
+        let tip = repository.refname_to_id(APPROVALS).ok().map(CommitId::from);
+        let gathered =
+            lineage::lineage(repository, Some(base), head).and_then(|lineage| match lineage.missing {
+                Some(_) => Err(SourceError::Corrupt { detail: "its history was cut off".to_owned() }),
+                None => gather(repository, Some(base), head, lineage, tip, Vec::new(), DEADLINE),
+            });
+        gathered.map_err(|error| match error {
+            SourceError::Corrupt { detail } => {
+                LocalError::Damaged { commit: head.short(), folder: self.folder.clone(), detail }
+            }
+            error => error.into(),
+        })
     }
 
     fn next(&self, otherwise: &'static str) -> &'static str {

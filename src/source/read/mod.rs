@@ -1,16 +1,22 @@
 //! From a local repository to a [`Snapshot`]: no network, no checkout.
 
+mod changes;
 pub(super) mod history;
 mod lineage;
 mod local;
 mod names;
+mod notes;
 mod walk;
 
 use std::time::{Duration, Instant};
 
 use git2::{Commit, Repository};
 
-use crate::{api::finding::Finding, validate::folders::Folders};
+use crate::{
+    api::finding::Finding,
+    trust::approval::{Material, Vote},
+    validate::folders::Folders,
+};
 
 use super::check;
 use super::error::SourceError;
@@ -20,6 +26,7 @@ use super::snapshot::{Basis, CommitInfo, Door, Person, Snapshot};
 use super::{harden, text};
 pub use lineage::Lineage;
 pub use local::{Local, LocalError};
+pub use notes::APPROVALS;
 use walk::{Gathered, Root, Walk, damaged};
 
 pub(super) use lineage::whole;
@@ -66,6 +73,42 @@ pub fn commit_info(settings: &Settings, commit: &CommitId) -> Result<CommitInfo,
 /// `HistoryTooLong`, `TooLarge`, or `Corrupt`.
 pub fn lineage(settings: &Settings, base: Option<CommitId>, head: CommitId) -> Result<Lineage, SourceError> {
     with_repository(settings, |repository| lineage::lineage(repository, base, head))
+}
+
+/// What the approvals of a change are judged by; `notes` is what [`fetch_notes`](super::fetch_notes) brought, `more`
+/// are approvals that a forge vouches for. Blocking.
+///
+/// # Errors
+/// `Timeout`, or `Corrupt`.
+pub fn material(
+    settings: &Settings,
+    accepted: Option<CommitId>,
+    head: CommitId,
+    lineage: Lineage,
+    notes: Option<CommitId>,
+    more: Vec<Vote>,
+) -> Result<Material, SourceError> {
+    with_repository(settings, |repository| {
+        gather(repository, accepted, head, lineage, notes, more, settings.deadline)
+    })
+}
+
+fn gather(
+    repository: &Repository,
+    accepted: Option<CommitId>,
+    head: CommitId,
+    lineage: Lineage,
+    tip: Option<CommitId>,
+    more: Vec<Vote>,
+    deadline: Duration,
+) -> Result<Material, SourceError> {
+    let new: Vec<CommitId> = lineage.commits.iter().map(|(id, _)| *id).collect();
+    let notes = tip.map(|tip| notes::notes(repository, tip, &new)).transpose()?.unwrap_or_default();
+    let approved = notes.iter().map(|note| &note.commit).chain(more.iter().map(|vote| &vote.commit));
+    let approved: Vec<CommitId> = approved.filter_map(|id| id.parse().ok()).collect();
+    let changes = changes::changes(repository, accepted, head, &new, &approved, deadline)?;
+    let commits = lineage.commits.into_iter().map(|(id, raw)| (id.to_string(), raw)).collect();
+    Ok(Material { commits, notes, changes, more })
 }
 
 /// Whether a commit and its tree are here. Blocking.

@@ -11,6 +11,12 @@ pub(super) struct Key {
     never: std::convert::Infallible,
 }
 
+impl Key {
+    pub(super) fn fingerprint(&self) -> &str {
+        match self.never {}
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.never {}
@@ -24,6 +30,7 @@ pub(super) fn keys(_: &str) -> Result<Vec<Key>, String> {
 pub(super) fn verify<'s, E>(
     _: &Commit,
     _: &[u8],
+    _: Option<i64>,
     _: impl Iterator<Item = (&'s E, &'s Key)>,
 ) -> Result<Vec<&'s E>, Refusal> {
     Err(Refusal::Unsupported("OpenPGP"))

@@ -24,7 +24,7 @@ fn judged(list: &[&str], signature: &str) -> Result<Vec<String>, String> {
     let raw = with_signature(COMMIT.as_bytes(), signature);
     let commit = Commit::parse("id", &raw).expect("sound");
     let armored = commit.signature.clone().expect("signed");
-    let held = verify(&commit, &armored, pairs(&keys)).map_err(|refusal| refusal.to_string())?;
+    let held = verify(&commit, &armored, Some(commit.committed), pairs(&keys)).map_err(|refusal| refusal.to_string())?;
     Ok(held.into_iter().flat_map(|key| key.principals.clone()).collect())
 }
 
@@ -59,10 +59,10 @@ fn another_commit_does_not_pass() {
     let signed = with_signature(COMMIT.as_bytes(), fixture!("ada.sig"));
     let mut commit = Commit::parse("id", &signed).expect("sound");
     let armored = commit.signature.clone().expect("signed");
-    assert!(verify(&commit, &armored, pairs(&keys)).is_ok());
+    assert!(verify(&commit, &armored, Some(commit.committed), pairs(&keys)).is_ok());
     for at in 0..commit.payload.len() {
         commit.payload[at] ^= 1;
-        assert!(verify(&commit, &armored, pairs(&keys)).is_err(), "byte {at}");
+        assert!(verify(&commit, &armored, Some(commit.committed), pairs(&keys)).is_err(), "byte {at}");
         commit.payload[at] ^= 1;
     }
 }

@@ -15,12 +15,14 @@ fn a_list_of_openssh_is_read() {
         line("mail@example.com", "namespaces=\"file\"", &key(4)),
     );
     let signers = Signers::parse(&text).expect("sound");
-    let of = |seed| signers.entries_of(key(seed).public_key().key_data());
+    let of = |seed| signers.entries_of(key(seed).public_key().key_data(), Use::Commit);
     assert_eq!(of(1)[0].principals, ["ada@example.com", "bob@example.com"]);
     assert_eq!((of(1)[0].line, of(2)[0].line, of(3)[0].line), (3, 4, 5));
     assert_eq!(of(2)[0].principals, ["Cy <cy@example.com>"]);
     assert!(of(4).is_empty(), "a key for files is none for commits");
     assert!(of(9).is_empty());
+    let approving = |seed| signers.entries_of(key(seed).public_key().key_data(), Use::Approval).len();
+    assert_eq!((approving(1), approving(2)), (1, 0), "a key that is for commits and files approves nothing");
     // TIME is 2026-01-01: both ends are inside.
     assert!(of(1)[0].holds_at(i64::MIN) && of(1)[0].holds_at(i64::MAX));
     assert!(of(2)[0].holds_at(TIME) && !of(2)[0].holds_at(TIME - 1));
