@@ -30,7 +30,7 @@ pub use child::child_main;
 pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
-pub use read::{Lineage, Local, LocalError, commit_info, holds, lineage, read};
+pub use read::{Lineage, Local, LocalError, commit_info, holds, lineage, merge_base, read};
 pub use revert::{Checkout, RevertError, Reverted};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};

@@ -10,6 +10,9 @@ mod support;
 mod answers;
 mod crash;
 mod crds;
+#[path = "../support/forge.rs"]
+mod fake_forge;
+mod forge;
 mod held;
 mod leaders;
 mod quiet;
