@@ -152,11 +152,22 @@ async fn a_pull_request_gets_its_plan_and_keeps_one_comment() -> Outcome {
     assert_eq!(story.bodies().len(), 1);
     assert!(fake.state().strange.is_empty(), "{:?}", fake.state().strange);
 
+    diverged(&story).await?;
     held(&story).await?;
     plan_only(&story).await?;
     told_nobody(&story).await?;
     kit.merge(&Story::platform(), "tess", &json!({"spec": {"source": null}})).await?;
     kit.clean_up("posted-one").await
+}
+
+/// The branch goes on without the pull request: its plan is still what it does itself, and nothing is written anew.
+async fn diverged(story: &Story) -> Outcome {
+    story.fake.writes();
+    let third = story.repo.commit(&[("tenants/three.txt", Some("no Tenant"))], "Meanwhile")?;
+    story.says(&third, "tenantry/applied/posted", "success", "applied").await?;
+    story.rounds(3).await?;
+    assert_eq!(story.fake.writes(), [format!("POST /api/repos/acme/config/statuses/{third}")]);
+    story.kit.until_of(&Story::platform(), "PlansPosted", "True", "1 open pull requests").await.map(drop)
 }
 
 /// What the brake would hold is pending, and says how to let it pass.

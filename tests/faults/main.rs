@@ -13,6 +13,7 @@ mod crds;
 #[path = "../support/forge.rs"]
 mod fake_forge;
 mod forge;
+mod gitea;
 mod held;
 mod leaders;
 mod quiet;
