@@ -15,6 +15,7 @@ pub mod apply;
 pub mod cli;
 pub mod controller;
 pub mod desired;
+pub mod forge;
 pub mod hook;
 pub mod observe;
 pub mod plan;

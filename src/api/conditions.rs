@@ -62,6 +62,8 @@ pub enum ConditionType {
     PromisesKept,
     /// The configuration in Git is what the cluster runs.
     SourceSynced,
+    /// The plans of open pull requests are on the forge.
+    PlansPosted,
     /// Nothing weakens the tenant's isolation.
     Isolated,
     /// Every service has the pods that it asked for.
@@ -80,6 +82,7 @@ impl ConditionType {
             Self::Paused => "Paused",
             Self::PromisesKept => "PromisesKept",
             Self::SourceSynced => "SourceSynced",
+            Self::PlansPosted => "PlansPosted",
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",
@@ -166,6 +169,12 @@ pub mod reasons {
     pub const HISTORY_INCOMPLETE: &str = "HistoryIncomplete";
     /// The commit does more at once than the brake lets pass.
     pub const BRAKE_APPLIED: &str = "BrakeApplied";
+    /// `tenantry.dev/plan-only`: plans are made, and nothing is applied.
+    pub const PLAN_ONLY: &str = "PlanOnly";
+    /// The forge refuses what is asked or posted.
+    pub const FORGE_REFUSED: &str = "ForgeRefused";
+    /// The forge doesn't answer, or asks to wait.
+    pub const FORGE_UNREACHABLE: &str = "ForgeUnreachable";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

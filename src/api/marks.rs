@@ -51,6 +51,8 @@ pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
 /// Annotation on a Platform: the full id of the one commit that may be applied although it was held, be it for
 /// what it does or because its history was rewritten.
 pub const ACKNOWLEDGE: &str = "tenantry.dev/acknowledge";
+/// Annotation on a Platform: `true` computes and posts plans, and applies nothing of its source.
+pub const PLAN_ONLY: &str = "tenantry.dev/plan-only";
 /// Pod-template annotation that rolls a service when it changes.
 pub const RESTARTED_AT: &str = "tenantry.dev/restarted-at";
 /// kubectl's own restart annotation: allowed beside ours.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
+    forge::Forge,
     platform_status::PlatformStatus,
     quantity::Quantity,
     service::Resources,
@@ -128,7 +129,7 @@ pub struct GitSource {
     /// Time between looks at the repository; at least 10s outside `environment: test`.
     #[serde(default = "default_interval")]
     pub interval: Duration,
-    /// Secret with `username` and `password`, or `token`.
+    /// Secret with `username` and `password`, or `token`; or, for a GitHub App, `appId`, `installationId` and `privateKey`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretName>,
     /// Secret with `ca.crt`, in PEM, that the server's certificate is checked against besides the system's roots.
@@ -141,6 +142,9 @@ pub struct GitSource {
     /// Who may ask for a look between two intervals, with `POST /hooks/<platform>`; nobody when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<Hook>,
+    /// Where plans of pull requests are posted; nowhere when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<Forge>,
     /// How large the repository may be.
     #[serde(default)]
     pub limits: SourceLimits,

@@ -15,10 +15,14 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::Writer,
+    forge::tokens::Tokens,
     hook::signature::Key,
     observe::world::{Signal, World},
     runtime::{metrics::Metrics, queue::Queue},
-    status::{platform::SourceReport, promises::SourceState},
+    status::{
+        platform::{PostReport, SourceReport},
+        promises::SourceState,
+    },
     trail::keeper::Trail,
     validate::{ground::PullSecret, manifest::Schemas},
 };
@@ -75,6 +79,12 @@ pub struct Board {
     pub wake: HashMap<String, Arc<Wake>>,
     /// What push hooks are signed with, by Platform.
     pub hook_keys: HashMap<String, Arc<Key>>,
+    /// Wakes a Platform's forge loop.
+    pub forges: HashMap<String, Arc<Wake>>,
+    /// What the forge loop reported last, by Platform.
+    pub posts: HashMap<String, PostReport>,
+    /// Tokens of GitHub Apps that are still good.
+    pub tokens: Tokens,
 }
 
 /// Wakes a source loop, and may ask it for a look at the network.
@@ -133,6 +143,7 @@ impl Context {
             Signal::TenantSoon(name) => self.tenants.add_after(name, SOON),
             Signal::Platform(name) => {
                 self.wake_source(&name);
+                self.wake_forge(&name);
                 self.platforms_changed.notify_one();
                 self.platforms.add_after(name, SOON);
             }
@@ -146,6 +157,18 @@ impl Context {
     /// Folder of the repositories, one a Platform by its name.
     pub fn sources(&self) -> PathBuf {
         self.data.join("sources")
+    }
+
+    /// Folder of what pull requests bring, one a Platform by its name: never the one that is applied from.
+    pub fn pulls(&self) -> PathBuf {
+        self.data.join("pulls")
+    }
+
+    /// Wakes a Platform's forge loop, if it has one.
+    pub fn wake_forge(&self, platform: &str) {
+        if let Some(wake) = self.board().forges.get(platform) {
+            wake.ring();
+        }
     }
 
     /// Wakes a Platform's source loop, if it has one.

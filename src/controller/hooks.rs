@@ -39,6 +39,10 @@ impl Gate for Hooks {
         if let Some(wake) = self.ctx.board().wake.get(platform) {
             wake.ask();
         }
+        // It may be about a pull request: what it says isn't read.
+        if let Some(wake) = self.ctx.board().forges.get(platform) {
+            wake.ask();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Wiring: drivers that read as a table of contents. No logic of their own.
 //!
 //! - [`context`]: what the drivers share
-//! - [`tenant`], [`platform`], [`source`]: one driver a loop
+//! - [`tenant`], [`platform`], [`source`], [`forge`]: one driver a loop
 //! - [`hooks`]: push hooks, taken to the source loop
 //! - [`outcome`]: what a pass came to → when the next one is due
 //! - [`pause`]: people can always stop it
@@ -10,6 +10,7 @@
 
 pub mod context;
 pub mod events;
+pub mod forge;
 pub mod hooks;
 pub mod outcome;
 pub mod pause;

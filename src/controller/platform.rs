@@ -25,6 +25,7 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         read_pull_secrets(ctx, name, &platform).await.sooner(hooks::read_key(ctx, name, &platform).await);
     let problems = validate(&platform).err().unwrap_or_default();
     let report = ctx.board().reports.get(name).cloned();
+    let posts = ctx.board().posts.get(name).cloned();
     let (tenants, orphans) = {
         let world = ctx.world();
         (world.tenants_of(name), world.orphans(name))
@@ -35,6 +36,7 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         tenants: &tenants,
         orphans,
         source: report.as_ref(),
+        posts: posts.as_ref(),
         now: Timestamp::now(),
     };
     let status = status::status(&facts);
@@ -61,6 +63,7 @@ fn forget(ctx: &Context, name: &str) {
     board.reports.remove(name);
     board.pull_secrets.remove(name);
     board.hook_keys.remove(name);
+    board.posts.remove(name);
 }
 
 /// Reads the Secrets that the Platform names and tells its Tenants when they changed. Nothing watches

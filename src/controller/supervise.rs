@@ -17,6 +17,7 @@ use crate::{
 
 use super::{
     context::{Context, Wake},
+    forge,
     outcome::Next,
     platform, source, tenant,
 };
@@ -125,6 +126,7 @@ async fn sources(ctx: Context) {
             if !keep {
                 task.abort();
                 ctx.board().wake.remove(name);
+                ctx.board().forges.remove(name);
             }
             keep
         });
@@ -132,7 +134,10 @@ async fn sources(ctx: Context) {
             if !running.contains_key(&name) {
                 let wake = Arc::new(Wake::default());
                 ctx.board().wake.insert(name.clone(), Arc::clone(&wake));
-                running.insert(name.clone(), tasks.spawn(source::run(ctx.clone(), name, wake)));
+                let posts = Arc::new(Wake::default());
+                ctx.board().forges.insert(name.clone(), Arc::clone(&posts));
+                let loops = both(ctx.clone(), name.clone(), wake, posts);
+                running.insert(name, tasks.spawn(loops));
             }
         }
         let limit = if sweep(&ctx).await { Duration::MAX } else { SWEEP };
@@ -142,12 +147,25 @@ async fn sources(ctx: Context) {
     }
 }
 
+/// The two loops of a source. Neither waits for the other.
+async fn both(ctx: Context, name: String, wake: Arc<Wake>, posts: Arc<Wake>) {
+    // Both end when the Platform goes; together, so that a new one of its name gets both.
+    tokio::select! {
+        () = source::run(ctx.clone(), name.clone(), wake) => {}
+        () = forge::run(ctx.clone(), name.clone(), posts) => {}
+    }
+}
+
 /// Removes the repositories of Platforms that are gone. Returns whether nothing is left to do.
 async fn sweep(ctx: &Context) -> bool {
     let platforms = ctx.world().platforms();
     let kept = platforms.into_iter().filter_map(|platform| platform.metadata.name.clone()).collect();
-    let sources = ctx.sources();
-    match tokio::task::spawn_blocking(move || crate::source::sweep(&sources, &kept)).await {
+    let folders = [ctx.sources(), ctx.pulls()];
+    let work = move || {
+        let swept = folders.iter().map(|folder| crate::source::sweep(folder, &kept));
+        swept.collect::<Result<Vec<bool>, _>>().map(|swept| swept.into_iter().all(|one| one))
+    };
+    match tokio::task::spawn_blocking(work).await {
         Ok(Ok(swept)) => swept,
         Ok(Err(error)) => {
             warn!(%error, "repositories of Platforms that are gone can't be removed");

@@ -11,6 +11,7 @@
 //! - [`change`]: what HEAD may not say after BASE
 //! - [`tenant`], [`objects`], [`diff`]: one Tenant, its children, their fields
 //! - [`effects`], [`brake`]: what is counted, and whether it is too much at once
+//! - [`report`], [`words`], [`markdown`]: how it is told
 
 use std::collections::BTreeSet;
 
@@ -26,9 +27,12 @@ pub mod brake;
 pub mod change;
 pub mod diff;
 pub mod effects;
+pub mod markdown;
 pub mod objects;
+pub mod report;
 pub mod tenant;
 pub mod types;
+pub mod words;
 
 use tenant::Side;
 pub use types::{Change, Effect, FieldChange, ObjectChange, Plan, PlatformPlan, TenantPlan, Verb};

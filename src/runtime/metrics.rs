@@ -49,6 +49,7 @@ struct Inner {
     git_fetch: Histograms<1>,
     sandbox: Gauges<1>,
     hooks: Counters<1>,
+    forge: Counters<1>,
     trail: Counters<1>,
 }
 
@@ -94,6 +95,7 @@ impl Metrics {
             git_fetch: Family::new_with_constructor(short),
             sandbox: Family::default(),
             hooks: Family::default(),
+            forge: Family::default(),
             trail: Family::default(),
         };
         inner.register();
@@ -148,6 +150,11 @@ impl Metrics {
     /// A push hook was answered.
     pub fn hook(&self, outcome: &'static str) {
         self.inner.hooks.get_or_create(&[plain("outcome", outcome)]).inc();
+    }
+
+    /// A post to a forge was `written`, was the `same` already, or failed.
+    pub fn forge(&self, outcome: &'static str) {
+        self.inner.forge.get_or_create(&[plain("outcome", outcome)]).inc();
     }
 
     /// Records of the change trail were `written` or `lost`, or the trail was found `broken`.
@@ -222,6 +229,11 @@ impl Inner {
             self.hooks.clone(),
         );
         registry.register(
+            "forge_posts",
+            "Comments and statuses for the forge, by outcome",
+            self.forge.clone(),
+        );
+        registry.register(
             "trail_records",
             "Records of the change trail, written or lost; broken counts trails that did not verify",
             self.trail.clone(),
@@ -248,6 +260,7 @@ mod tests {
         metrics.tenants(3, 1, 0);
         metrics.git_fetch("ok", Duration::from_millis(120));
         metrics.hook("accepted");
+        metrics.forge("written");
         metrics.trail("written", 2);
         metrics.sandbox("none");
         metrics.sandbox("full");
@@ -273,6 +286,7 @@ mod tests {
             "tenantry_tenants{ready=\"true\"} 3",
             "tenantry_git_fetch_seconds_count{outcome=\"ok\"} 1",
             "tenantry_hooks_total{outcome=\"accepted\"} 1",
+            "tenantry_forge_posts_total{outcome=\"written\"} 1",
             "tenantry_trail_records_total{outcome=\"written\"} 2",
             "tenantry_sandbox_info{landlock=\"full\"} 1",
             "tenantry_queue_depth{queue=\"tenant\",state=\"bulk\"} 2.0",

@@ -210,6 +210,14 @@ pub enum SourceError {
         /// The limit.
         limit: usize,
     },
+    /// Two commits that never met, or did too long ago.
+    #[error(
+        "commit {head} has no commit in common with the accepted revision, as far back as spec.source.git.limits.repositoryBytes lets us look; rebase it"
+    )]
+    NoMergeBase {
+        /// The commit, shortened.
+        head: String,
+    },
     /// The TLS handshake failed.
     #[error(
         "no trusted TLS connection to {host}: {detail}; if the server uses a private CA, name its certificate in the source's Secret"
@@ -301,6 +309,7 @@ impl SourceError {
             Self::TooLarge { .. } => "TooLarge",
             Self::TooManyFiles { .. } => "TooManyFiles",
             Self::HistoryTooLong { .. } => "HistoryTooLong",
+            Self::NoMergeBase { .. } => "NoMergeBase",
             Self::TlsFailed { .. } => "TlsFailed",
             Self::Corrupt { .. } => "Corrupt",
             Self::Busy => "Busy",

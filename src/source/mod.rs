@@ -32,7 +32,9 @@ pub use child::child_main;
 pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
-pub use read::{APPROVALS, Lineage, Local, LocalError, commit_info, holds, lineage, material, read};
+pub use read::{
+    APPROVALS, Lineage, Local, LocalError, commit_info, holds, lineage, material, merge_base, read,
+};
 pub use revert::{Checkout, RevertError, Reverted};
 pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};

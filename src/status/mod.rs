@@ -9,6 +9,7 @@
 //! - [`reader`]: what of it a reader may believe
 //! - [`why`]: the first thing that is not as it should be, and the next step
 
+pub mod applied;
 pub mod platform;
 pub mod progress;
 pub mod promises;

@@ -22,6 +22,17 @@ pub struct SourceReport {
     pub failure: Option<(&'static str, String, bool)>,
 }
 
+/// What the forge loop says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PostReport {
+    /// Open pull requests whose plan is on the forge.
+    pub pulls: usize,
+    /// Pull requests whose plan isn't, and why.
+    pub problems: Vec<String>,
+    /// Why the forge can't be used at all: reason constant and message.
+    pub failure: Option<(&'static str, String)>,
+}
+
 /// Everything that a status is made of.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -35,6 +46,8 @@ pub struct Facts<'a> {
     pub orphans: Vec<(String, String)>,
     /// What the source loop reported last; `None` before its first look.
     pub source: Option<&'a SourceReport>,
+    /// What the forge loop reported last.
+    pub posts: Option<&'a PostReport>,
     /// The time.
     pub now: Timestamp,
 }
@@ -53,6 +66,12 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
                 conditions.set(ConditionType::SourceSynced, synced(report, tells_secrets(facts.platform)));
             }
             None => conditions.keep(ConditionType::SourceSynced),
+        }
+    }
+    if facts.platform.spec.source.as_ref().is_some_and(|source| source.git.forge.is_some()) {
+        match facts.posts {
+            Some(report) => conditions.set(ConditionType::PlansPosted, posted(report)),
+            None => conditions.keep(ConditionType::PlansPosted),
         }
     }
     let ready = facts.tenants.iter().filter(|tenant| is_ready(tenant)).count();
@@ -116,6 +135,21 @@ fn synced(report: &SourceReport, tells_secrets: bool) -> Verdict {
             "revision {short} is applied: {} Tenants from {} files{warning}",
             status.tenants, status.files
         ),
+    )
+}
+
+fn posted(report: &PostReport) -> Verdict {
+    if let Some((reason, message)) = &report.failure {
+        return Verdict::no(reason, message.clone());
+    }
+    if let Some(first) = report.problems.first() {
+        let more = report.problems.len() - 1;
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        return Verdict::no(reasons::FORGE_REFUSED, format!("{first}{more}"));
+    }
+    Verdict::yes(
+        reasons::SUCCEEDED,
+        format!("the plans of {} open pull requests are on the forge", report.pulls),
     )
 }
 

@@ -215,7 +215,8 @@ pub(super) fn verify<'s, E>(
 fn unknown(signature: &DetachedSignature) -> Refusal {
     let signature = &signature.signature;
     let fingerprint = signature.issuer_fingerprint().first().map(|one| format!("{one:X}"));
-    let issuer = fingerprint.or_else(|| signature.issuer_key_id().first().map(|one| one.to_string().to_uppercase()));
+    let issuer =
+        fingerprint.or_else(|| signature.issuer_key_id().first().map(|one| one.to_string().to_uppercase()));
     Refusal::NotListed(format!(
         "OpenPGP {}, or the signature does not fit the commit",
         issuer.unwrap_or_default()

@@ -186,7 +186,14 @@ fn entry(line: &str, number: usize) -> Result<Option<Entry>, String> {
     let Options { after, before, namespaces } = options;
     let admitted = |one: &Use| namespaces.as_ref().is_none_or(|patterns| admits(patterns, one.namespace()));
     let uses: Vec<Use> = [Use::Commit, Use::Approval].into_iter().filter(admitted).collect();
-    Ok((!uses.is_empty()).then_some(Entry { line: number, principals, key: Key::Ssh(key), uses, after, before }))
+    Ok((!uses.is_empty()).then_some(Entry {
+        line: number,
+        principals,
+        key: Key::Ssh(key),
+        uses,
+        after,
+        before,
+    }))
 }
 
 /// The text up to the first blank outside quotes, and what follows.

@@ -10,6 +10,10 @@ mod support;
 mod answers;
 mod crash;
 mod crds;
+#[path = "../support/forge.rs"]
+mod fake_forge;
+mod forge;
+mod gitea;
 mod held;
 mod leaders;
 mod quiet;

@@ -9,7 +9,7 @@ use crate::scan;
 pub type Except = (&'static str, &'static str);
 
 /// Rooms that are pure as a whole.
-const PURE_ROOMS: [&str; 11] = [
+const PURE_ROOMS: [&str; 20] = [
     "src/api/",
     "src/validate/",
     "src/desired/",
@@ -17,6 +17,15 @@ const PURE_ROOMS: [&str; 11] = [
     "src/status/",
     "src/trust/",
     // The pure halves of rooms that have two.
+    "src/forge/app.rs",
+    "src/forge/call.rs",
+    "src/forge/comment.rs",
+    "src/forge/error.rs",
+    "src/forge/gitea.rs",
+    "src/forge/github.rs",
+    "src/forge/gitlab.rs",
+    "src/forge/place.rs",
+    "src/forge/types.rs",
     "src/hook/answer.rs",
     "src/hook/limit.rs",
     "src/hook/signature.rs",

@@ -3,50 +3,16 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::{
     api::{approvals::Approvals, verification::Verification},
-    plan::{Planned, PlatformPlan},
+    plan::{Planned, PlatformPlan, report::Approved},
     source::{CommitId, Local},
     trust::{
         Signers,
-        approval::{By, RuleVerdict, Rules, review},
+        approval::{By, Rules, review},
     },
 };
-
-/// What a Platform's rules say.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Approved {
-    pub(super) platform: String,
-    /// Whether enough people approved everything.
-    pub(super) passes: bool,
-    pub(super) rules: Vec<RuleVerdict>,
-    /// Approvals that don't count, and why.
-    pub(super) refused: Vec<String>,
-}
-
-impl Approved {
-    /// What is missing, a line each; then what doesn't count.
-    pub(super) fn lines(&self) -> Vec<String> {
-        let rule = |rule: &RuleVerdict| {
-            let RuleVerdict { rule, required, have, by, may, short, short_count } = rule;
-            let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
-            let more = match short_count.saturating_sub(short.len()) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let missing = match short.is_empty() {
-                true => String::new(),
-                false => format!("; missing for {}{more}; may approve: {}", short.join(", "), may.join(", ")),
-            };
-            format!("rule {rule}: {have} of {required}{by}{missing}")
-        };
-        let refused = self.refused.iter().map(|refused| format!("not counted: {refused}"));
-        self.rules.iter().map(rule).chain(refused).collect()
-    }
-}
 
 /// Judges the change by each Platform's rules: as BASE has them, since HEAD can't loosen them.
 pub(super) fn judge(

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use anstyle::Style;
 
 use crate::{
-    plan::{Change, PlatformPlan, TenantPlan},
+    plan::{
+        Change, PlatformPlan, TenantPlan,
+        report::Report,
+        words::{self, ASSUMED, Mark},
+    },
     validate::text::sanitize,
 };
 
-use super::{
-    super::{
-        report::{self, Form},
-        style::{BAD, BOLD, DIM, GOOD, OPEN, count, paint},
-        table::table,
-    },
-    Report,
-    words::{self, Mark},
+use super::super::{
+    report::{self, Form},
+    style::{BAD, BOLD, DIM, GOOD, OPEN, count, paint},
+    table::table,
 };
 
 const PLAIN: Style = Style::new();
@@ -56,10 +56,6 @@ pub(super) fn render(report: &Report, files: &BTreeMap<String, Vec<u8>>) -> Stri
     }
     text
 }
-
-/// What is said where the brake's own settings are not among the files.
-pub(super) const ASSUMED: &str =
-    "by the defaults of spec.source.brake: this Platform's own source is not among the files";
 
 /// The last line.
 pub(super) fn last(report: &Report) -> String {

@@ -2,8 +2,6 @@
 
 mod approvals;
 mod human;
-mod markdown;
-mod words;
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
@@ -11,8 +9,8 @@ use serde::Serialize;
 
 use crate::{
     plan::{
-        self, Doors, Plan, Planned, Revision,
-        brake::{Held, judge},
+        self, Doors, Plan, Revision, markdown,
+        report::{Approved, Report, Verdict},
     },
     source::{CommitId, Door, Local, Snapshot},
     validate::{
@@ -21,8 +19,6 @@ use crate::{
         offline::review,
     },
 };
-
-use approvals::Approved;
 
 use super::{Outcome, crds::schemas, files::Files, out};
 
@@ -85,30 +81,6 @@ pub enum Form {
     Json,
 }
 
-/// What is printed.
-#[derive(Debug)]
-struct Report {
-    /// Full id of the first commit.
-    base: String,
-    /// Full id of the second commit.
-    head: String,
-    planned: Planned,
-    verdicts: Vec<Verdict>,
-    approved: Vec<Approved>,
-}
-
-/// What a Platform's brake says.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Verdict {
-    platform: String,
-    /// Whether its settings are the defaults, because its source is not among the files.
-    assumed: bool,
-    held: Option<Held>,
-    /// The line that lets the commit pass, where it is held.
-    acknowledge: Option<String>,
-}
-
 /// `--output json`. The names are API.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -139,9 +111,8 @@ pub fn main(args: &Args) -> Outcome {
     let doors = Doors { strict: args.platform.is_some(), git_platforms: platform_path.is_some() };
     let [before, after] = [&old, &new].map(|snapshot| revision(snapshot, &given, doors));
     let planned = plan::plan(before, after, &given.schemas, doors);
-    let verdicts = verdicts(&planned, &head.to_string());
-    let approved = approvals::judge(&repository, args.signers.as_ref(), &planned, [base, head])?;
-    let report = Report { base: base.to_string(), head: head.to_string(), planned, verdicts, approved };
+    let mut report = Report::new(base.to_string(), head.to_string(), planned, None);
+    report.approved = approvals::judge(&repository, args.signers.as_ref(), &report.planned, [base, head])?;
     print(args, &report, given.bytes(&new))?;
     Ok(ExitCode::from(code(args, &report)))
 }
@@ -245,18 +216,4 @@ fn revision(snapshot: &Snapshot, given: &Given, doors: Doors) -> Revision {
         files.push(found);
     }
     Revision { files, findings: snapshot.findings.clone() }
-}
-
-/// What the brake of each Platform says: as BASE has it, since HEAD can't loosen it.
-fn verdicts(planned: &Planned, head: &str) -> Vec<Verdict> {
-    let verdict = |platform: &plan::PlatformPlan| {
-        let name = &platform.name;
-        let ruler = planned.base.platforms.get(name).or_else(|| planned.head.platforms.get(name));
-        let source = ruler.and_then(|ruler| ruler.platform.spec.source.as_ref());
-        let brake = source.map(|source| source.brake.clone()).unwrap_or_default();
-        let held = judge(&planned.plan, name, &brake, platform.tenants).err();
-        let acknowledge = held.as_ref().map(|held| held.acknowledge(head));
-        Verdict { platform: name.clone(), assumed: source.is_none(), held, acknowledge }
-    };
-    planned.plan.platforms.iter().map(verdict).collect()
 }

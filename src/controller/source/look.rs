@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    super::context::Context,
+    super::{context::Context, forge::access::git_token},
     approvals::{self, Approvers},
     gate::{self, blocking},
     hold::Hold,
@@ -265,7 +265,10 @@ fn commits(settings: &Settings, snapshot: &Snapshot, known: &Commits) -> Commits
 }
 
 /// The Platform's source with its Secrets read.
-async fn settings(ctx: &Context, platform: &Platform) -> Result<Settings, SourceError> {
+pub(in crate::controller) async fn settings(
+    ctx: &Context,
+    platform: &Platform,
+) -> Result<Settings, SourceError> {
     let name = platform.metadata.name.as_deref().unwrap_or_default();
     let Some(source) = &platform.spec.source else {
         return Err(SourceError::InvalidReference {
@@ -275,7 +278,7 @@ async fn settings(ctx: &Context, platform: &Platform) -> Result<Settings, Source
     };
     let git = &source.git;
     let credentials = match &git.credentials {
-        Some(secret) => Some(credentials(ctx, &secret.name).await?),
+        Some(secret) => Some(credentials(ctx, git, &secret.name).await?),
         None => None,
     };
     let ca_pem = match &git.ca {
@@ -319,8 +322,15 @@ fn limits(git: &GitSource) -> Limits {
     }
 }
 
-async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceError> {
+async fn credentials(ctx: &Context, git: &GitSource, name: &str) -> Result<Credentials, SourceError> {
     let values = texts(ctx, CREDENTIALS, name).await?;
+    if values.contains_key("appId") {
+        let token = git_token(ctx, git, &values).await;
+        let token = token.map_err(|error| secret_error(CREDENTIALS, error.to_string()))?;
+        // GitHub's word for whoever comes with an installation's token.
+        let username = "x-access-token".to_owned();
+        return Ok(Credentials::Basic { username, password: Secret::new(token.expose()) });
+    }
     if let Some(token) = values.get("token") {
         return Ok(Credentials::Bearer(Secret::new(token.trim())));
     }
@@ -331,7 +341,10 @@ async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceErr
         }),
         _ => Err(secret_error(
             CREDENTIALS,
-            format!("Secret {}/{name} needs the keys username and password, or token", ctx.namespace),
+            format!(
+                "Secret {}/{name} needs the keys username and password, or token, or appId, installationId and privateKey",
+                ctx.namespace
+            ),
         )),
     }
 }

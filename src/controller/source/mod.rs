@@ -19,7 +19,9 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     api::{
-        Platform, marks,
+        Platform,
+        conditions::reasons,
+        marks,
         platform::Source,
         platform_status::{MOST_FINDINGS, SourceStatus},
     },
@@ -43,6 +45,8 @@ mod hold;
 mod look;
 mod note;
 mod write;
+
+pub(super) use look::settings;
 
 /// Least time between two looks at the cluster: Tenants change in crowds.
 const CALM: Duration = Duration::from_millis(100);
@@ -164,6 +168,7 @@ async fn step(ctx: &Context, platform: &Arc<Platform>, memory: &mut Memory, wake
     let Some(report) = bring(ctx, platform, &rules, memory).await else { return };
     let before = ctx.board().reports.insert(rules.name.clone(), report.clone());
     if before.as_ref() != Some(&report) {
+        ctx.wake_forge(&rules.name);
         ctx.platforms.add_urgent(rules.name);
     }
 }
@@ -182,7 +187,8 @@ async fn bring(
         return Some(SourceReport { failure: Some(failure), status });
     };
     decide_anew(memory, platform, rules, owners(ctx));
-    let paused = pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
+    let plan_only = is_plan_only(platform);
+    let paused = plan_only || pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
     let Memory { look, decided, refused, noted, .. } = &mut *memory;
     let written = match decided {
         Some(decided) if !paused => write::all(ctx, platform, look, &decided.decision, refused, noted).await,
@@ -191,8 +197,22 @@ async fn bring(
     memory.stumbles = if written.retry { memory.stumbles + 1 } else { 0 };
     let wait = || Backoff::RECONCILE.delay(memory.stumbles, backoff::unit());
     memory.again = written.retry.then(|| Instant::now() + wait());
-    publish(ctx, memory.decided.as_ref().map(|decided| &decided.decision), &written, platform);
-    Some(report(memory, &snapshot.revision.to_string(), &written, platform))
+    let revision = snapshot.revision.to_string();
+    let mut report = report(memory, &revision, &written, platform);
+    if plan_only {
+        let message = format!(
+            "revision {revision} is read and planned, and nothing of it is applied: the annotation {} is true; take it away to apply",
+            marks::PLAN_ONLY
+        );
+        report.failure.get_or_insert((reasons::PLAN_ONLY, message, false));
+    } else {
+        publish(ctx, memory.decided.as_ref().map(|decided| &decided.decision), &written, platform);
+    }
+    Some(report)
+}
+
+fn is_plan_only(platform: &Platform) -> bool {
+    platform.annotations().get(marks::PLAN_ONLY).is_some_and(|value| value == "true")
 }
 
 /// Why the source isn't at its head: it can't be read, or the head is held.

@@ -111,6 +111,22 @@ fn gather(
     Ok(Material { commits, notes, changes, more })
 }
 
+/// The newest commit that both have in their history, as far as that is here. Blocking.
+///
+/// # Errors
+/// The folder can't be used.
+pub fn merge_base(
+    settings: &Settings,
+    one: CommitId,
+    other: CommitId,
+) -> Result<Option<CommitId>, SourceError> {
+    with_repository(settings, |repository| {
+        let found = one.oid().and_then(|one| repository.merge_base(one, other.oid()?));
+        // A history that was cut off, or two that never met: the caller can't tell them apart, nor need it.
+        Ok(found.ok().map(CommitId::from))
+    })
+}
+
 /// Whether a commit and its tree are here. Blocking.
 ///
 /// # Errors

@@ -24,7 +24,8 @@ fn judged(list: &[&str], signature: &str) -> Result<Vec<String>, String> {
     let raw = with_signature(COMMIT.as_bytes(), signature);
     let commit = Commit::parse("id", &raw).expect("sound");
     let armored = commit.signature.clone().expect("signed");
-    let held = verify(&commit, &armored, Some(commit.committed), pairs(&keys)).map_err(|refusal| refusal.to_string())?;
+    let held = verify(&commit, &armored, Some(commit.committed), pairs(&keys))
+        .map_err(|refusal| refusal.to_string())?;
     Ok(held.into_iter().flat_map(|key| key.principals.clone()).collect())
 }
 

@@ -49,6 +49,39 @@ const KWOK: Recipe = Recipe {
     links: &[],
 };
 
+const GITEA: Recipe = Recipe {
+    name: "gitea",
+    label: "gitea v1.27.3 (a forge)",
+    package: "gitea.dev",
+    ldflags: "-s -w -X main.Version=1.27.3",
+    links: &[],
+};
+
+/// Gitea, a real forge, without its web pages.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn gitea() -> Result<PathBuf> {
+    find_or_build(&GITEA)
+}
+
+/// The folder of Gitea's sources: it reads templates and options from there.
+///
+/// # Errors
+/// Go is missing, or doesn't have them.
+pub fn gitea_sources() -> Result<PathBuf> {
+    let folder = repository_root().join("tests/programs/gitea");
+    let args = ["mod", "download", "-json", "gitea.dev"];
+    let output = Command::new("go").args(args).current_dir(folder).output();
+    let output = output.map_err(|_| Error::Missing { program: "go", get: GET_GO })?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = said.lines().find_map(|line| line.trim().strip_prefix("\"Dir\": \"")?.strip_suffix("\","));
+    found.map(PathBuf::from).ok_or_else(|| Error::Command {
+        command: format!("go {}", args.join(" ")),
+        output: format!("{said}{}", String::from_utf8_lossy(&output.stderr)).trim().to_owned(),
+    })
+}
+
 /// The control-plane program; its first argument chooses etcd, kube-apiserver, … .
 /// Beside it lie links `etcd`, `kube-apiserver` and `kubectl`.
 ///

@@ -3,15 +3,12 @@
 //! Whoever opens a pull request writes a part of it: names, values, messages. They stand in code, where a
 //! forge makes no link, mention or image of them.
 
-use crate::{
-    plan::{PlatformPlan, TenantPlan},
-    validate::text::sanitize,
-};
+use crate::validate::text::sanitize;
 
 use super::{
-    Report,
-    human::ASSUMED,
-    words::{self, Mark},
+    PlatformPlan, TenantPlan,
+    report::Report,
+    words::{self, ASSUMED, Mark},
 };
 
 /// Most characters: GitHub takes 65,536 a comment.
@@ -22,7 +19,7 @@ const ROWS: usize = 200;
 const MARK: &str = "<!-- tenantry-plan -->";
 
 /// The summary first, then the brake, the findings, a table, and each Tenant folded.
-pub(super) fn render(report: &Report) -> String {
+pub fn render(report: &Report) -> String {
     let plan = &report.planned.plan;
     let mut text = format!("**Tenantry plan:** {}\n\n", words::summary(plan));
     for verdict in &report.verdicts {
@@ -108,9 +105,16 @@ fn tenant(tenant: &TenantPlan) -> String {
     folded(&format!("{}: {}", tenant.name, words::change(tenant.change)), &fenced("diff", &lines))
 }
 
+/// A folded part. In `code` a forge makes no mention, and as entities no user of a forge that reads raw text.
 fn folded(head: &str, body: &str) -> String {
-    let head = head.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!("<details><summary>{head}</summary>\n\n{body}\n</details>\n\n")
+    let escaped = sanitize(head, 300).chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' | '<' | '>' | '@' | '#' | '!' | '`' => out += &format!("&#{};", u32::from(c)),
+            other => out.push(other),
+        }
+        out
+    });
+    format!("<details><summary><code>{escaped}</code></summary>\n\n{body}\n</details>\n\n")
 }
 
 /// Code between fences that nothing in it can close.
@@ -123,7 +127,7 @@ fn fenced(language: &str, lines: &[String]) -> String {
 
 /// Code in a line, or in a table's cell.
 fn inline(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
+    format!("`{}`", sanitize(text, 300).replace('`', "'").replace('|', "\\|"))
 }
 
 #[cfg(test)]
@@ -134,6 +138,9 @@ mod tests {
     fn nothing_breaks_out_of_its_code() {
         assert_eq!(fenced("text", &["a ``` b".into()]), "````text\na ``` b\n````\n");
         assert_eq!(inline("a`|b"), "`a'\\|b`");
-        assert_eq!(folded("<img>", "x"), "<details><summary>&lt;img&gt;</summary>\n\nx\n</details>\n\n");
+        assert_eq!(
+            folded("<img>", "x"),
+            "<details><summary><code>&#60;img&#62;</code></summary>\n\nx\n</details>\n\n"
+        );
     }
 }

@@ -4,17 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{
-    api::brake::EffectKind,
-    plan::{
-        Change, Effect, FieldChange, ObjectChange, Plan, TenantPlan, Verb,
-        brake::Held,
-        types::{Stop, StopReason},
-    },
-    validate::text::sanitize,
-};
+use crate::{api::brake::EffectKind, validate::text::sanitize};
 
-use super::super::style::count;
+use super::{
+    Change, Effect, FieldChange, ObjectChange, Plan, TenantPlan, Verb,
+    brake::Held,
+    types::{Stop, StopReason},
+};
 
 /// Longest value that is shown, in characters.
 const VALUE: usize = 160;
@@ -23,9 +19,13 @@ const FIELDS: usize = 40;
 /// Effects listed of a held plan; the rest is counted.
 const EFFECTS: usize = 30;
 
+/// What is said where the brake's own settings are not among the files.
+pub const ASSUMED: &str =
+    "by the defaults of spec.source.brake: this Platform's own source is not among the files";
+
 /// What a line says, so that each form can mark it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub enum Mark {
     /// Something comes.
     Create,
     /// Something changes.
@@ -38,8 +38,13 @@ pub(super) enum Mark {
     Note,
 }
 
+/// `1 Tenant`, `3 Tenants`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// The plan in one line.
-pub(super) fn summary(plan: &Plan) -> String {
+pub fn summary(plan: &Plan) -> String {
     let mut parts = Vec::new();
     let changed = plan.count(Change::Changed);
     if changed > 0 {
@@ -82,7 +87,7 @@ pub(super) fn summary(plan: &Plan) -> String {
 }
 
 /// What happens to a Tenant, in a word or two.
-pub(super) fn change(change: Change) -> &'static str {
+pub fn change(change: Change) -> &'static str {
     match change {
         Change::Added => "added",
         Change::Changed => "changed",
@@ -93,7 +98,7 @@ pub(super) fn change(change: Change) -> &'static str {
 }
 
 /// `web, worker`; what stops says why.
-pub(super) fn stops(stops: &[Stop]) -> String {
+pub fn stops(stops: &[Stop]) -> String {
     let one = |stop: &Stop| {
         let why = match stop.why {
             StopReason::Removed => "removed",
@@ -106,13 +111,13 @@ pub(super) fn stops(stops: &[Stop]) -> String {
 }
 
 /// How many objects are created, changed and deleted.
-pub(super) fn counts(tenant: &TenantPlan) -> [usize; 3] {
+pub fn counts(tenant: &TenantPlan) -> [usize; 3] {
     [Verb::Create, Verb::Change, Verb::Delete]
         .map(|verb| tenant.objects.iter().filter(|object| object.verb == verb).count())
 }
 
 /// Everything about a Tenant, a line each.
-pub(super) fn details(tenant: &TenantPlan) -> Vec<(Mark, String)> {
+pub fn details(tenant: &TenantPlan) -> Vec<(Mark, String)> {
     let mut lines = Vec::new();
     if let Some(message) = &tenant.message {
         let reason = tenant.reason.map(|reason| format!("{reason}: ")).unwrap_or_default();
@@ -172,7 +177,7 @@ fn of_object(object: &ObjectChange, tenant: &TenantPlan) -> Vec<(Mark, String)> 
 }
 
 /// The fields, a line each.
-pub(super) fn fields(fields: &[FieldChange]) -> Vec<String> {
+pub fn fields(fields: &[FieldChange]) -> Vec<String> {
     let mut lines: Vec<String> = fields.iter().take(FIELDS).map(field).collect();
     if fields.len() > FIELDS {
         lines.push(format!("and {} more", count(fields.len() - FIELDS, "field")));
@@ -193,7 +198,7 @@ fn value(value: Option<&Value>) -> String {
 }
 
 /// What a held plan would do, a line each.
-pub(super) fn effects(held: &Held) -> Vec<String> {
+pub fn effects(held: &Held) -> Vec<String> {
     let one = |effect: &Effect| {
         let detail = if effect.detail.is_empty() { String::new() } else { format!(" {}", effect.detail) };
         sanitize(&format!("{}: {}{detail}", effect.kind.counted(false), effect.tenant), 300)
