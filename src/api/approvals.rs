@@ -18,6 +18,11 @@ pub struct Approvals {
     /// Who may approve, in groups that rules name.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub groups: Vec<ApproverGroup>,
+    /// Accounts on `forge` whose approvals of a pull request count too, and whose they are. Who lists one trusts the forge
+    /// for it. With none listed, only signed approvals count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["user"]))]
+    pub forge_users: Vec<ForgeUser>,
     /// How long after it was given an approval counts; at least 1h outside `environment: test`. An approval may say an
     /// earlier end itself.
     #[serde(default = "default_age")]
@@ -45,6 +50,18 @@ pub struct ApprovalRule {
     /// How many of them must; whoever wrote the change of a path doesn't count for it.
     #[schemars(range(min = 1, max = 16))]
     pub required: u32,
+}
+
+/// An account on the forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForgeUser {
+    /// Its name there.
+    #[schemars(length(min = 1, max = 255))]
+    pub user: String,
+    /// Whose it is: a principal of `signers`.
+    #[schemars(length(min = 1, max = 253))]
+    pub principal: String,
 }
 
 /// People who may approve.

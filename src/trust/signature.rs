@@ -120,7 +120,9 @@ pub(super) fn made_by<'s>(
     }
     let key = signature.public_key();
     let listed = signers.entries_of(key, purpose);
-    let Some(first) = listed.first().copied() else { return Err(Refusal::NotListed(fingerprint(key))) };
+    if listed.is_empty() {
+        return Err(Refusal::NotListed(fingerprint(key)));
+    }
     present(&signature)?;
     PublicKey::from(key.clone()).verify(wanted, payload, &signature).map_err(|_| {
         Refusal::Bad(match purpose {

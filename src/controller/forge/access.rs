@@ -20,14 +20,18 @@ use super::super::context::Context;
 
 /// The client of one source, and what it was made of.
 #[derive(Debug, Default)]
-pub(super) struct Access {
+pub(in crate::controller) struct Access {
     http: Option<(String, Option<String>, Http)>,
     client: Option<(Token, Arc<Client>)>,
 }
 
 impl Access {
     /// The client for a source's forge. The Secret is read each time: one that is gone ends our access.
-    pub(super) async fn client(&mut self, ctx: &Context, git: &GitSource) -> Result<Arc<Client>, ForgeError> {
+    pub(in crate::controller) async fn client(
+        &mut self,
+        ctx: &Context,
+        git: &GitSource,
+    ) -> Result<Arc<Client>, ForgeError> {
         let Some(forge) = &git.forge else {
             return Err(ForgeError::Credentials { problem: "the Platform names no forge".into() });
         };

@@ -6,15 +6,22 @@ use jiff::Timestamp;
 
 use crate::{
     api::{Platform, approvals::Approvals, verification::Verification},
+    forge::{ForgeApproval, ForgeError},
     source::{self, CommitId, Lineage, Settings, SourceError},
-    trust::approval::{By, Rules, review},
+    trust::{
+        Commit,
+        approval::{By, Rules, Word, review},
+    },
 };
 
 use super::{
-    super::context::Context,
+    super::{context::Context, forge::access::Access},
     gate::{self, blocking},
     hold::Hold,
 };
+
+/// Most commits of the branch for which a forge is asked.
+const PULLS: usize = 20;
 
 /// Who approved each path of a change.
 pub(super) type Approvers = BTreeMap<String, Vec<String>>;
@@ -64,15 +71,60 @@ pub(super) async fn pass(
     }
     let (rules, max_age) = (Rules::of(approvals), approvals.max_age.0);
     let (forge, now) = (verification.forge_signers.clone(), Timestamp::now());
+    // Signed approvals may be enough without the forge's word.
+    let (words, unheard) = match words(ctx, platform, approvals, &case.lineage).await {
+        Ok(words) => (words, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     blocking(settings, move |settings| {
         let by = By { signers: &signers, forge: &forge, max_age, now };
-        let material = source::material(settings, case.accepted, head, case.lineage, notes, Vec::new())?;
+        let material = source::material(settings, case.accepted, head, case.lineage, notes, words)?;
         let verdict = review(&rules, &by, &material);
         Ok(if verdict.passes() {
             Ok(verdict.approvers)
         } else {
-            Err(Hold::not_approved(head, &verdict, &list))
+            Err(Hold::not_approved(head, &verdict, &list, unheard.as_ref()))
         })
     })
     .await
+}
+
+/// What the forge says of approvals, where accounts on it count: of the pull requests that brought the new commits.
+async fn words(
+    ctx: &Context,
+    platform: &Platform,
+    approvals: &Approvals,
+    lineage: &Lineage,
+) -> Result<Vec<Word>, ForgeError> {
+    let git = platform.spec.source.as_ref().map(|source| &source.git);
+    let Some(git) = git.filter(|git| git.forge.is_some() && !approvals.forge_users.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let branch = git.branch.as_deref().unwrap_or("main");
+    let client = Access::default().client(ctx, git).await?;
+    let mut pulls = BTreeMap::new();
+    for commit in mainline(lineage) {
+        let brought = client.brought(branch, &commit).await?;
+        pulls.extend(brought.into_iter().map(|one| (one.pull.number, one.approvals)));
+    }
+    let word = |given: ForgeApproval| {
+        // Without a commit and a time it proves nothing.
+        Some(Word { commit: given.commit?, at: given.at?.parse().ok()?, user: given.user })
+    };
+    Ok(pulls.into_values().flatten().filter_map(word).collect())
+}
+
+/// The new commits that the branch itself went through, newest first: each may have come with a pull request of its
+/// own. Of a long way only the end is asked for.
+fn mainline(lineage: &Lineage) -> Vec<String> {
+    let new: BTreeMap<String, &[u8]> =
+        lineage.commits.iter().map(|(id, raw)| (id.to_string(), raw.as_slice())).collect();
+    let mut at = lineage.commits.first().map(|(id, _)| id.to_string());
+    let mut way = Vec::new();
+    while let Some(id) = at.take().filter(|_| way.len() < PULLS) {
+        let Some(raw) = new.get(&id) else { break };
+        at = Commit::parse(&id, raw).ok().and_then(|commit| commit.parents.into_iter().next());
+        way.push(id);
+    }
+    way
 }

@@ -3,6 +3,7 @@
 
 use crate::{
     api::conditions::reasons,
+    forge::ForgeError,
     plan::brake::acknowledge,
     source::CommitId,
     trust::{
@@ -74,8 +75,13 @@ impl Hold {
         Self { reason: reasons::HISTORY_INCOMPLETE, commit: head, message }
     }
 
-    /// Too few people approved it; `list` names the object with the signers.
-    pub(super) fn not_approved(head: CommitId, verdict: &Verdict, list: &str) -> Self {
+    /// Too few people approved it; `list` names the object with the signers, `unheard` is why the forge wasn't heard.
+    pub(super) fn not_approved(
+        head: CommitId,
+        verdict: &Verdict,
+        list: &str,
+        unheard: Option<&ForgeError>,
+    ) -> Self {
         let short: Vec<String> =
             verdict.rules.iter().filter(|rule| rule.have < rule.required).map(missing).collect();
         let refused: Vec<String> = verdict.refused.iter().map(ToString::to_string).collect();
@@ -83,8 +89,10 @@ impl Hold {
             true => String::new(),
             false => format!("; not counted: {}", listed(&refused, ", ")),
         };
+        let unheard = unheard.map(|error| format!("; the forge's approvals can't be read: {error}"));
+        let unheard = unheard.unwrap_or_default();
         let message = format!(
-            "commit {head} needs approvals: {}{refused}; nothing since the last accepted revision is applied: an approver \
+            "commit {head} needs approvals: {}{refused}{unheard}; nothing since the last accepted revision is applied: an approver \
              whose key {list} has runs tenantry approve {head} --push",
             listed(&short, "; ")
         );

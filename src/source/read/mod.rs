@@ -14,7 +14,7 @@ use git2::{Commit, Repository};
 
 use crate::{
     api::finding::Finding,
-    trust::approval::{Material, Vote},
+    trust::approval::{Material, Word},
     validate::folders::Folders,
 };
 
@@ -75,8 +75,8 @@ pub fn lineage(settings: &Settings, base: Option<CommitId>, head: CommitId) -> R
     with_repository(settings, |repository| lineage::lineage(repository, base, head))
 }
 
-/// What the approvals of a change are judged by; `notes` is what [`fetch_notes`](super::fetch_notes) brought, `more`
-/// are approvals that a forge vouches for. Blocking.
+/// What the approvals of a change are judged by; `notes` is what [`fetch_notes`](super::fetch_notes) brought, `words`
+/// is what a forge says of approvals. Blocking.
 ///
 /// # Errors
 /// `Timeout`, or `Corrupt`.
@@ -86,10 +86,10 @@ pub fn material(
     head: CommitId,
     lineage: Lineage,
     notes: Option<CommitId>,
-    more: Vec<Vote>,
+    words: Vec<Word>,
 ) -> Result<Material, SourceError> {
     with_repository(settings, |repository| {
-        gather(repository, accepted, head, lineage, notes, more, settings.deadline)
+        gather(repository, accepted, head, lineage, notes, words, settings.deadline)
     })
 }
 
@@ -99,16 +99,16 @@ fn gather(
     head: CommitId,
     lineage: Lineage,
     tip: Option<CommitId>,
-    more: Vec<Vote>,
+    words: Vec<Word>,
     deadline: Duration,
 ) -> Result<Material, SourceError> {
     let new: Vec<CommitId> = lineage.commits.iter().map(|(id, _)| *id).collect();
     let notes = tip.map(|tip| notes::notes(repository, tip, &new)).transpose()?.unwrap_or_default();
-    let approved = notes.iter().map(|note| &note.commit).chain(more.iter().map(|vote| &vote.commit));
+    let approved = notes.iter().map(|note| &note.commit).chain(words.iter().map(|word| &word.commit));
     let approved: Vec<CommitId> = approved.filter_map(|id| id.parse().ok()).collect();
     let changes = changes::changes(repository, accepted, head, &new, &approved, deadline)?;
     let commits = lineage.commits.into_iter().map(|(id, raw)| (id.to_string(), raw)).collect();
-    Ok(Material { commits, notes, changes, more })
+    Ok(Material { commits, notes, changes, words })
 }
 
 /// The newest commit that both have in their history, as far as that is here. Blocking.

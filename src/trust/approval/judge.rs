@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{People, Refused, Vote, Why, people::Person};
 use crate::{
-    api::approvals::{ApprovalRule, Approvals},
+    api::approvals::{ApprovalRule, Approvals, ForgeUser},
     validate::pattern::Pattern,
 };
 
@@ -18,7 +18,10 @@ const PATHS: usize = 5;
 
 /// The rules, ready for use.
 #[derive(Clone, Debug)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules {
+    rules: Vec<Rule>,
+    users: Vec<ForgeUser>,
+}
 
 #[derive(Clone, Debug)]
 struct Rule {
@@ -43,7 +46,12 @@ impl Rules {
                 required: usize::try_from(rule.required).unwrap_or(usize::MAX).max(1),
             }
         };
-        Self(approvals.rules.iter().map(rule).collect())
+        Self { rules: approvals.rules.iter().map(rule).collect(), users: approvals.forge_users.clone() }
+    }
+
+    /// Accounts on a forge whose word counts.
+    pub(super) fn users(&self) -> &[ForgeUser] {
+        &self.users
     }
 }
 
@@ -116,7 +124,7 @@ pub fn judge(
     let mut reasons: BTreeMap<&Vote, Option<Why>> = BTreeMap::new();
     let mut by_commit: HashMap<&str, Vec<&Vote>> = HashMap::new();
     votes.iter().for_each(|vote| by_commit.entry(&vote.commit).or_default().push(vote));
-    for rule in &rules.0 {
+    for rule in &rules.rules {
         let mut worst: Option<RuleVerdict> = None;
         let (mut short, mut short_count) = (Vec::new(), 0);
         for change in changes.iter().filter(|change| rule.matches(&change.path)) {

@@ -2,6 +2,7 @@
 //!
 //! - [`statement`]: what an approval says, and how it stands in a line
 //! - [`note`]: the lines on a commit → votes, and what is refused
+//! - [`word`]: a forge's word for who approved what → votes
 //! - [`people`]: which principals are one person
 //! - [`judge`]: rules, changed paths and votes → what is missing
 //!
@@ -24,11 +25,13 @@ pub mod judge;
 pub mod note;
 pub mod people;
 pub mod statement;
+pub mod word;
 
 pub use judge::{Change, RuleVerdict, Rules, Verdict, judge};
 pub use note::{By, Note, votes};
 pub use people::People;
 pub use statement::{Approval, Statement};
+pub use word::{Word, words};
 
 use std::{collections::HashMap, fmt};
 
@@ -56,20 +59,22 @@ pub struct Material {
     pub notes: Vec<Note>,
     /// The paths that differ.
     pub changes: Vec<Change>,
-    /// Approvals that a forge vouches for.
-    pub more: Vec<Vote>,
+    /// What a forge says of approvals.
+    pub words: Vec<Word>,
 }
 
 /// Judges a change: reads the notes, and holds them against the rules.
 #[must_use]
 pub fn review(rules: &Rules, by: &By<'_>, material: &Material) -> Verdict {
-    let Material { commits, notes, changes, more } = material;
+    let Material { commits, notes, changes, words: said } = material;
     // One that can't be read has no tree that an approval could name, and everybody may have written it.
     let commits: Vec<Commit> = commits.iter().filter_map(|(id, raw)| Commit::parse(id, raw).ok()).collect();
     let trees: HashMap<String, String> =
         commits.iter().map(|commit| (commit.id.clone(), commit.tree.clone())).collect();
     let (mut all, mut refused) = votes(notes, &trees, by);
-    all.extend(more.iter().cloned());
+    let (vouched, unheard) = words(said, rules.users(), by);
+    all.extend(vouched);
+    refused.extend(unheard);
     let people = People::of(by.signers);
     let wrote = note::writers(&commits, by.signers, &people);
     let mut verdict = judge(rules, &people, changes, &all, &wrote);

@@ -50,6 +50,19 @@ pub struct By<'a> {
     pub now: Timestamp,
 }
 
+impl By<'_> {
+    /// Whether an approval of this time counts now.
+    pub(super) fn counts_now(&self, made: Timestamp, expires: Timestamp) -> Result<(), Why> {
+        if made.duration_since(self.now) > jiff::SignedDuration::try_from(AHEAD).unwrap_or_default() {
+            return Err(Why::Early(made));
+        }
+        // What can't be added to is far in the future.
+        let oldest = jiff::SignedDuration::try_from(self.max_age).unwrap_or(jiff::SignedDuration::MAX);
+        let end = made.checked_add(oldest).unwrap_or(Timestamp::MAX).min(expires);
+        if self.now >= end { Err(Why::Expired(end)) } else { Ok(()) }
+    }
+}
+
 /// Reads the notes on commits; `trees` has the tree of each.
 #[must_use]
 pub fn votes(notes: &[Note], trees: &HashMap<String, String>, by: &By<'_>) -> (Vec<Vote>, Vec<Refused>) {
@@ -109,14 +122,8 @@ fn vote(line: &str, commit: &str, tree: Option<&str>, by: &By<'_>) -> Result<Vot
         Ok(holding) => holding,
         Err(refusal) => return fail(refusal.into()),
     };
-    if statement.made.duration_since(by.now) > jiff::SignedDuration::try_from(AHEAD).unwrap_or_default() {
-        return fail(Why::Early(statement.made));
-    }
-    // What can't be added to is far in the future.
-    let oldest = jiff::SignedDuration::try_from(by.max_age).unwrap_or(jiff::SignedDuration::MAX);
-    let end = statement.made.checked_add(oldest).unwrap_or(Timestamp::MAX).min(statement.expires);
-    if by.now >= end {
-        return fail(Why::Expired(end));
+    if let Err(why) = by.counts_now(statement.made, statement.expires) {
+        return fail(why);
     }
     let principals: BTreeSet<&String> = holding.iter().flat_map(|entry| &entry.principals).collect();
     let principals = principals.into_iter().cloned().collect();

@@ -46,6 +46,7 @@ fn rules(path: &str, required: u32) -> Rules {
     let approvals = json!({
         "rules": [{"name": "all", "paths": [path], "groups": ["ops"], "required": required}],
         "groups": [{"name": "ops", "members": ["ada@example.com", "bob@example.com", "cy@example.com"]}],
+        "forgeUsers": ["ada", "bob", "cy"].map(|name| json!({"user": name, "principal": format!("{name}@example.com")})),
     });
     Rules::of(&serde_json::from_value(approvals).expect("rules"))
 }
@@ -61,7 +62,7 @@ fn material(commit: &str, note: &str) -> Material {
         commits: vec![(commit.to_owned(), plain(&[], "A change"))],
         notes: vec![Note { commit: commit.to_owned(), content: Some(note.as_bytes().to_vec()) }],
         changes: vec![change("tenants/one.yaml", &ids, &ids)],
-        more: Vec::new(),
+        words: Vec::new(),
     }
 }
 
@@ -222,14 +223,13 @@ fn an_approval_counts_only_for_the_paths_whose_change_it_shows() {
 fn a_forges_word_counts_as_a_signature_does() {
     let commit = id(1);
     let mut forge = material(&commit, &approved(&commit, 2));
-    let vote = |who: &str| Vote { commit: id(1), principals: vec![who.to_owned()], origin: Origin::Forge };
-    forge.more = vec![vote("bob@example.com")];
+    let word = |user: &str| Word { user: user.to_owned(), commit: id(1), at: at(1) };
+    forge.words = vec![word("bob")];
     assert!(!verdict(&forge, 2, 1).passes(), "Bob is one person");
-    forge.more = vec![vote("cy@example.com"), vote("ada@example.com"), vote("eve@example.com")];
+    forge.words = vec![word("cy"), word("ada"), word("eve")];
     let judged = verdict(&forge, 2, 1);
     assert!(judged.passes());
-    let said: BTreeSet<String> = judged.refused.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(reasons(&judged), ["SelfApproval: they wrote it"], "Eve may review, and approves nothing");
 }
 
 #[test]
