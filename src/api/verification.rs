@@ -20,9 +20,11 @@ pub struct Verification {
     pub mode: VerificationMode,
     /// Who may sign: an object in the operator's namespace, read at each look and never from the repository. Its key
     /// `allowed_signers` holds OpenSSH's lines (principals, options, type, key); `valid-after` and `valid-before` are UTC
-    /// and judged at the committer's time. A stolen key is revoked by taking its line out. Its key `openpgp_keys`
-    /// holds armored OpenPGP public keys (`gpg --export --armor`, a forge's own key too); the addresses of their User IDs
-    /// are the principals. One of the two must be there.
+    /// and judged at the committer's time. A line with `namespaces="git"` is for commits alone; approvals need
+    /// `tenantry.dev/approval` there, or a line without it, and are judged at the time of the check. Its key
+    /// `openpgp_keys` holds armored OpenPGP public keys (`gpg --export --armor`, a forge's own key too), for commits alone;
+    /// the addresses of their User IDs are the principals. One of the two keys must be there. A stolen key is revoked by
+    /// taking it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signers: Option<SignersRef>,
     /// Principals in `signers` that belong to a forge: they may sign merges whose parents are verified, and nothing else.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::super::out;
 use crate::{
     api::{approvals::Approvals, verification::Verification},
     plan::{Planned, PlatformPlan, report::Approved},
@@ -32,7 +33,13 @@ pub(super) fn judge(
             Some((platform, verification, verification.approvals.as_ref()?))
         })
         .collect();
-    let Some(file) = signers.filter(|_| !asking.is_empty()) else { return Ok(Vec::new()) };
+    if asking.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(file) = signers else {
+        out::stderr("note: approvals are asked for; which are missing is told with --signers FILE");
+        return Ok(Vec::new());
+    };
     let text =
         std::fs::read_to_string(file).map_err(|error| format!("can't read {}: {error}", file.display()))?;
     let signers = Signers::parse(&text).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -128,3 +128,50 @@ fn listed(items: &[String], between: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::approval;
+
+    fn rule(have: usize, names: usize) -> RuleVerdict {
+        let list = |what: &str| (0..names).map(|n| format!("{what}-{n}@example.com")).collect::<Vec<_>>();
+        let short = vec!["tenants/one.yaml".to_owned()];
+        RuleVerdict {
+            rule: "two".to_owned(),
+            required: 2,
+            have,
+            by: list("by"),
+            may: list("may"),
+            short,
+            short_count: names + 1,
+        }
+    }
+
+    #[test]
+    fn missing_approvals_name_the_rule_the_people_and_the_next_step() {
+        let head: CommitId = "1".repeat(40).parse().expect("an id");
+        let said = |rules: Vec<RuleVerdict>, count: usize| {
+            let (commit, who) = ("2".repeat(40), "tess@example.com".to_owned());
+            let refused = approval::Refused { commit, who, why: approval::Why::SelfApproval };
+            let verdict = Verdict { rules, refused: vec![refused; count], ..Verdict::default() };
+            Hold::not_approved(head, &verdict, "ConfigMap tenantry-system/signers").message
+        };
+        assert_eq!(
+            said(vec![rule(1, 1), rule(2, 1)], 1),
+            format!(
+                "commit {head} needs approvals: rule two has 1 of 2 (by-0@example.com) for tenants/one.yaml and 1 more, \
+                 may-0@example.com may; not counted: tess@example.com on 2222222: SelfApproval: they wrote it; nothing \
+                 since the last accepted revision is applied: an approver whose key ConfigMap tenantry-system/signers has \
+                 runs tenantry approve {head} --push"
+            )
+        );
+        let none = said(vec![rule(0, 0)], 0);
+        assert!(
+            none.contains("rule two has 0 of 2 for tenants/one.yaml, nobody else may; nothing since"),
+            "{none}"
+        );
+        let many = said(vec![rule(1, 64); 16], 2000);
+        assert!(many.chars().count() <= MESSAGE && many.contains(", 59 more may; "), "{many}");
+    }
+}

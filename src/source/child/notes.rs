@@ -37,7 +37,7 @@ fn converse(folder: &Folder, request: &Request) -> Result<Option<git2::Oid>, git
     let mut options = FetchOptions::new();
     options.download_tags(AutotagOption::None).update_fetchhead(false).depth(1);
     remote.fetch(&[format!("+{APPROVALS}:{HERE}")], Some(&mut options), None)?;
-    let commit = repository.find_reference(HERE)?.peel_to_commit()?;
-    commit.tree()?;
-    Ok(Some(commit.id()))
+    // Whoever pushes may let the reference name anything: what is no commit holds no notes.
+    let commit = repository.find_reference(HERE)?.peel_to_commit();
+    Ok(commit.ok().filter(|commit| commit.tree().is_ok()).map(|commit| commit.id()))
 }

@@ -203,7 +203,11 @@ fn an_approval_counts_only_for_the_paths_whose_change_it_shows() {
     let (first, second) = (id(1), id(2));
     let mut two = material(&first, &approved(&first, 2));
     two.commits.push((second.clone(), plain(&[&first], "More")));
-    two.changes.push(change("tenants/two.yaml", &[second.clone()], &[second.clone()]));
+    two.changes.push(change(
+        "tenants/two.yaml",
+        std::slice::from_ref(&second),
+        std::slice::from_ref(&second),
+    ));
     let judged = verdict(&two, 1, 1);
     assert!(!judged.passes());
     assert_eq!((&judged.rules[0].short[..], judged.rules[0].have), (&["tenants/two.yaml".to_owned()][..], 0));
