@@ -8,15 +8,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod brake;
 mod children;
 mod drift;
 mod foreign;
 mod guards;
 mod hooks;
 mod lifecycle;
+mod limits;
 mod namespaces;
 mod network;
 mod redeploy;
+mod rollout;
 mod secrets;
 mod source;
 mod source_faults;
