@@ -332,6 +332,41 @@ mod tests {
         let kept: Vec<&str> = plan.kept.iter().map(|entry| entry.kind.as_str()).collect();
         assert_eq!(kept, ["Namespace", "Future"]);
     }
+
+    /// Where the rest has to wait, only what somebody touched is written; and what may not be written isn't.
+    #[test]
+    fn what_has_to_wait_leaves_what_is_recorded() {
+        let inventory = [
+            entry(Kind::Service, "same", "u1", "h", "d"),
+            entry(Kind::Service, "other", "u2", "old", "d"),
+            entry(Kind::Service, "touched", "u3", "old", "d"),
+            entry(Kind::Service, "gone", "u4", "h", "d"),
+            entry(Kind::Deployment, "unwanted", "u5", "h", "d"),
+        ];
+        let live: BTreeMap<ObjectId, Live> = [
+            ("same", live("u1", "h", "else")),
+            ("other", live("u2", "old", "d")),
+            ("touched", live("u3", "old", "else")),
+        ]
+        .into_iter()
+        .map(|(name, live)| (object(Kind::Service, name), live))
+        .collect();
+        let names = ["same", "other", "touched", "gone", "new"];
+        let list = || names.map(|name| wanted(Kind::Service, name, "h")).to_vec();
+        let within = |reach| {
+            let plan = plan(list(), &inventory, &live, &[]).within(reach, &inventory, &live, &[]);
+            let writes: Vec<String> =
+                plan.writes.iter().map(|write| write.manifest.id.name.clone()).collect();
+            let announced = plan.announce.len();
+            (writes.join(" "), plan.prune.len(), plan.kept.len(), announced)
+        };
+        assert_eq!(within(Reach::Everything), ("same other touched gone new".into(), 1, 0, 2));
+        assert_eq!(within(Reach::Touched), ("same touched gone".into(), 1, 1, 1));
+        assert_eq!(within(Reach::Recorded), ("same gone".into(), 0, 3, 1));
+        assert_eq!(changed_kinds(&list(), &inventory), [Kind::Service, Kind::Deployment].into());
+        assert_eq!(changed_kinds(&list()[..1], &inventory[..1]), BTreeSet::new());
+    }
+
     #[test]
     fn only_a_services_own_config_waits_for_its_roll_out() {
         let maps = ["web-0123456789", "web-api-0123456789", "web-0123456789-0123456789", "web-settings99"];

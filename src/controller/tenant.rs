@@ -27,6 +27,7 @@ use crate::{
         workloads::{self, Observed},
         world::Left,
     },
+    plan::waves,
     runtime::call::CallError,
     status::{
         progress::can_wait,
@@ -176,7 +177,7 @@ async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (
 /// desired → apply → observe → status.
 async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     let mut wanted = build(ready);
-    let inputs = turn::inputs_digest(&ready.inputs);
+    let inputs = waves::given(&ready.tenant, &ready.platform, &ready.inputs);
     let turn = turn::turn(ctx, tenant, &mut wanted, &inputs, !ready.exceeds.is_empty());
     let tenant = &match turn::announce(ctx, tenant, &turn, &inputs).await {
         Ok(tenant) => tenant,

@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kube::ResourceExt;
-use serde_json::json;
 use tracing::warn;
 
 use crate::{
@@ -14,11 +13,11 @@ use crate::{
         order::Listed,
         plan::{Reach, changed_kinds},
     },
-    desired::{Scale, ScaleRule, meta::short_hash},
+    desired::{Scale, ScaleRule},
     plan::waves,
     runtime::call::CallError,
     status::tenant::Outcome,
-    validate::{ground::Inputs, problem::Problem},
+    validate::problem::Problem,
 };
 
 use super::{
@@ -60,13 +59,6 @@ impl Turn {
             Self::Exceeds | Self::Refused => (Outcome::Exceeds(exceeds), Next::After(outcome::HELD_LONG)),
         }
     }
-}
-
-/// Digest of what the cluster gives. A Secret's content is not in it, only its version.
-pub(super) fn inputs_digest(inputs: &Inputs) -> String {
-    let denied: Vec<String> = inputs.denied.iter().map(ToString::to_string).collect();
-    let version = inputs.pull_secret.as_ref().map(|secret| secret.version.as_str());
-    short_hash(json!([denied, version]).to_string().as_bytes(), 16)
 }
 
 /// Whose turn it is; `exceeds` where a limit is against the spec.

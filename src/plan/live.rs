@@ -66,6 +66,9 @@ pub fn plan(standing: &Standing<'_>, mut head: Set, schemas: &Schemas) -> Plan {
 
 /// The Platform as it is once the rules are written that files set; `None` when none does.
 fn ruler(standing: &Standing<'_>, set: &Set) -> Option<Ruler> {
+    if set.platforms.is_empty() {
+        return None;
+    }
     let platforms = Set { platforms: set.platforms.clone(), ..Set::default() };
     let set = decide(platforms, standing.platform, standing.rules, standing.owners).rules?;
     let spec = with_source(&set, standing.platform.spec.source.as_ref()).ok()?;

@@ -6,11 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{
-    Tenant,
-    conditions::{Condition, ConditionStatus, ConditionType, find},
-    kinds::Kind,
-    tenant_status::AppliedStatus,
+use serde_json::json;
+
+use crate::{
+    api::{
+        Tenant,
+        conditions::{Condition, ConditionStatus, ConditionType, find},
+        kinds::Kind,
+        tenant_status::AppliedStatus,
+    },
+    desired::meta::short_hash,
+    validate::{
+        cidr::Cidr,
+        ground::Inputs,
+        platform::{PeerEnd, ValidatedPlatform},
+        tenant::ValidatedTenant,
+    },
 };
 
 /// Whether a change of objects of these kinds has to wait for its turn. It doesn't where the Tenant's own spec has
@@ -19,6 +30,21 @@ pub fn must_ask(tenant: &Tenant, kinds: &BTreeSet<Kind>, inputs: &str) -> bool {
     let known = applied(tenant).map(|applied| applied.inputs.as_str()).unwrap_or_default();
     let given = |kind: &Kind| matches!(kind, Kind::NetworkPolicy | Kind::Secret);
     is_applied(tenant) && !kinds.is_empty() && (known == inputs || !kinds.iter().all(given))
+}
+
+/// Digest of what the cluster gives to a Tenant's children: the addresses of nodes and API servers that its ranges
+/// leave out, and the version of its pull Secret.
+pub fn given(tenant: &ValidatedTenant, platform: &ValidatedPlatform, inputs: &Inputs) -> String {
+    let shared = platform.shared_egress.iter().filter_map(|peer| match &peer.end {
+        PeerEnd::Range(range) => Some(*range),
+        PeerEnd::Pods { .. } => None,
+    });
+    let ranges: Vec<Cidr> = tenant.egress.iter().map(|rule| rule.cidr).chain(shared).collect();
+    let concerned = inputs.denied.iter().filter(|one| ranges.iter().any(|range| range.contains(**one)));
+    let mut denied: Vec<String> = concerned.map(ToString::to_string).collect();
+    denied.sort();
+    let version = inputs.pull_secret.as_ref().map(|secret| secret.version.as_str());
+    short_hash(json!([denied, version]).to_string().as_bytes(), 16)
 }
 
 /// Whether the present spec was applied as a whole. A status of an older version doesn't say so; being Ready does.
@@ -94,10 +120,10 @@ impl Waves {
         may
     }
 
-    /// A Tenant is where it should be, or has nothing to do with the change. Returns who may ask again.
+    /// A pass has ended, and the Tenant has its services, be it that it is back or that it waits. Returns who may
+    /// ask again.
     pub fn back(&mut self, tenant: &str) -> BTreeSet<String> {
         self.out.remove(tenant);
-        self.waiting.remove(tenant);
         if self.out.is_empty() { std::mem::take(&mut self.waiting) } else { BTreeSet::new() }
     }
 
@@ -129,6 +155,7 @@ mod tests {
         let all = tenants(&[]);
         assert!(waves.ask("t00", true, &all, 10) && waves.ask("t01", true, &all, 10));
         assert!(!waves.ask("t02", true, &all, 10));
+        assert_eq!(waves.back("t02"), BTreeSet::new(), "its pass has ended, and it waits");
         assert!(waves.ask("t00", true, &all, 10), "who is in it may go on");
         assert_eq!(waves.back("t00"), BTreeSet::new());
         assert!(!waves.ask("t02", true, &all, 10), "a wave isn't filled up again");

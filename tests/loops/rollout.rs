@@ -35,14 +35,15 @@ async fn reached(kit: &Kit, seconds: u32) -> Outcome<Vec<&'static str>> {
 /// Waits until so many Tenants wait for a wave; returns the others.
 async fn waiting(kit: &Kit, count: usize) -> Outcome<Vec<&'static str>> {
     let said = tenantry_testbed::eventually(SOON * 2, "Tenants that wait", || async {
-        let mut others = Vec::new();
+        let (mut others, mut said) = (Vec::new(), Vec::new());
         for tenant in TENANTS {
             let now = kit.the(&at("tenants", "", tenant)).await.map_err(|error| error.to_string())?;
             if condition(&now, "Reconciling")["reason"] != "WaitingForWave" {
                 others.push(tenant);
             }
+            said.push(format!("{tenant}: {} {}", now["status"]["applied"], now["status"]["conditions"]));
         }
-        if TENANTS.len() - others.len() == count { Ok(others) } else { Err(format!("others: {others:?}")) }
+        if TENANTS.len() - others.len() == count { Ok(others) } else { Err(said.join("\n")) }
     });
     Ok(said.await?)
 }

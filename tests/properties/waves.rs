@@ -57,7 +57,7 @@ impl World {
             // Said before anything is touched.
             self.rolling.insert(tenant.to_owned(), !self.broken.contains(tenant));
         }
-        if may && !self.rolling[tenant] {
+        if !self.rolling[tenant] {
             self.woken.extend(self.waves.back(tenant));
         }
     }

@@ -128,3 +128,33 @@ fn rules_that_a_head_changes_touch_every_tenant_that_lives_under_them() {
     // A limit that the Tenants exceed: they keep what they have.
     assert_eq!(effects(&live, Some(same(old)), same("{limits: {replicas: 1}}")), []);
 }
+
+/// Who looks at the plan of a pull request acknowledges what the operator then finds.
+#[test]
+fn offline_and_in_the_cluster_the_same_effects_are_counted() {
+    let base =
+        ["a", "b", "c"].map(|name| text(name, "1", "  members: [{kind: User, name: ann, role: Editor}]\n"));
+    let head = [
+        text("a", "2", ""),
+        text("b", "1", "  lifecycle: Suspended\n"),
+        text("c", "1", "  quota: {hard: {pods: 9}}\n"),
+        text("new", "1", ""),
+    ];
+    let rules = "{limits: {replicas: 5}}";
+    let revision = |tenants: &[String]| {
+        let one =
+            |(index, text): (usize, &String)| read(&format!("{index}.yaml"), text.as_bytes(), &schemas());
+        let platform = format!(
+            "apiVersion: tenantry.dev/v1alpha1\nkind: Platform\nmetadata: {{name: prod}}\nspec: {rules}\n"
+        );
+        let mut files: Vec<_> = tenants.iter().enumerate().map(one).collect();
+        files.push(read("platform.yaml", platform.as_bytes(), &schemas()));
+        crate::plan::Revision { files, findings: Vec::new() }
+    };
+    let doors = crate::plan::Doors { strict: true, git_platforms: false };
+    let offline = crate::plan::plan(revision(&base), revision(&head), &schemas(), doors).plan;
+    let offline: Vec<_> = offline.effects("prod").into_iter().map(|one| (one.kind, one.tenant)).collect();
+    assert_eq!(offline.len(), 9, "{offline:?}");
+    assert_eq!(effects(&base, None, files(&head, None)), offline);
+    assert_eq!(effects(&base, Some(files(&base, None)), files(&head, None)), offline);
+}
