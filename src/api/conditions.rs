@@ -175,6 +175,10 @@ pub mod reasons {
     pub const FORGE_REFUSED: &str = "ForgeRefused";
     /// The forge doesn't answer, or asks to wait.
     pub const FORGE_UNREACHABLE: &str = "ForgeUnreachable";
+    /// The Platform's rules or the operator changed, and other Tenants go first.
+    pub const WAITING_FOR_WAVE: &str = "WaitingForWave";
+    /// A change of the rules or of the operator goes from Tenant to Tenant.
+    pub const ROLLING_OUT: &str = "RollingOut";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

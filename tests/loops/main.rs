@@ -9,15 +9,18 @@
 mod support;
 
 mod approvals;
+mod brake;
 mod children;
 mod drift;
 mod foreign;
 mod guards;
 mod hooks;
 mod lifecycle;
+mod limits;
 mod namespaces;
 mod network;
 mod redeploy;
+mod rollout;
 mod secrets;
 mod source;
 mod source_faults;

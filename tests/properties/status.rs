@@ -17,7 +17,7 @@ use tenantry::observe::slim::DeploymentStatus;
 use tenantry::observe::workloads::{Observed, ObservedService};
 use tenantry::observe::world::Workload;
 use tenantry::status::promises::SourceState;
-use tenantry::status::tenant::{Facts, Outcome, ReadOnly, status};
+use tenantry::status::tenant::{Facts, Outcome, ReadOnly, Work, status};
 use tenantry::validate::ground::Held;
 use tenantry::validate::problem::Problem;
 
@@ -96,6 +96,7 @@ fn tell(case: &Case, tenant: &Tenant, story: &Story, second: i64, healed: bool) 
         seen: seen.then_some((&checked.tenant, &checked.platform, &observed)),
         inventory: None,
         drift: (story.drift && healed).then_some(drift),
+        work: (story.outcome >= 7).then(|| Work { inputs: "1".into(), in_wave: story.foreign }),
         source: match story.source {
             0 => None,
             1 => Some(SourceState::Synced { origin: "a.yaml at 12345678".into() }),

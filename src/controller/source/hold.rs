@@ -4,8 +4,8 @@
 use crate::{
     api::conditions::reasons,
     forge::ForgeError,
-    plan::brake::acknowledge,
-    source::CommitId,
+    plan::brake::{Held, acknowledge},
+    source::{CommitId, Settings},
     trust::{
         Refusal, Refused,
         approval::{RuleVerdict, Verdict},
@@ -97,6 +97,35 @@ impl Hold {
             listed(&short, "; ")
         );
         Self { reason: reasons::APPROVALS_MISSING, commit: head, message: sanitize(&message, MESSAGE) }
+    }
+
+    /// The commit does more at once than the brake lets pass. `changed` where somebody acknowledged it when it
+    /// did something else.
+    pub(super) fn braked(
+        head: CommitId,
+        accepted: Option<CommitId>,
+        held: &Held,
+        settings: &Settings,
+        changed: bool,
+    ) -> Self {
+        let see = accepted.map_or_else(String::new, |accepted| {
+            let path = match settings.path.as_str() {
+                "" => String::new(),
+                path => format!(" --path {path}"),
+            };
+            let platforms = settings.platform_path.as_ref();
+            let platforms = platforms.map_or_else(String::new, |path| format!(" --platform-path {path}"));
+            format!("; see all of it: tenantry plan {accepted}..{head}{path}{platforms}")
+        });
+        let changed =
+            if changed { "; what was acknowledged is not what it would do now: look again" } else { "" };
+        let message = format!(
+            "commit {head} is held: {}{changed}; revert it, or let it pass: {}{see}; it would do: {}",
+            held.message(),
+            held.acknowledge(&head.to_string()),
+            held.summary()
+        );
+        Self { reason: held.reason, commit: head, message }
     }
 
     /// The list of signers can't be used.

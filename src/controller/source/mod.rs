@@ -2,6 +2,7 @@
 //!
 //! - [`look`]: asks the repository, and reads what changed
 //! - [`gate`]: whether a new head is taken over, with [`approvals`] as its last stage; a [`hold`] says why not
+//! - [`brake`]: whether it does too much at once to what runs
 //! - [`write`]: brings Tenants to what their files say
 //! - [`note`]: writes down what came of it
 //!
@@ -40,6 +41,7 @@ use super::{
 };
 
 mod approvals;
+mod brake;
 mod gate;
 mod hold;
 mod look;
