@@ -5,12 +5,14 @@
 mod confinement;
 mod content;
 mod faults;
+mod hostile;
 mod lineage;
 mod recovery;
 mod repo;
 mod secrets;
 mod server;
 mod speed;
+mod ssh;
 mod sync;
 mod tls;
 
