@@ -15,6 +15,7 @@ mod check;
 mod child;
 mod error;
 mod folder;
+mod known_hosts;
 mod parent;
 mod protocol;
 mod read;
@@ -36,7 +37,7 @@ pub use read::{
     APPROVALS, Lineage, Local, LocalError, commit_info, holds, lineage, material, merge_base, read,
 };
 pub use revert::{Checkout, RevertError, Reverted};
-pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
+pub use settings::{CommitId, Credentials, DeployKey, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
 
 use protocol::{Done, Operation};

@@ -18,7 +18,7 @@
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
 //! - [`approvals`]: the rules of who approves what
-//! - [`cidr`], [`folders`], [`names`], [`pattern`]: values that the rules speak of
+//! - [`cidr`], [`folders`], [`names`], [`pattern`], [`ssh_url`]: values that the rules speak of
 
 pub mod approvals;
 pub mod cel;
@@ -41,6 +41,7 @@ pub mod schema;
 pub mod service;
 pub mod set;
 pub mod sink;
+pub mod ssh_url;
 pub mod tenant;
 pub mod text;
 pub mod yaml;

@@ -24,6 +24,7 @@ mod rollout;
 mod secrets;
 mod source;
 mod source_faults;
+mod ssh;
 mod trail;
 mod verified;
 mod zones;

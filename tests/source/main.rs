@@ -6,12 +6,14 @@ mod approvals;
 mod confinement;
 mod content;
 mod faults;
+mod hostile;
 mod lineage;
 mod recovery;
 mod repo;
 mod secrets;
 mod server;
 mod speed;
+mod ssh;
 mod sync;
 mod tls;
 
