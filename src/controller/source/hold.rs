@@ -184,7 +184,7 @@ mod tests {
             let (commit, who) = ("2".repeat(40), "tess@example.com".to_owned());
             let refused = approval::Refused { commit, who, why: approval::Why::SelfApproval };
             let verdict = Verdict { rules, refused: vec![refused; count], ..Verdict::default() };
-            Hold::not_approved(head, &verdict, "ConfigMap tenantry-system/signers").message
+            Hold::not_approved(head, &verdict, "ConfigMap tenantry-system/signers", None).message
         };
         assert_eq!(
             said(vec![rule(1, 1), rule(2, 1)], 1),

@@ -46,9 +46,10 @@ mod gate;
 mod hold;
 mod look;
 mod note;
+mod settings;
 mod write;
 
-pub(super) use look::settings;
+pub(super) use settings::settings;
 
 /// Least time between two looks at the cluster: Tenants change in crowds.
 const CALM: Duration = Duration::from_millis(100);

@@ -102,7 +102,7 @@ fn serve(request: &Request) -> Answer {
         Operation::Fetch { commit, base } => {
             fetch::fetch(request, *commit, *base, &Server::new(client, request, end))
         }
-        Operation::FetchNotes => notes::fetch(request, &http::Server::new(agent, request, end)),
+        Operation::FetchNotes => notes::fetch(request, &Server::new(client, request, end)),
     };
     Answer { landlock: Some(landlock), result }
 }

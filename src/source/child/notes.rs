@@ -6,7 +6,7 @@ use super::super::folder::Folder;
 use super::super::protocol::{Done, Failure, Request};
 use super::super::read::APPROVALS;
 use super::super::settings::CommitId;
-use super::http::Server;
+use super::server::Server;
 
 /// Where they are kept here.
 const HERE: &str = "refs/tenantry/approvals";

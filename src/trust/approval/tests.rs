@@ -43,10 +43,12 @@ fn signers() -> Signers {
 }
 
 fn rules(path: &str, required: u32) -> Rules {
+    let users =
+        ["ada", "bob", "cy"].map(|name| json!({"user": name, "principal": format!("{name}@example.com")}));
     let approvals = json!({
         "rules": [{"name": "all", "paths": [path], "groups": ["ops"], "required": required}],
         "groups": [{"name": "ops", "members": ["ada@example.com", "bob@example.com", "cy@example.com"]}],
-        "forgeUsers": ["ada", "bob", "cy"].map(|name| json!({"user": name, "principal": format!("{name}@example.com")})),
+        "forgeUsers": users,
     });
     Rules::of(&serde_json::from_value(approvals).expect("rules"))
 }
