@@ -94,7 +94,7 @@ pub struct Source {
     pub brake: Brake,
 }
 
-/// A Git repository, read over HTTP.
+/// A Git repository, read over HTTP or SSH.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -102,8 +102,12 @@ pub struct Source {
     "message": "at most one of branch, tag and commit"
 }]))]
 pub struct GitSource {
-    /// `https://…` or `http://…`, without user or password: those belong into `credentials`.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^@\s]+$"))]
+    /// `https://…` or `http://…`, without user or password; or `ssh://git@host[:port]/path` or `git@host:path`.
+    /// What opens it belongs into `credentials`.
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(pattern = r"^(https?://[^@\s]+|(ssh://)?[^@:/\s]+@[^@\s]+)$")
+    )]
     pub url: String,
     /// Branch to follow; `main` when neither tag nor commit is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +132,9 @@ pub struct GitSource {
     /// Time between looks at the repository; at least 10s outside `environment: test`.
     #[serde(default = "default_interval")]
     pub interval: Duration,
-    /// Secret with `username` and `password`, or `token`.
+    /// Secret with `username` and `password`, or `token`; for SSH with `ssh-privatekey` (type
+    /// `kubernetes.io/ssh-auth`, and `passphrase` if it has one) and `known_hosts`: the keys that the server may have,
+    /// as ssh-keyscan writes them. A server that is not in it is refused, never trusted on first use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretName>,
     /// Secret with `ca.crt`, in PEM, that the server's certificate is checked against besides the system's roots.

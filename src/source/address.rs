@@ -6,17 +6,37 @@ use http::Uri;
 
 use super::error::SourceError;
 use super::text;
+use crate::validate::ssh_url::{self, SshUrl, Unusable};
 
-/// A repository URL that passed every check: http or https, a host, no
-/// credentials, no query.
+/// A repository URL that passed every check: http, https or ssh, a host, no
+/// password, no query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    https: bool,
+    scheme: Scheme,
     /// As in the URL: IPv6 addresses in brackets.
     host: String,
     port: u16,
-    /// Starts with `/` (or is empty), without a slash at its end.
+    /// Without a slash at its end. Starts with `/` (or is empty), but for `user@host:path`.
     path: String,
+}
+
+/// How the server is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+    Ssh { user: String },
+}
+
+impl Scheme {
+    /// What is left out of an address.
+    fn usual_port(&self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Ssh { .. } => ssh_url::PORT,
+        }
+    }
 }
 
 impl Address {
@@ -24,16 +44,12 @@ impl Address {
     pub(super) fn parse(url: &str) -> Result<Self, SourceError> {
         let invalid = |problem| SourceError::InvalidUrl { url: text::without_userinfo(url), problem };
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(match url.split_once(':') {
-                Some((before, _)) if before.contains('@') => {
-                    SourceError::UnsupportedScheme { scheme: "ssh (git@host:path)".to_owned() }
-                }
-                _ => invalid("it has no scheme"),
-            });
+            return Self::ssh_url(url);
         };
-        let https = match scheme.to_ascii_lowercase().as_str() {
-            "https" => true,
-            "http" => false,
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "https" => Scheme::Https,
+            "http" => Scheme::Http,
+            "ssh" => return Self::ssh_url(url),
             other => return Err(SourceError::UnsupportedScheme { scheme: text::printable(other, 40) }),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -47,7 +63,7 @@ impl Address {
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| invalid("it has no host"))?;
         // The parser takes any digits for a port and then forgets those that are none.
         let port = match authority.len().checked_sub(host.len()) {
-            Some(0) => Some(if https { 443 } else { 80 }),
+            Some(0) => Some(scheme.usual_port()),
             _ => uri.port_u16().filter(|port| *port > 0),
         };
         let port = port.ok_or_else(|| invalid("its port is not a number from 1 to 65535"))?;
@@ -55,11 +71,35 @@ impl Address {
         if path.split('/').any(|part| matches!(part, "." | "..")) {
             return Err(invalid("its path has a . or .. part"));
         }
-        Ok(Self { https, host: host.to_ascii_lowercase(), port, path })
+        Ok(Self { scheme, host: host.to_ascii_lowercase(), port, path })
+    }
+
+    fn ssh_url(url: &str) -> Result<Self, SourceError> {
+        match ssh_url::parse(url) {
+            Ok(SshUrl { user, host, port, path }) => {
+                Ok(Self { scheme: Scheme::Ssh { user }, host, port, path })
+            }
+            Err(Unusable::Password) => Err(SourceError::CredentialsInUrl),
+            Err(Unusable::Rule(problem)) => {
+                Err(SourceError::InvalidUrl { url: text::without_userinfo(url), problem })
+            }
+        }
     }
 
     pub(super) fn is_https(&self) -> bool {
-        self.https
+        self.scheme == Scheme::Https
+    }
+
+    /// User name and the path that the server's Git is asked for; `None` when it is not reached by SSH.
+    pub(super) fn ssh(&self) -> Option<(&str, &str)> {
+        match &self.scheme {
+            // As git does: `~` means something to the server's shell only at the beginning.
+            Scheme::Ssh { user } if self.path.starts_with("/~") => {
+                Some((user, self.path.trim_start_matches('/')))
+            }
+            Scheme::Ssh { user } => Some((user, &self.path)),
+            _ => None,
+        }
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -78,7 +118,7 @@ impl Address {
 
     /// Whether credentials for one may be shown to the other.
     pub(super) fn same_origin(&self, other: &Self) -> bool {
-        (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
+        (&self.scheme, &self.host, self.port) == (&other.scheme, &other.host, other.port)
     }
 
     /// Where a redirect leads. `location` answered a request for this address
@@ -90,7 +130,7 @@ impl Address {
             to: text::without_userinfo(location),
             problem,
         };
-        let scheme = if self.https { "https" } else { "http" };
+        let scheme = if self.is_https() { "https" } else { "http" };
         let absolute = if let Some(rest) = location.strip_prefix("//") {
             format!("{scheme}://{rest}")
         } else if location.starts_with('/') {
@@ -105,7 +145,10 @@ impl Address {
             SourceError::CredentialsInUrl => refused("it holds credentials"),
             _ => refused("only http and https addresses of repositories are"),
         })?;
-        if self.https && !next.https {
+        if next.ssh().is_some() {
+            return Err(refused("only http and https addresses of repositories are"));
+        }
+        if self.is_https() && !next.is_https() {
             return Err(refused("it leaves https for http"));
         }
         Ok(next)
@@ -114,9 +157,15 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, usual) = if self.https { ("https", 443) } else { ("http", 80) };
-        write!(f, "{scheme}://{}", self.host)?;
-        if self.port != usual {
+        match &self.scheme {
+            Scheme::Https => write!(f, "https://{}", self.host)?,
+            Scheme::Http => write!(f, "http://{}", self.host)?,
+            Scheme::Ssh { user } if !self.path.starts_with('/') => {
+                return write!(f, "{user}@{}:{}", self.host, self.path);
+            }
+            Scheme::Ssh { user } => write!(f, "ssh://{user}@{}", self.host)?,
+        }
+        if self.port != self.scheme.usual_port() {
             write!(f, ":{}", self.port)?;
         }
         f.write_str(&self.path)
@@ -147,10 +196,41 @@ mod tests {
     }
 
     #[test]
+    fn urls_of_ssh() {
+        for (url, shown, authority, asked) in [
+            (
+                "ssh://git@Example.com/a/b.git/",
+                "ssh://git@example.com/a/b.git",
+                "example.com:22",
+                ("git", "/a/b.git"),
+            ),
+            ("SSH://git@h:22/x", "ssh://git@h/x", "h:22", ("git", "/x")),
+            ("ssh://ada+ci@h:2222/~ada/x", "ssh://ada+ci@h:2222/~ada/x", "h:2222", ("ada+ci", "~ada/x")),
+            ("ssh://git@[::1]:2222/x", "ssh://git@[::1]:2222/x", "[::1]:2222", ("git", "/x")),
+            ("ssh://git@[fd00::1]/x", "ssh://git@[fd00::1]/x", "[fd00::1]:22", ("git", "/x")),
+            ("git@example.com:a/b.git", "git@example.com:a/b.git", "example.com:22", ("git", "a/b.git")),
+            ("git@h:/srv/x.git/", "ssh://git@h/srv/x.git", "h:22", ("git", "/srv/x.git")),
+            ("git@[::1]:x", "git@[::1]:x", "[::1]:22", ("git", "x")),
+            (
+                "git@h:v3/org/My%20Project/x",
+                "git@h:v3/org/My%20Project/x",
+                "h:22",
+                ("git", "v3/org/My%20Project/x"),
+            ),
+        ] {
+            let address = Address::parse(url).expect(url);
+            assert_eq!((address.to_string().as_str(), address.authority().as_str()), (shown, authority));
+            assert_eq!(address.ssh(), Some(asked), "{url}");
+            assert_eq!(Address::parse(shown).expect(shown), address, "what is shown can be used");
+        }
+        assert_eq!(Address::parse("https://h/x").expect("https").ssh(), None);
+    }
+
+    #[test]
     fn urls_that_do_not() {
         for (url, expected) in [
-            ("ssh://git@example.com/x", "UnsupportedScheme"),
-            ("git@example.com:x/y.git", "UnsupportedScheme"),
+            ("git://example.com/x", "UnsupportedScheme"),
+            ("git+ssh://git@example.com/x", "UnsupportedScheme"),
             ("file:///etc", "UnsupportedScheme"),
             ("ext::sh -c id", "InvalidUrl"),
             ("/etc/passwd", "InvalidUrl"),
@@ -164,6 +244,10 @@ mod tests {
             ("https://host/x y", "InvalidUrl"),
             ("https://host/x\r\nA: b", "InvalidUrl"),
             ("https://u:canary@host/x", "CredentialsInUrl"),
+            ("ssh://git:canary@host/x", "CredentialsInUrl"),
+            ("git:canary@host:x", "CredentialsInUrl"),
+            ("ssh://-oProxyCommand=canary@host/x", "InvalidUrl"),
+            ("ssh://host/x", "InvalidUrl"),
             ("https://canary@host", "CredentialsInUrl"),
         ] {
             assert_eq!(reason(url), expected, "{url:?}");
@@ -187,6 +271,8 @@ mod tests {
             "https://a.example/users/sign_in".to_owned(),
             format!("https://u:canary@a.example/x{LS}"),
             format!("file:///etc{LS}"),
+            format!("ssh://git@a.example/x{LS}"),
+            format!("git@a.example:x{LS}"),
             format!("x.git{LS}"),
             String::new(),
         ] {

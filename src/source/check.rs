@@ -6,7 +6,9 @@ use rustls::pki_types::pem::PemObject;
 
 use super::address::Address;
 use super::error::SourceError;
-use super::settings::{CommitId, Reference, Settings};
+use super::known_hosts::HostKeys;
+use super::protocol::Login;
+use super::settings::{CommitId, Credentials, Reference, Settings};
 use super::text;
 use crate::validate::folders::{self, Folders, Unusable};
 
@@ -15,6 +17,8 @@ pub(super) struct Checked {
     pub address: Address,
     /// Value of the `Authorization` header.
     pub authorization: Option<String>,
+    /// How to log in when the address is one of SSH.
+    pub login: Option<Login>,
 }
 
 /// Checks url, reference, credentials and CA.
@@ -22,7 +26,8 @@ pub(super) fn check(settings: &Settings) -> Result<Checked, SourceError> {
     let address = Address::parse(&settings.url)?;
     check_reference(&settings.reference)?;
     folders(settings)?;
-    let authorization = settings.credentials.as_ref().map(super::settings::Credentials::header);
+    let login = login(&address, settings.credentials.as_ref())?;
+    let authorization = settings.credentials.as_ref().and_then(Credentials::header);
     if authorization.as_ref().is_some_and(|header| header.chars().any(|c| !matches!(c, ' '..='~'))) {
         let problem = "the token holds a line break or a character outside ASCII".to_owned();
         return Err(SourceError::InvalidSecret { what: "credentials", problem });
@@ -31,7 +36,30 @@ pub(super) fn check(settings: &Settings) -> Result<Checked, SourceError> {
         certificates(pem)
             .map_err(|problem| SourceError::InvalidSecret { what: "CA certificates", problem })?;
     }
-    Ok(Checked { address, authorization })
+    Ok(Checked { address, authorization, login })
+}
+
+/// The login of an SSH address; `None` for others.
+fn login(address: &Address, credentials: Option<&Credentials>) -> Result<Option<Login>, SourceError> {
+    let invalid =
+        |problem: &str| SourceError::InvalidSecret { what: "credentials", problem: problem.to_owned() };
+    match (address.ssh(), credentials) {
+        (None, Some(Credentials::DeployKey(_))) => {
+            Err(invalid("ssh-privatekey is for urls with ssh; https wants username and password, or token"))
+        }
+        (None, _) => Ok(None),
+        (Some((user, path)), Some(Credentials::DeployKey(key))) => {
+            let hosts = HostKeys::read(&key.known_hosts, address.bare_host(), address.port());
+            Ok(Some(Login {
+                user: user.to_owned(),
+                path: path.to_owned(),
+                private_key: key.private_key.expose().to_owned(),
+                passphrase: key.passphrase.as_ref().map(|passphrase| passphrase.expose().to_owned()),
+                hosts: hosts.map_err(|problem| invalid(&problem))?,
+            }))
+        }
+        (Some(_), _) => Err(invalid("a url with ssh wants the keys ssh-privatekey and known_hosts")),
+    }
 }
 
 /// The certificates in a PEM text: at least one.
@@ -93,10 +121,10 @@ mod tests {
 
     #[test]
     fn a_line_break_at_the_end_of_a_token_is_not_part_of_it() {
-        use super::super::settings::{Credentials, Secret};
+        use super::super::settings::Secret;
         let header = |token: &str| Credentials::Bearer(Secret::new(token)).header();
-        assert_eq!(header("abc\r\n"), "Bearer abc");
-        assert_eq!(header("a\nb"), "Bearer a\nb", "inside it is refused later");
+        assert_eq!(header("abc\r\n").as_deref(), Some("Bearer abc"));
+        assert_eq!(header("a\nb").as_deref(), Some("Bearer a\nb"), "inside it is refused later");
     }
 
     #[test]

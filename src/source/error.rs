@@ -23,16 +23,18 @@ pub enum Class {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The URL can't be used at all.
-    #[error("the repository url {url} can't be used: {problem}; write https://host/path or http://host/path")]
+    #[error(
+        "the repository url {url} can't be used: {problem}; write https://host/path, http://host/path, ssh://git@host/path or git@host:path"
+    )]
     InvalidUrl {
         /// The URL without credentials.
         url: String,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// Not http or https.
+    /// None of http, https and ssh.
     #[error(
-        "repository urls with {scheme} are not supported; use https:// (or http://) with a token in the source's Secret"
+        "repository urls with {scheme} are not supported; use https:// (or http://) with a token in the source's Secret, or ssh:// with a key there"
     )]
     UnsupportedScheme {
         /// The scheme found, or what the URL looks like.
@@ -65,7 +67,7 @@ pub enum SourceError {
     /// The CA or credentials can't be read.
     #[error("the source's {what} can't be used: {problem}; correct the Secret that holds it")]
     InvalidSecret {
-        /// `CA certificates` or `credentials`.
+        /// `CA certificates`, `credentials` or `ssh-privatekey`.
         what: &'static str,
         /// Why, without its content.
         problem: String,
@@ -220,6 +222,64 @@ pub enum SourceError {
         /// What rustls says.
         detail: String,
     },
+    /// An SSH server without a line in known_hosts.
+    #[error(
+        "{host} is not in the key known_hosts of the source's Secret, and nothing was sent to it; it offers the key {offered}: if that is the fingerprint that its operator publishes, add the line that ssh-keyscan prints"
+    )]
+    HostKeyUnknown {
+        /// Host and port.
+        host: String,
+        /// Type and fingerprint.
+        offered: String,
+    },
+    /// An SSH server with another key than those in known_hosts.
+    #[error(
+        "{host} offers the key {offered}, which is none of those that known_hosts in the source's Secret has for it: somebody may be between us, or the server has a new key; nothing was sent to it. Ask its operator, and add the line if the fingerprint is theirs"
+    )]
+    HostKeyMismatch {
+        /// Host and port.
+        host: String,
+        /// Type and fingerprint.
+        offered: String,
+    },
+    /// An SSH server with a key that known_hosts revokes.
+    #[error(
+        "{host} offers the key {offered}, which known_hosts in the source's Secret marks as @revoked; nothing was sent to it. Ask its operator for the new key"
+    )]
+    HostKeyRevoked {
+        /// Host and port.
+        host: String,
+        /// Type and fingerprint.
+        offered: String,
+    },
+    /// The SSH handshake failed.
+    #[error("no SSH connection to {host}: {detail}")]
+    SshFailed {
+        /// Host and port.
+        host: String,
+        /// What happened.
+        detail: String,
+    },
+    /// An SSH server that does not take our key.
+    #[error(
+        "{url} refused the key {key} of the source's Secret; add its public part to the repository as a deploy key that may read"
+    )]
+    KeyRefused {
+        /// The repository.
+        url: String,
+        /// Type and fingerprint of our key.
+        key: String,
+    },
+    /// An SSH server that has no such repository.
+    #[error(
+        "{url} is not served: {message}; check the path, and that the deploy key may read this repository"
+    )]
+    NotServed {
+        /// The repository.
+        url: String,
+        /// The server's words, escaped and bounded.
+        message: String,
+    },
     /// Objects are missing or damaged.
     #[error("the local copy of the repository is damaged ({detail}); it is fetched anew")]
     Corrupt {
@@ -287,8 +347,12 @@ impl SourceError {
             Self::InvalidReference { .. } => "InvalidReference",
             Self::InvalidPath { .. } => "InvalidPath",
             Self::InvalidSecret { .. } => "InvalidSecret",
-            Self::AuthenticationFailed { .. } => "AuthenticationFailed",
-            Self::RepositoryNotFound { .. } => "RepositoryNotFound",
+            Self::AuthenticationFailed { .. } | Self::KeyRefused { .. } => "AuthenticationFailed",
+            Self::RepositoryNotFound { .. } | Self::NotServed { .. } => "RepositoryNotFound",
+            Self::HostKeyUnknown { .. } => "HostKeyUnknown",
+            Self::HostKeyMismatch { .. } => "HostKeyMismatch",
+            Self::HostKeyRevoked { .. } => "HostKeyRevoked",
+            Self::SshFailed { .. } => "SshFailed",
             Self::NotAGitServer { .. } => "NotAGitServer",
             Self::RedirectRefused { .. } => "RedirectRefused",
             Self::ReferenceNotFound { .. } => "ReferenceNotFound",

@@ -14,6 +14,7 @@ mod check;
 mod child;
 mod error;
 mod folder;
+mod known_hosts;
 mod parent;
 mod protocol;
 mod read;
@@ -32,7 +33,7 @@ pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
 pub use read::{Lineage, Local, LocalError, commit_info, holds, lineage, read};
 pub use revert::{Checkout, RevertError, Reverted};
-pub use settings::{CommitId, Credentials, Limits, Reference, Secret, Settings};
+pub use settings::{CommitId, Credentials, DeployKey, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
 
 use protocol::{Done, Operation};

@@ -64,7 +64,7 @@ fn remember_sandbox(version: u8) {
 /// Runs one operation in fetch processes: one, and one more for each redirect.
 pub(super) async fn run(settings: &Settings, operation: Operation) -> Result<Done, SourceError> {
     let deadline = Instant::now() + settings.deadline;
-    let Checked { address: mut at, mut authorization } = check(settings)?;
+    let Checked { address: mut at, mut authorization, login } = check(settings)?;
     let folder = settings.repository.as_path();
     Folder::new(folder)
         .create()
@@ -79,6 +79,7 @@ pub(super) async fn run(settings: &Settings, operation: Operation) -> Result<Don
             addresses: route.addresses,
             proxy: route.proxy,
             authorization: authorization.clone(),
+            login: login.clone(),
             ca_pem: settings.ca_pem.clone(),
             reference: settings.reference.clone(),
             repository: folder.to_owned(),

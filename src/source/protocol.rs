@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::error::SourceError;
+use super::known_hosts::{HostKeys, Verdict};
 use super::settings::{CommitId, Limits, Reference};
 use super::text;
 
@@ -34,12 +35,25 @@ pub(super) struct Request {
     pub addresses: Vec<SocketAddr>,
     pub proxy: Option<String>,
     pub authorization: Option<String>,
+    pub login: Option<Login>,
     pub ca_pem: Option<String>,
     pub reference: Reference,
     /// The only folder that the child may touch.
     pub repository: PathBuf,
     pub limits: Limits,
     pub deadline: Duration,
+}
+
+/// How to log in by SSH, and what to ask for.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Login {
+    pub user: String,
+    /// The repository on the server.
+    pub path: String,
+    pub private_key: String,
+    pub passphrase: Option<String>,
+    /// The keys that the server may have.
+    pub hosts: HostKeys,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -83,20 +97,67 @@ pub(super) enum Done {
 /// What the child reports as failed; the parent knows the rest of the story.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Failure {
-    Status { status: u16, retry_after: Option<u64> },
-    NotAGitServer { detail: String },
-    ReferenceNotFound { existing: Vec<String>, more: usize },
+    Status {
+        status: u16,
+        retry_after: Option<u64>,
+    },
+    NotAGitServer {
+        detail: String,
+    },
+    ReferenceNotFound {
+        existing: Vec<String>,
+        more: usize,
+    },
     EmptyRepository,
-    Unreachable { detail: String },
+    Unreachable {
+        detail: String,
+    },
     Timeout,
-    Tls { detail: String },
-    TooLarge { what: String, limit: u64 },
-    Remote { message: String },
-    InvalidCa { problem: String },
-    Corrupt { detail: String },
+    Tls {
+        detail: String,
+    },
+    TooLarge {
+        what: String,
+        limit: u64,
+    },
+    Remote {
+        message: String,
+    },
+    InvalidCa {
+        problem: String,
+    },
+    Corrupt {
+        detail: String,
+    },
     Busy,
-    Disk { path: String, detail: String },
-    Other { detail: String },
+    Disk {
+        path: String,
+        detail: String,
+    },
+    Other {
+        detail: String,
+    },
+    /// The server's key is not one that it may have.
+    HostKey {
+        verdict: Verdict,
+        offered: String,
+    },
+    /// No SSH connection can come about as things are.
+    Ssh {
+        detail: String,
+    },
+    /// Our key can't be used.
+    InvalidKey {
+        problem: String,
+    },
+    /// The server does not take our key.
+    KeyRefused {
+        key: String,
+    },
+    /// The server says that it has no such repository, or not for us.
+    NotServed {
+        message: String,
+    },
 }
 
 /// Shortest and longest time that we let a server make us wait.
@@ -144,7 +205,25 @@ impl Failure {
                 SourceError::Disk { path: clean(path), source: std::io::Error::other(clean(detail)) }
             }
             Self::Other { detail } => SourceError::Child { detail: clean(detail), source: None },
+            Self::HostKey { verdict, offered } => host_key_error(address, verdict, clean(offered)),
+            Self::Ssh { detail } => {
+                SourceError::SshFailed { host: address.authority(), detail: clean(detail) }
+            }
+            Self::InvalidKey { problem } => {
+                SourceError::InvalidSecret { what: "ssh-privatekey", problem: clean(problem) }
+            }
+            Self::KeyRefused { key } => SourceError::KeyRefused { url, key: clean(key) },
+            Self::NotServed { message } => SourceError::NotServed { url, message: clean(message) },
         }
+    }
+}
+
+fn host_key_error(address: &Address, verdict: Verdict, offered: String) -> SourceError {
+    let host = address.authority();
+    match verdict {
+        Verdict::Unknown => SourceError::HostKeyUnknown { host, offered },
+        Verdict::Revoked => SourceError::HostKeyRevoked { host, offered },
+        Verdict::Changed | Verdict::Pinned => SourceError::HostKeyMismatch { host, offered },
     }
 }
 

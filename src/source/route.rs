@@ -41,7 +41,12 @@ impl ProxyRules {
 
     /// The proxy for an address, if any.
     pub(super) fn proxy_for(&self, address: &Address) -> Option<&str> {
-        let proxy = if address.is_https() { self.https.as_deref() } else { self.http.as_deref() };
+        let proxy = match address.ssh() {
+            // Proxies for HTTP let nothing else pass.
+            Some(_) => None,
+            None if address.is_https() => self.https.as_deref(),
+            None => self.http.as_deref(),
+        };
         proxy.filter(|_| !self.exceptions.iter().any(|rule| excepted(rule, address)))
     }
 }
@@ -156,6 +161,7 @@ mod tests {
         };
         assert!(proxied("https://git.example.com/x", ""));
         assert!(!proxied("http://git.example.com/x", ""), "HTTPS_PROXY is for https");
+        assert!(!proxied("ssh://git@git.example.com/x", ""), "HTTPS_PROXY is for https");
         assert!(!proxied("https://git.example.com/x", "example.com"));
         assert!(!proxied("https://git.example.com/x", "other,.example.com"));
         assert!(!proxied("https://git.example.com/x", "*.example.com"));

@@ -1,6 +1,7 @@
 //! What a source is: where its repository lives, what to follow in it and the
 //! bounds that keep a hostile or broken server from hurting us.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use super::text;
 /// Everything needed to reach one repository. `Debug` never prints secrets.
 #[derive(Clone)]
 pub struct Settings {
-    /// `https://host/path` or `http://host/path`, without credentials.
+    /// `https://host/path`, `http://host/path`, `ssh://user@host/path` or `user@host:path`, without a password.
     pub url: String,
     /// What to follow.
     pub reference: Reference,
@@ -100,16 +101,63 @@ pub enum Credentials {
     },
     /// `Authorization: Bearer …`.
     Bearer(Secret),
+    /// SSH, with a key that the server knows.
+    DeployKey(DeployKey),
+}
+
+/// A key for SSH, and the keys that the server may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployKey {
+    /// The private key: of OpenSSH's own format, or PEM.
+    pub private_key: Secret,
+    /// What the private key is encrypted with.
+    pub passphrase: Option<Secret>,
+    /// OpenSSH's `known_hosts`. A server without a line in it is refused.
+    pub known_hosts: String,
+}
+
+impl DeployKey {
+    /// The passphrase and every line of the key, but for those that all keys have.
+    fn canaries(&self) -> Vec<String> {
+        let lines =
+            self.private_key.expose().lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+        lines.chain(self.passphrase.iter().map(Secret::expose)).map(str::to_owned).collect()
+    }
+
+    /// Takes a key out of a Secret's values: those of type `kubernetes.io/ssh-auth`, and `known_hosts`. `None`
+    /// when they hold no key.
+    ///
+    /// # Errors
+    /// What is missing, to follow the Secret's name.
+    #[must_use]
+    pub fn of(values: &BTreeMap<String, String>) -> Option<Result<Self, &'static str>> {
+        let private_key = values.get("ssh-privatekey")?;
+        let passphrase = values.get("passphrase").map(Secret::new).filter(|found| !found.expose().is_empty());
+        Some(match values.get("known_hosts") {
+            _ if private_key.trim().is_empty() => Err("has an empty ssh-privatekey"),
+            Some(known_hosts) if !known_hosts.trim().is_empty() => Ok(Self {
+                private_key: Secret::new(private_key),
+                passphrase,
+                known_hosts: known_hosts.clone(),
+            }),
+            _ => Err(
+                "needs the key known_hosts too, with the server's keys as ssh-keyscan writes them, compared with \
+                 the fingerprints that its operator publishes",
+            ),
+        })
+    }
 }
 
 impl Credentials {
-    /// The value of the `Authorization` header.
-    pub(super) fn header(&self) -> String {
+    /// The value of the `Authorization` header; `None` for a key, which is for SSH.
+    pub(super) fn header(&self) -> Option<String> {
         match self {
             Self::Basic { username, password } => {
-                format!("Basic {}", text::base64(format!("{username}:{}", password.expose()).as_bytes()))
+                let pair = format!("{username}:{}", password.expose());
+                Some(format!("Basic {}", text::base64(pair.as_bytes())))
             }
-            Self::Bearer(token) => format!("Bearer {}", token.expose()),
+            Self::Bearer(token) => Some(format!("Bearer {}", token.expose())),
+            Self::DeployKey(_) => None,
         }
     }
 
@@ -118,8 +166,9 @@ impl Credentials {
         let secret = match self {
             Self::Basic { password, .. } => password,
             Self::Bearer(token) => token,
+            Self::DeployKey(key) => return key.canaries(),
         };
-        let header = self.header();
+        let header = self.header().unwrap_or_default();
         let sent = header.split_once(' ').map(|(_, sent)| sent.to_owned()).unwrap_or_default();
         vec![sent, secret.expose().to_owned()]
     }

@@ -18,6 +18,7 @@ pub use commit::Commit;
 pub use history::{Mode, Refused, Rules, judge};
 pub use signature::Refusal;
 pub use signers::Signers;
+pub(crate) use signers::admits;
 
 #[cfg(test)]
 mod kit;

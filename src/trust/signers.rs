@@ -219,7 +219,7 @@ fn key(text: &str) -> Result<KeyData, String> {
 }
 
 /// OpenSSH's pattern lists: `*`, `?`, and `!` in front of what must not match.
-fn admits(patterns: &str, name: &str) -> bool {
+pub(crate) fn admits(patterns: &str, name: &str) -> bool {
     let mut admitted = false;
     for pattern in patterns.split(',').map(str::trim) {
         match pattern.strip_prefix('!') {

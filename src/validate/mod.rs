@@ -17,7 +17,7 @@
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
-//! - [`cidr`], [`folders`], [`names`]: values that the rules speak of
+//! - [`cidr`], [`folders`], [`names`], [`ssh_url`]: values that the rules speak of
 
 pub mod cel;
 pub mod cidr;
@@ -38,6 +38,7 @@ pub mod schema;
 pub mod service;
 pub mod set;
 pub mod sink;
+pub mod ssh_url;
 pub mod tenant;
 pub mod text;
 pub mod yaml;

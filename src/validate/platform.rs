@@ -17,7 +17,7 @@ use super::{
     folders::{Unusable, folders},
     names::{is_label_value, is_qualified},
     problem::{Problem, at},
-    resources,
+    resources, ssh_url,
     text::{is_hidden, quote},
 };
 
@@ -146,6 +146,7 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
                 .hint("use a longer interval, or environment: test"),
         );
     }
+    check_ssh(git, problems);
     check_verification(git, problems);
     let path = git.path.as_deref().unwrap_or_default();
     if let Err(Unusable { field, problem }) = folders(path, git.platform_path.as_deref()) {
@@ -164,6 +165,31 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
         if let Err(message) = quantity.milli() {
             problems.push(Problem::new(at("/spec/source/git/limits", name), message));
         }
+    }
+}
+
+/// An address of SSH is one that can be used, and comes with a key.
+fn check_ssh(git: &GitSource, problems: &mut Vec<Problem>) {
+    if git.url.starts_with("http://") || git.url.starts_with("https://") {
+        return;
+    }
+    let problem = match ssh_url::parse(&git.url) {
+        Err(ssh_url::Unusable::Password) => Some("it holds a password"),
+        Err(ssh_url::Unusable::Rule(problem)) => Some(problem),
+        Ok(_) => None,
+    };
+    if let Some(problem) = problem {
+        let message = format!("{} can't be used: {problem}", quote(&git.url));
+        problems.push(
+            Problem::new("/spec/source/git/url", message)
+                .hint("write https://host/path, ssh://git@host/path or git@host:path"),
+        );
+    }
+    if git.credentials.is_none() {
+        problems.push(
+            Problem::new("/spec/source/git/credentials", "is missing, and the url is one of SSH")
+                .hint("name a Secret with ssh-privatekey and known_hosts"),
+        );
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
     api::{Platform, conditions::reasons, finding::Finding, platform::GitSource, quantity::Quantity},
     observe::secrets,
     source::{
-        self, CommitId, CommitInfo, Credentials, Door, Limits, Reference, Sandbox, Secret, Settings,
-        Snapshot, SourceError,
+        self, CommitId, CommitInfo, Credentials, DeployKey, Door, Limits, Reference, Sandbox, Secret,
+        Settings, Snapshot, SourceError,
     },
     validate::{
         cross::through_door,
@@ -305,6 +305,10 @@ async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceErr
     if let Some(token) = values.get("token") {
         return Ok(Credentials::Bearer(Secret::new(token.trim())));
     }
+    if let Some(key) = DeployKey::of(&values) {
+        let wrong = |problem| secret_error(CREDENTIALS, format!("Secret {}/{name} {problem}", ctx.namespace));
+        return key.map(Credentials::DeployKey).map_err(wrong);
+    }
     match (values.get("username"), values.get("password")) {
         (Some(username), Some(password)) => Ok(Credentials::Basic {
             username: username.trim().to_owned(),
@@ -312,7 +316,10 @@ async fn credentials(ctx: &Context, name: &str) -> Result<Credentials, SourceErr
         }),
         _ => Err(secret_error(
             CREDENTIALS,
-            format!("Secret {}/{name} needs the keys username and password, or token", ctx.namespace),
+            format!(
+                "Secret {}/{name} needs the keys username and password, or token, or ssh-privatekey and known_hosts",
+                ctx.namespace
+            ),
         )),
     }
 }

@@ -7,8 +7,8 @@ use super::super::folder::Folder;
 use super::super::protocol::{Done, Failure, Request};
 use super::super::read;
 use super::super::settings::{CommitId, Reference};
-use super::http::Server;
 use super::refs;
+use super::server::Server;
 
 /// What keeps the newest commit: negotiation starts from it, and it is set only
 /// after everything below it has arrived.

@@ -3,15 +3,21 @@
 
 mod agent;
 mod fetch;
+mod host_key;
 mod http;
 mod refs;
 mod sandbox;
+mod server;
+mod ssh;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::protocol::{Answer, Done, EXIT_DEADLINE, Failure, Operation, Request};
+use http::Web;
+use server::{Client, Server};
+use ssh::Shell;
 
 /// Bytes of the largest request: settings, certificates and a token.
 const REQUEST_BYTES: u64 = 8 * 1024 * 1024;
@@ -65,9 +71,12 @@ fn serve(request: &Request) -> Answer {
     super::harden();
     bound_objects(request.limits.object_bytes);
     // Certificates are files of the system, so they are read before the door closes.
-    let agent = match agent::build(request) {
-        Ok(agent) => agent,
-        Err(failure) => return failed(None, failure),
+    let client = match &request.login {
+        Some(login) => Client::Shell(Shell::new(login.clone(), request.addresses.clone())),
+        None => match agent::build(request) {
+            Ok(agent) => Client::Web(Web::new(agent, request)),
+            Err(failure) => return failed(None, failure),
+        },
     };
     // Listing references touches no file at all.
     let folder = match request.operation {
@@ -86,9 +95,9 @@ fn serve(request: &Request) -> Answer {
     });
     let result = match &request.operation {
         Operation::Probe { path } => Ok(Done::Probed { readable: std::fs::File::open(path).is_ok() }),
-        Operation::Resolve => refs::resolve(request, http::Server::new(agent, request, end)),
+        Operation::Resolve => refs::resolve(request, Server::new(client, request, end)),
         Operation::Fetch { commit, base } => {
-            fetch::fetch(request, *commit, *base, &http::Server::new(agent, request, end))
+            fetch::fetch(request, *commit, *base, &Server::new(client, request, end))
         }
     };
     Answer { landlock: Some(landlock), result }

@@ -4,7 +4,7 @@ use git2::{Direction, Oid, Remote, RemoteHead};
 
 use super::super::protocol::{Done, Failure, Request};
 use super::super::settings::Reference;
-use super::http::Server;
+use super::server::Server;
 
 /// Names listed in an error.
 const NAMES: usize = 5;
