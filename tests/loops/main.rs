@@ -20,6 +20,7 @@ mod redeploy;
 mod secrets;
 mod source;
 mod source_faults;
+mod ssh;
 mod trail;
 mod verified;
 mod zones;

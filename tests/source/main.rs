@@ -11,6 +11,7 @@ mod repo;
 mod secrets;
 mod server;
 mod speed;
+mod ssh;
 mod sync;
 mod tls;
 

@@ -29,7 +29,23 @@ fn check(what: &str, error: &SourceError) {
 
 /// Everything that was logged, at every level.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic under the lock")).into_owned()
+    }
+}
+
+/// Everything that this thread logs goes there until the guard is dropped.
+pub(crate) fn logged(log: &Log) -> tracing::subscriber::DefaultGuard {
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::set_default(subscriber)
+}
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -45,12 +61,7 @@ impl std::io::Write for Log {
 #[tokio::test]
 async fn no_secret_leaves_in_errors_debug_or_logs() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = logged(&log);
 
     let mut world = World::new();
     world.repo.commit("main", "one", &[put("a.yaml", "a: 1")]);
@@ -78,9 +89,9 @@ async fn no_secret_leaves_in_errors_debug_or_logs() {
         .output()
         .expect("grep");
     assert!(found.stdout.is_empty(), "on disk: {}", String::from_utf8_lossy(&found.stdout));
-    let logged = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
-    assert!(logged.contains("fetch process"), "the log was captured: {logged}");
-    clean("log", &logged);
+    let text = log.text();
+    assert!(text.contains("fetch process"), "the log was captured: {text}");
+    clean("log", &text);
 }
 
 async fn a_server_that_says_back_what_it_was_told(world: &World) {

@@ -22,6 +22,7 @@ mod process;
 pub mod programs;
 mod proxy;
 mod registry;
+mod ssh;
 mod wait;
 
 pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, operator_groups};
@@ -31,4 +32,5 @@ pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
 pub use registry::Run;
+pub use ssh::{SshOptions, SshServer, ssh_certificate, ssh_key};
 pub use wait::eventually;

@@ -49,6 +49,9 @@ const KWOK: Recipe = Recipe {
     links: &[],
 };
 
+const GIT_SSH: Recipe =
+    Recipe { name: "git-ssh", label: "git server over SSH", package: ".", ldflags: "-s -w", links: &[] };
+
 /// The control-plane program; its first argument chooses etcd, kube-apiserver, … .
 /// Beside it lie links `etcd`, `kube-apiserver` and `kubectl`.
 ///
@@ -64,6 +67,14 @@ pub fn kubernetes() -> Result<PathBuf> {
 /// Go is missing, or the build fails.
 pub fn kwok() -> Result<PathBuf> {
     find_or_build(&KWOK)
+}
+
+/// The Git server over SSH.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn git_ssh() -> Result<PathBuf> {
+    find_or_build(&GIT_SSH)
 }
 
 /// Checks that git is there; the Git server runs `git http-backend`.
