@@ -5,6 +5,7 @@
 mod confinement;
 mod content;
 mod faults;
+mod hostile;
 mod lineage;
 mod recovery;
 mod repo;
