@@ -95,6 +95,77 @@ fn an_alias_bomb_costs_milliseconds() {
     assert!(took < Duration::from_millis(100), "{took:?}");
 }
 
+/// What no number, quantity or time should be.
+const NONE: [&str; 28] = [
+    ".nan",
+    ".inf",
+    "-.inf",
+    "1e999",
+    "-1e999",
+    "1e-999",
+    "-1",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "99999999999999999999999999999999",
+    "0x7fffffffffffffffffffffff",
+    "0o7777777777777777777777777",
+    "0b2",
+    "9223372036854775807h",
+    "-1h",
+    "1h1h1h",
+    "1e9999999999Ki",
+    "'1e9999999999'",
+    "'9223372036854775807E'",
+    "'-0.0000000000000000000000000001n'",
+    "\"\"",
+    "~",
+    "[]",
+    "{}",
+    "[[[[]]]]",
+    "!!binary AAAA",
+    "2026-13-45",
+    "'٣'",
+];
+
+/// CVE-2022-39272, CVE-2022-28948, CVE-2024-26147: a number, a quantity or a time that is none stops nobody else, in
+/// whichever file or document it is, and nothing panics on the way.
+#[test]
+fn numbers_and_times_that_are_none_cost_only_their_document() {
+    const HEAD: &str = "apiVersion: tenantry.dev/v1alpha1\nkind: ";
+    let json = |crd| serde_json::to_value(crd).expect("a CRD is JSON");
+    let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
+    let good = format!("{HEAD}Tenant\nmetadata: {{name: good}}\nspec: {{platformRef: {{name: p}}}}\n");
+    let tenant = |rest: &str| {
+        format!("{HEAD}Tenant\nmetadata: {{name: poison}}\nspec: {{platformRef: {{name: p}}, {rest}}}\n")
+    };
+    let platform = |rest: &str| format!("{HEAD}Platform\nmetadata: {{name: poison}}\nspec: {{{rest}}}\n");
+    let fields = [
+        tenant("services: [{name: web, image: a, replicas: {min: HERE}}]"),
+        tenant("quota: {hard: {cpu: HERE, memory: HERE}}"),
+        tenant("members: HERE"),
+        platform("source: {git: {url: 'https://h/x', interval: HERE}}"),
+        platform("source: {git: {url: 'https://h/x', limits: {repositoryBytes: HERE, files: HERE}}}"),
+        platform("limits: HERE"),
+    ];
+    for field in &fields {
+        for value in NONE {
+            let poison = field.replace("HERE", value);
+            for text in
+                [format!("{poison}---\n{good}"), format!("{good}---\n{poison}"), format!("---\n---\n{good}")]
+            {
+                let read = manifest::read("a.yaml", text.as_bytes(), &schemas);
+                let taken = read.tenants.iter().any(|one| one.name == "good" && one.valid);
+                assert!(taken, "{text}: {:?}", read.findings);
+                for one in read.platforms.iter().filter(|one| one.valid) {
+                    let typed = serde_json::from_value::<Platform>(one.value.value().clone());
+                    // Whether it passes does not matter here, but that it comes to an answer.
+                    let _ = typed.map(|platform| tenantry::validate::platform::validate(&platform).is_ok());
+                }
+            }
+        }
+    }
+}
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/yaml")
 }

@@ -41,7 +41,7 @@ async fn tenants_come_over_ssh_from_the_pinned_host_only() -> Outcome {
             "type": "kubernetes.io/ssh-auth", "stringData": data,
         })
     };
-    let knows = |key: &Path| Ok::<_, Box<dyn std::error::Error>>(Some(format!("{place} {}", public(key)?)));
+    let knows = |key: &Path| -> Outcome<Option<String>> { Ok(Some(format!("{place} {}", public(key)?))) };
 
     let url = format!("ssh://git@127.0.0.1:{}/shell.git", server.port());
     let git = json!({"url": url, "path": "tenants", "interval": "1s", "credentials": {"name": "git-shell"}});

@@ -113,9 +113,21 @@ impl Server {
         }
         match error.class() {
             ErrorClass::Net => Failure::Unreachable { detail: format!("the exchange broke: {message}") },
-            ErrorClass::Indexer | ErrorClass::Zlib | ErrorClass::Odb => {
+            ErrorClass::Indexer
+            | ErrorClass::Zlib
+            | ErrorClass::Odb
+            | ErrorClass::Object
+            | ErrorClass::Tree
+            | ErrorClass::Tag
+            | ErrorClass::Reference
+            | ErrorClass::Invalid => {
                 Failure::Unreachable { detail: format!("the pack arrived damaged: {message}") }
             }
+            // Room for what a pack says that it holds: bounded by the same limit.
+            ErrorClass::NoMemory => Failure::TooLarge {
+                what: "what the server sends, unpacked,".to_owned(),
+                limit: self.0.pack_limit,
+            },
             ErrorClass::Os => {
                 Failure::Disk { path: "the repository folder".to_owned(), detail: message.to_owned() }
             }

@@ -26,7 +26,7 @@ var (
 	root       = flag.String("root", ".", "folder of the bare repositories")
 	authorized = flag.String("authorized", "", "authorized_keys file; without it nobody gets in")
 	fault      = flag.String("fault", "", "what goes wrong; see serve and run")
-	after      = flag.Int("after", 0, "bytes of git's answer before a fault of run")
+	after      = flag.Int("after", 0, "bytes of git's answer before a fault of run; lines of a login-banner")
 )
 
 type list []string
@@ -55,6 +55,8 @@ func main() {
 	for i, file := range keys {
 		signer, err := hostKey(file)
 		if err == nil && i < len(certificates) {
+			// The key alone too, for clients that want no certificate.
+			config.AddHostKey(signer)
 			signer, err = certified(signer, certificates[i])
 		}
 		if err != nil {
@@ -63,7 +65,7 @@ func main() {
 		config.AddHostKey(signer)
 	}
 	if *fault == "login-banner" {
-		config.BannerCallback = func(ssh.ConnMetadata) string { return strings.Repeat("welcome\x1b[31m\r\n", 20000) }
+		config.BannerCallback = func(ssh.ConnMetadata) string { return strings.Repeat("welcome\x1b[31m\r\n", *after) }
 	}
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
@@ -226,10 +228,17 @@ func run(line string, channel ssh.Channel) uint32 {
 	}
 	git := exec.Command("git", "upload-pack", filepath.Join(*root, filepath.Clean("/"+found[1])))
 	git.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
-	git.Stdin = channel
 	git.Stderr = said
 	git.Stdout = &faulty{to: channel}
-	err := git.Run()
+	// Not as Stdin: then Run would wait until the client has closed its side too.
+	input, err := git.StdinPipe()
+	if err == nil {
+		go func() {
+			_, _ = io.Copy(input, channel)
+			_ = input.Close()
+		}()
+		err = git.Run()
+	}
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
 		return uint32(ended.ExitCode())

@@ -19,8 +19,8 @@ fn outcome<T: std::fmt::Debug>(result: Result<T, SourceError>) -> (&'static str,
 async fn servers_that_break_before_git_begins() {
     let Some(mut ssh) = Ssh::new().await else { return };
     for (fault, reason, class, part) in [
-        ("close", "Unreachable", Class::Transient, "ended the connection"),
-        ("garbage", "Unreachable", Class::Transient, "ended the connection"),
+        ("close", "Unreachable", Class::Transient, ""),
+        ("garbage", "Unreachable", Class::Transient, ""),
         ("endless-banner", "SshFailed", Class::Rejected, "does not speak SSH"),
         ("banner-lines", "SshFailed", Class::Rejected, "does not speak SSH"),
         ("noise", "Unreachable", Class::Transient, ""),
@@ -32,8 +32,11 @@ async fn servers_that_break_before_git_begins() {
         assert_eq!((found, what), (reason, class), "{fault}");
         assert!(text.contains(part), "{fault}: {text}");
     }
-    ssh.fault("login-banner", 0).await;
+    ssh.fault("login-banner", 1000).await;
     resolve(&ssh.settings).await.expect("a long greeting harms nobody");
+    ssh.fault("login-banner", 20_000).await;
+    let (reason, class, _) = outcome(resolve(&ssh.settings).await);
+    assert_eq!((reason, class), ("Unreachable", Class::Transient), "one that fits in no packet ends it");
 }
 
 #[tokio::test]
