@@ -144,6 +144,35 @@ mod tests {
             .collect()
     }
 
+    fn tenant(status: serde_json::Value) -> Tenant {
+        let whole = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme", "generation": 3},
+            "spec": {"platformRef": {"name": "prod"}}, "status": status,
+        });
+        serde_json::from_value(whole).expect("it is a Tenant")
+    }
+
+    #[test]
+    fn only_what_neither_the_tenant_nor_the_cluster_asked_for_waits() {
+        let applied = |generation: i64| tenant(json!({"applied": {"generation": generation, "inputs": "i"}}));
+        let all: BTreeSet<Kind> = [Kind::NetworkPolicy, Kind::Deployment].into();
+        let policies: BTreeSet<Kind> = [Kind::NetworkPolicy].into();
+        assert!(must_ask(&applied(3), &all, "i") && must_ask(&applied(3), &policies, "i"));
+        assert!(!must_ask(&applied(3), &BTreeSet::new(), "other"), "nothing changes");
+        assert!(!must_ask(&applied(2), &all, "i"), "its own spec changed");
+        assert!(!must_ask(&applied(3), &policies, "other"), "a new node must be denied at once");
+        assert!(must_ask(&applied(3), &all, "other"));
+        assert!(!must_ask(&tenant(json!({})), &all, "i"), "it is new");
+        // Of a version that wrote no such record.
+        let ready = |generation: i64| {
+            tenant(json!({"conditions": [{
+                "type": "Ready", "status": "True", "observedGeneration": generation, "reason": "Succeeded",
+                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]}))
+        };
+        assert!(must_ask(&ready(3), &all, "i") && !must_ask(&ready(2), &all, "i"));
+    }
+
     #[test]
     fn a_wave_is_a_share_and_never_nobody() {
         assert_eq!([size(0, 10), size(9, 10), size(19, 10), size(20, 10), size(20, 100)], [1, 1, 1, 2, 20]);
