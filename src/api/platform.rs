@@ -169,7 +169,8 @@ pub struct GitSource {
     /// Who may ask for a look between two intervals, with `POST /hooks/<platform>`; nobody when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<Hook>,
-    /// Where plans of pull requests are posted; nowhere when absent.
+    /// Where plans of pull requests are posted; nowhere when absent. While the Platform has the annotation
+    /// `tenantry.dev/plan-only: "true"`, plans are all that comes of its source: nothing is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forge: Option<Forge>,
     /// How large the repository may be.

@@ -1,7 +1,7 @@
 //! Starts the loops when this replica leads, and stops them when it no longer does.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -131,14 +131,12 @@ async fn sources(ctx: Context) {
             keep
         });
         for name in wanted {
-            if !running.contains_key(&name) {
-                let wake = Arc::new(Wake::default());
-                ctx.board().wake.insert(name.clone(), Arc::clone(&wake));
-                let posts = Arc::new(Wake::default());
-                ctx.board().forges.insert(name.clone(), Arc::clone(&posts));
-                let loops = both(ctx.clone(), name.clone(), wake, posts);
-                running.insert(name, tasks.spawn(loops));
-            }
+            let Entry::Vacant(free) = running.entry(name) else { continue };
+            let name = free.key().clone();
+            let (wake, posts) = (Arc::new(Wake::default()), Arc::new(Wake::default()));
+            ctx.board().wake.insert(name.clone(), Arc::clone(&wake));
+            ctx.board().forges.insert(name.clone(), Arc::clone(&posts));
+            free.insert(tasks.spawn(both(ctx.clone(), name, wake, posts)));
         }
         let limit = if sweep(&ctx).await { Duration::MAX } else { SWEEP };
         // One that is still in use is looked at again without a change.

@@ -127,13 +127,17 @@ impl Http {
     ) -> Result<Answer, ForgeError> {
         let (this, authorization) = (self.clone(), authorization.to_owned());
         let url = self.shown(&call);
-        let work = tokio::task::spawn_blocking(move || this.send_blocking(&call, &authorization, right));
-        // The thread ends by the client's own deadline; a little later nobody waits for it any more.
-        match tokio::time::timeout(self.deadline + CONNECT, work).await {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        // A thread of its own, which nobody waits for at the end of the process: a forge that hangs would else
+        // keep it from ending.
+        let work = move || drop(send.send(this.send_blocking(&call, &authorization, right)));
+        if let Err(error) = std::thread::Builder::new().name("forge-call".to_owned()).spawn(work) {
+            return Err(ForgeError::Unreachable { url, detail: format!("no thread for it: {error}") });
+        }
+        // It ends by the client's own deadline; a little later nobody listens any more.
+        match tokio::time::timeout(self.deadline + CONNECT, receive).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                Err(ForgeError::Unreachable { url, detail: format!("the call ended early: {error}") })
-            }
+            Ok(Err(_)) => Err(ForgeError::Unreachable { url, detail: "the call ended early".into() }),
             Err(_) => Err(ForgeError::Timeout { url, after: self.deadline }),
         }
     }

@@ -63,14 +63,23 @@ pub struct Access {
 
 /// Installation tokens that are still good; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Tokens(Arc<Mutex<HashMap<Key, Kept>>>);
+pub struct Tokens(Arc<Mutex<HashMap<Key, Slot>>>);
 
 type Key = (String, String, u64, Fingerprint);
+
+/// The place of one token: who comes second waits for it instead of asking for another.
+type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 #[derive(Clone, Debug)]
 struct Kept {
     access: Access,
     until: Instant,
+}
+
+impl Kept {
+    fn is_good(&self) -> bool {
+        self.until > Instant::now()
+    }
 }
 
 impl Tokens {
@@ -83,26 +92,28 @@ impl Tokens {
             Credentials::Token(token) => return Ok(Access { token: token.clone(), me: None }),
             Credentials::App(app, fingerprint) => (app, fingerprint),
         };
-        let key = (http.base().to_owned(), app.id.clone(), app.installation, *fingerprint);
-        if let Some(kept) = self.kept(&key) {
-            return Ok(kept);
+        let slot = self.slot((http.base().to_owned(), app.id.clone(), app.installation, *fingerprint));
+        let mut slot = slot.lock().await;
+        if let Some(kept) = slot.as_ref().filter(|kept| kept.is_good()) {
+            return Ok(kept.access.clone());
         }
-        let first = fetch(http, app).await;
-        let (access, life) = match first {
-            // By then the answer has told the forge's time: ours may be wrong.
+        let (access, life) = match fetch(http, app).await {
+            // By now the answer has told the forge's time: ours may be wrong.
             Err(ForgeError::Refused { status: 401, .. }) => fetch(http, app).await?,
             other => other?,
         };
         let until = Instant::now() + life.saturating_sub(EARLY).min(LONGEST);
-        let kept = Kept { access: access.clone(), until };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, kept);
+        *slot = Some(Kept { access: access.clone(), until });
         Ok(access)
     }
 
-    fn kept(&self, key: &Key) -> Option<Access> {
+    fn slot(&self, key: Key) -> Slot {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, kept| kept.until > Instant::now());
-        all.get(key).map(|kept| kept.access.clone())
+        let lives =
+            |slot: &Slot| slot.try_lock().map_or(true, |kept| kept.as_ref().is_some_and(Kept::is_good));
+        // Places that nobody waits at, and that hold nothing of use.
+        all.retain(|_, slot| Arc::strong_count(slot) > 1 || lives(slot));
+        Arc::clone(all.entry(key).or_default())
     }
 }
 

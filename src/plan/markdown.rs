@@ -15,8 +15,8 @@ use super::{
 const MOST: usize = 60_000;
 /// Rows of the table; the rest is counted.
 const ROWS: usize = 200;
-/// By this a workflow finds the comment that it wrote before.
-const MARK: &str = "<!-- tenantry-plan -->";
+/// By this a workflow finds the comment that it wrote before; the operator has a mark of its own.
+pub const MARK: &str = "<!-- tenantry-plan -->";
 
 /// The summary first, then the brake, the findings, a table, and each Tenant folded.
 pub fn render(report: &Report) -> String {
@@ -49,7 +49,7 @@ pub fn render(report: &Report) -> String {
     }
     text += &rows(&plan.tenants);
     let platforms = plan.platforms.iter().filter(|one| !one.fields.is_empty()).map(platform);
-    let end = format!("\n`{}`..`{}`, plan `sha256:{}`\n{MARK}\n", report.base, report.head, plan.hash());
+    let end = format!("\n`{}`..`{}`, plan `sha256:{}`\n", report.base, report.head, plan.hash());
     let mut left = 0;
     for part in platforms.chain(plan.tenants.iter().map(tenant)) {
         if left > 0 || text.chars().count() + part.chars().count() + end.len() > MOST - 200 {

@@ -115,6 +115,7 @@ async fn a_pull_request_gets_its_plan_and_keeps_one_comment() -> Outcome {
     story.says(&head, "tenantry/plan/posted", "success", "1 Tenant changes, 1 service restarts").await?;
     let [body] = story.bodies().try_into().map_err(|all| format!("{all:?}"))?;
     assert!(body.starts_with("<!-- tenantry:plan:posted -->\n**Tenantry plan:**"), "{body}");
+    assert!(!body.contains("<!-- tenantry-plan -->"), "a workflow would take it for its own: {body}");
     assert!(body.contains("pause:1\" → \"registry.k8s.io/pause:2") && body.contains(&head), "{body}");
     kit.until_of(&Story::platform(), "PlansPosted", "True", "1 open pull requests").await?;
     story.runs("1").await?;

@@ -8,6 +8,7 @@
 mod support;
 
 mod answers;
+mod app;
 mod crash;
 mod crds;
 #[path = "../support/forge.rs"]

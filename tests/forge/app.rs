@@ -60,7 +60,10 @@ async fn an_app_gets_a_token_once_and_acts_as_its_bot() {
     let (http, tokens) = (Http::new(&fake.base, None).expect("a base"), Tokens::default());
     let values = secret();
     let credentials = Credentials::parse(&values).expect("an App");
-    let access = tokens.access(&http, &credentials).await.expect("a token");
+    // Two at once get the same.
+    let (access, same) = tokio::join!(tokens.access(&http, &credentials), tokens.access(&http, &credentials));
+    let access = access.expect("a token");
+    assert_eq!(same.expect("a token").token, access.token);
     assert_eq!(access.me.as_deref(), Some("tenantry-app[bot]"));
     assert!(!format!("{access:?} {credentials:?} {tokens:?}").contains("canary"));
     let client = Client::new(http.clone(), dialect(spoken(Kind::GitHub), REPOSITORY.into()), access.clone());

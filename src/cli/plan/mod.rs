@@ -125,7 +125,7 @@ fn print(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let text = match args.output {
         Form::Human => human::render(report, &files),
-        Form::Markdown => markdown::render(report),
+        Form::Markdown => format!("{}{}\n", markdown::render(report), markdown::MARK),
         Form::Json => serde_json::to_string_pretty(&Json {
             base: &report.base,
             head: &report.head,
