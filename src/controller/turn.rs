@@ -70,8 +70,8 @@ pub(super) fn turn(ctx: &Context, tenant: &Tenant, wanted: &mut Listed, inputs: 
         keep_scales(wanted, &ctx.world().scales(&tenant.name_any()));
         return Turn::Refused;
     }
-    let inventory = tenant.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
-    if !waves::must_ask(tenant, &changed_kinds(&wanted.manifests, inventory), inputs) {
+    let inventory = ctx.world().recorded(tenant);
+    if !waves::must_ask(tenant, &changed_kinds(&wanted.manifests, &inventory), inputs) {
         return Turn::Free;
     }
     let name = tenant.name_any();
