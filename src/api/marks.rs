@@ -48,8 +48,9 @@ pub const SERVICE_TYPES: &str = "tenantry.dev/service-types";
 pub const BREAK_GLASS: &str = "tenantry:break-glass";
 /// Annotation that asks for a pass now; any new value.
 pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
-/// Annotation on a Platform: the full id of the one commit that may be applied although it was held, be it for
-/// what it does or because its history was rewritten.
+/// Annotation on a Platform: the one commit that may be applied although it was held. Its full id where its
+/// history was rewritten; `<full id>@<digest>` where the brake holds it, with the digest of what it does, so that
+/// it is held again if it would do something else by now.
 pub const ACKNOWLEDGE: &str = "tenantry.dev/acknowledge";
 /// Pod-template annotation that rolls a service when it changes.
 pub const RESTARTED_AT: &str = "tenantry.dev/restarted-at";

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::api::{
-    brake::{Brake, EffectKind},
-    conditions::reasons,
-    marks,
+use crate::{
+    api::{
+        brake::{Brake, EffectKind},
+        conditions::reasons,
+        marks,
+    },
+    desired::meta::short_hash,
 };
 
 use super::types::{Effect, Plan};
@@ -24,6 +27,8 @@ pub struct Held {
     pub over: Vec<String>,
     /// Everything that would happen, in the order of [`EffectKind::ALL`].
     pub effects: Vec<Effect>,
+    /// Digest of these effects: whoever acknowledges them acknowledges no others.
+    pub hash: String,
 }
 
 impl Held {
@@ -32,15 +37,57 @@ impl Held {
         self.over.join("; ")
     }
 
-    /// The line that lets exactly this commit pass.
+    /// The line that lets exactly this commit pass, as long as it does exactly this.
     pub fn acknowledge(&self, commit: &str) -> String {
-        acknowledge(&self.platform, commit)
+        acknowledge(&self.platform, &format!("{commit}@{}", self.hash))
+    }
+
+    /// Whether what somebody acknowledged is this commit, doing this.
+    pub fn released(&self, said: &Acknowledged<'_>, commit: &str) -> bool {
+        said.commit == commit && said.hash == Some(&self.hash)
+    }
+
+    /// What would happen, kind by kind, each with the first few Tenants: `2 suspensions (acme, globex)`.
+    pub fn summary(&self) -> String {
+        let of = |kind: EffectKind| {
+            let effects: Vec<&Effect> = self.effects.iter().filter(|one| one.kind == kind).collect();
+            let tenants: BTreeSet<&str> = effects.iter().map(|one| one.tenant.as_str()).collect();
+            let named: Vec<&str> = tenants.iter().take(NAMED).copied().collect();
+            let more = if tenants.len() > NAMED { ", …" } else { "" };
+            let words = kind.counted(effects.len() != 1);
+            (!effects.is_empty()).then(|| format!("{} {words} ({}{more})", effects.len(), named.join(", ")))
+        };
+        EffectKind::ALL.into_iter().filter_map(of).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// The line that lets exactly this commit of a Platform's source pass.
-pub fn acknowledge(platform: &str, commit: &str) -> String {
-    format!("kubectl annotate --overwrite platform {platform} {}={commit}", marks::ACKNOWLEDGE)
+/// Most Tenants that a summary names for each kind of effect.
+const NAMED: usize = 5;
+
+/// The line that lets something of a Platform's source pass: a full commit id, or one with the digest of what
+/// it does.
+pub fn acknowledge(platform: &str, what: &str) -> String {
+    format!("kubectl annotate --overwrite platform {platform} {}={what}", marks::ACKNOWLEDGE)
+}
+
+/// What `tenantry.dev/acknowledge` says: `<full commit id>` lets a commit pass that doesn't continue what was
+/// accepted, `<full commit id>@<hash>` also lets it do what has this hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged<'a> {
+    /// The commit.
+    pub commit: &'a str,
+    /// Digest of the effects that somebody has seen.
+    pub hash: Option<&'a str>,
+}
+
+impl<'a> Acknowledged<'a> {
+    /// Takes the annotation apart.
+    pub fn read(text: &'a str) -> Self {
+        match text.trim().split_once('@') {
+            Some((commit, hash)) => Self { commit, hash: Some(hash) },
+            None => Self { commit: text.trim(), hash: None },
+        }
+    }
 }
 
 /// Judges what a plan does to the Tenants of one Platform. `total` is how many Tenants the Platform has;
@@ -57,7 +104,15 @@ pub fn judge(plan: &Plan, platform: &str, brake: &Brake, total: usize) -> Result
     let mut effects = effects;
     let place = |kind| EffectKind::ALL.iter().position(|one| *one == kind);
     effects.sort_by_key(|effect| (place(effect.kind), effect.tenant.clone(), effect.detail.clone()));
-    Err(Held { platform: platform.to_owned(), reason: reasons::BRAKE_APPLIED, over, effects })
+    let hash = digest(&effects);
+    Err(Held { platform: platform.to_owned(), reason: reasons::BRAKE_APPLIED, over, effects, hash })
+}
+
+/// Which effects there are, and nothing else: offline and in the cluster the same commit has the same digest
+/// as long as it does the same to what runs.
+fn digest(effects: &[Effect]) -> String {
+    let text = serde_json::to_string(effects).unwrap_or_default();
+    short_hash(text.as_bytes(), 24)
 }
 
 /// Each limit that these effects pass. More effects never pass fewer limits.
@@ -136,12 +191,33 @@ mod tests {
         assert_eq!(held.message(), "21 effects in all, and the brake lets 20 pass");
         assert_eq!(
             held.acknowledge("abc"),
-            "kubectl annotate --overwrite platform prod tenantry.dev/acknowledge=abc"
+            format!("kubectl annotate --overwrite platform prod tenantry.dev/acknowledge=abc@{}", held.hash)
+        );
+        assert_eq!(
+            held.summary(),
+            "21 restarts (t0000, t0001, t0002, t0003, t0004, …), 21 Tenants touched (t0000, t0001, t0002, t0003, t0004, …)"
         );
         assert!(
             held.effects.is_sorted_by_key(|one| EffectKind::ALL.iter().position(|kind| *kind == one.kind))
         );
         assert_eq!(judge(&plan(21, &RESTART), "staging", &brake, 1000), Ok(()), "another Platform's Tenants");
+    }
+
+    #[test]
+    fn an_acknowledgement_is_of_one_commit_that_does_one_thing() {
+        let held =
+            |tenants| judge(&plan(tenants, &RESTART), "prod", &Brake::default(), 100).expect_err("held");
+        let one = held(30);
+        let said = format!("abc@{}", one.hash);
+        assert!(one.released(&Acknowledged::read(&said), "abc"));
+        assert!(one.released(&Acknowledged::read(&format!(" {said}\n")), "abc"));
+        assert!(!one.released(&Acknowledged::read(&said), "abd"), "another commit");
+        assert!(!held(31).released(&Acknowledged::read(&said), "abc"), "it does more than was seen");
+        assert!(
+            !one.released(&Acknowledged::read("abc"), "abc"),
+            "a commit alone says nothing of what it does"
+        );
+        assert!(!one.released(&Acknowledged::read("abc@"), "abc"));
     }
 
     #[test]

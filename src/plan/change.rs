@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde_json::Value;
+
 use crate::{
     api::finding::Finding,
     validate::manifest::{Manifest, ManifestKind, Manifests, Schemas},
@@ -23,7 +25,7 @@ pub fn refuse(base: &[Manifests], head: &mut [Manifests], schemas: &Schemas, git
             if old.value == manifest.value {
                 continue;
             }
-            let mut found = transitions(old, manifest, schemas);
+            let mut found = transitions(&old.value.value(), manifest, schemas);
             found.extend(trust_root(old, manifest).filter(|_| git_platforms));
             if !found.is_empty() {
                 Arc::make_mut(manifest).valid = false;
@@ -34,10 +36,9 @@ pub fn refuse(base: &[Manifests], head: &mut [Manifests], schemas: &Schemas, git
     }
 }
 
-/// A manifest was checked by itself already: what is found now is about the change.
-fn transitions(old: &Manifest, new: &Manifest, schemas: &Schemas) -> Vec<Finding> {
-    let (old, given) = (old.value.value(), new.given.value());
-    schemas.of(new.kind).check(&given, Some(&old), new.place()).1.findings
+/// What can't follow on `old`. A manifest was checked by itself already: what is found now is about the change.
+pub(super) fn transitions(old: &Value, new: &Manifest, schemas: &Schemas) -> Vec<Finding> {
+    schemas.of(new.kind).check(&new.given.value(), Some(old), new.place()).1.findings
 }
 
 fn trust_root(old: &Manifest, new: &Manifest) -> Option<Finding> {

@@ -10,9 +10,10 @@
 //! - [`types`]: what a plan says
 //! - [`change`]: what HEAD may not say after BASE
 //! - [`tenant`], [`objects`], [`diff`]: one Tenant, its children, their fields
+//! - [`live`]: what a revision does to the Tenants that stand in a cluster
 //! - [`effects`], [`brake`]: what is counted, and whether it is too much at once
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     api::finding::Finding,
@@ -26,6 +27,7 @@ pub mod brake;
 pub mod change;
 pub mod diff;
 pub mod effects;
+pub mod live;
 pub mod objects;
 pub mod tenant;
 pub mod types;
@@ -131,8 +133,14 @@ fn platforms(before: &Review, after: &Review) -> Vec<PlatformPlan> {
 
 fn tenants(before: &Review, after: &Review, plan: &mut Plan) {
     let names: BTreeSet<&str> = [before, after].into_iter().flat_map(named).collect();
+    let (olds, news) = (by_name(before), by_name(after));
     for name in names {
-        let (old, new) = (sound(before, name), sound(after, name));
+        let (old, new) = (olds.get(name), news.get(name));
+        if old.zip(new).is_some_and(|(old, new)| is_same(before, after, old, new)) {
+            plan.unchanged += 1;
+            continue;
+        }
+        let (old, new) = (old.and_then(|one| side(before, one)), new.and_then(|one| side(after, one)));
         let change = match (old, new) {
             (Some(old), Some(new)) => tenant::compare(&old, &new),
             (None, Some(new)) if before.refused.contains_key(name) || is_unruled(before, name) => {
@@ -187,7 +195,17 @@ fn is_unruled(review: &Review, name: &str) -> bool {
     review.unruled.iter().any(|(one, _)| one == name)
 }
 
-fn sound<'a>(review: &'a Review, name: &str) -> Option<Side<'a>> {
-    let one: &Sound = review.sound.iter().find(|one| one.tenant.name == name)?;
+fn by_name(review: &Review) -> BTreeMap<&str, &Sound> {
+    review.sound.iter().map(|one| (one.tenant.name.as_str(), one)).collect()
+}
+
+/// Whether a Tenant and its rules are what they were: then nothing has to be built to know that nothing happens.
+fn is_same(before: &Review, after: &Review, old: &Sound, new: &Sound) -> bool {
+    let [was, is] = [(before, old), (after, new)]
+        .map(|(review, one)| review.platforms.get(&one.platform).map(|ruler| &ruler.rules));
+    old.tenant == new.tenant && was == is
+}
+
+fn side<'a>(review: &'a Review, one: &'a Sound) -> Option<Side<'a>> {
     Some(Side::new(one, review.platforms.get(&one.platform)?))
 }

@@ -71,6 +71,13 @@ pub fn metadata_ranges() -> impl Iterator<Item = Cidr> {
 /// # Errors
 /// Every problem that was found, not only the first.
 pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<ValidatedTenant, Vec<Problem>> {
+    let (checked, problems) = examine(tenant, platform);
+    checked.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// What a Tenant means, also where nothing but the Platform's limits is against it: one that ran before a limit
+/// was lowered keeps what it has. `None` where the Tenant is wrong in itself.
+pub fn examine(tenant: &Tenant, platform: &ValidatedPlatform) -> (Option<ValidatedTenant>, Vec<Problem>) {
     let spec = &tenant.spec;
     let mut problems = Vec::new();
     let name = tenant.metadata.name.clone().unwrap_or_default();
@@ -107,10 +114,10 @@ pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<Validat
     let quota = check_quota(tenant, platform, &mut problems);
     resources::check_sum(&services, &quota, !platform.images.pull_secret_refs.is_empty(), &mut problems);
     resources::check_required(&services, &quota, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
+    if problems.iter().any(|problem| problem.reason != reasons::LIMIT_EXCEEDED) {
+        return (None, problems);
     }
-    Ok(ValidatedTenant {
+    let checked = ValidatedTenant {
         namespace: tenant.namespace().to_owned(),
         uid: tenant.metadata.uid.clone().unwrap_or_default(),
         adopt: spec.adopt.as_ref().map(|adopt| adopt.uid.clone()),
@@ -121,7 +128,8 @@ pub fn validate(tenant: &Tenant, platform: &ValidatedPlatform) -> Result<Validat
         quota,
         egress,
         services,
-    })
+    };
+    (Some(checked), problems)
 }
 
 fn check_names(name: &str, tenant: &Tenant, problems: &mut Vec<Problem>) {
@@ -173,9 +181,7 @@ fn check_egress(
                 .reason(reasons::LIMIT_EXCEEDED)
                 .hint("a cluster admin can allow it in Platform.spec.limits.egress"),
             );
-            continue;
-        }
-        if let Some(range) =
+        } else if let Some(range) =
             metadata_ranges().chain(platform.denied.iter().copied()).find(|one| one.contains(cidr))
         {
             problems.push(
@@ -183,7 +189,6 @@ fn check_egress(
                     .reason(reasons::LIMIT_EXCEEDED)
                     .hint("remove the rule"),
             );
-            continue;
         }
         valid.push(ValidatedEgress { name: rule.name.clone(), cidr, ports: rule.ports.clone() });
     }

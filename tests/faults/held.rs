@@ -5,7 +5,11 @@ use tenantry_testbed::Repo;
 
 use crate::{
     alone,
-    support::{Kit, Outcome, at, objects::text, signed},
+    support::{
+        Kit, Outcome, at,
+        objects::{condition, text},
+        signed,
+    },
 };
 
 fn file(tag: &str) -> String {
@@ -77,4 +81,59 @@ async fn a_restart_does_not_let_a_held_head_in() -> Outcome {
     kit.object(&path, "the second", applied(second)).await?;
     kit.merge(&path, "tess", &json!({"spec": {"source": null}})).await?;
     kit.clean_up("held-one").await
+}
+
+/// The brake, too: what was accepted is read again and healed, and what was seen before lets it pass.
+#[tokio::test]
+async fn a_restart_does_not_release_the_brake() -> Outcome {
+    let Some((_turn, mut kit)) = alone().await? else { return Ok(()) };
+    let repo = kit.world.git.create("heavy")?;
+    let names = ["heavy-a", "heavy-b", "heavy-c"];
+    let commit = |lifecycle: &str| -> Outcome<String> {
+        let files = names.map(|name| {
+            let text = file("1").replace("held-one", name).replace("name: held", "name: heavy");
+            let text = text
+                .replace("spec:\n  platformRef", &format!("spec:\n  lifecycle: {lifecycle}\n  platformRef"));
+            (format!("tenants/{name}.yaml"), text)
+        });
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        Ok(repo.commit(&files, lifecycle)?)
+    };
+    let first = commit("Active")?;
+    let git = json!({"url": repo.url(), "path": "tenants", "interval": "1s"});
+    kit.own_platform("heavy", &json!({"source": {"git": git}})).await?;
+    let path = at("platforms", "", "heavy");
+    let applied = |commit: String| move |one: &Value| one["status"]["source"]["applied"] == commit.as_str();
+    kit.object(&path, "the first", applied(first.clone())).await?;
+    let head = commit("Suspended")?;
+    let said = |platform: &Value| {
+        let message = text(&condition(platform, "SourceSynced"), "/message").to_owned();
+        let rest = message.split("tenantry.dev/acknowledge=").nth(1).unwrap_or_default().to_owned();
+        rest.split(';').next().unwrap_or_default().to_owned()
+    };
+    let before = said(&kit.until_of(&path, "SourceSynced", "False", "BrakeApplied").await?);
+
+    kit.world.kill_operator();
+    let tenant = at("tenants", "", "heavy-a");
+    kit.merge(&tenant, "mallory", &json!({"spec": {"services": []}})).await?;
+    kit.world.start_operator(&[]).await?;
+    let is_healed =
+        |now: &Value| now["spec"]["services"][0]["name"] == "web" && now["spec"]["lifecycle"] == "Active";
+    kit.object(&tenant, "as accepted", is_healed).await?;
+    let platform = kit.until_of(&path, "SourceSynced", "False", "BrakeApplied").await?;
+    assert_eq!(text(&platform, "/status/source/accepted"), first);
+    assert_eq!(said(&platform), before, "what it does is what it did");
+    let annotation = json!({"metadata": {"annotations": {"tenantry.dev/acknowledge": before}}});
+    kit.merge(&path, "tess", &annotation).await?;
+    kit.object(&path, "released", applied(head)).await?;
+
+    kit.merge(&path, "tess", &json!({"spec": {"source": null}})).await?;
+    for name in names {
+        kit.clean_up(name).await?;
+    }
+    // What goes after this test must not be told in another one that counts calls.
+    for name in names {
+        kit.gone(&at("namespaces", "", name)).await?;
+    }
+    kit.object(&path, "no orphans", |one| one["status"]["summary"]["orphans"] == 0).await.map(drop)
 }

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod brake;
 mod children;
 mod drift;
 mod foreign;

@@ -57,7 +57,7 @@ fn exit_codes_say_what_happened() {
     let held = ran(&repo, &["main~1..main", "--exit-code"]);
     assert_eq!(held.code, Some(4), "{}", held.stdout);
     let line =
-        format!("kubectl annotate --overwrite platform shop tenantry.dev/acknowledge={}", repo.id("main"));
+        format!("kubectl annotate --overwrite platform shop tenantry.dev/acknowledge={}@", repo.id("main"));
     assert!(held.stdout.contains(&line), "{}", held.stdout);
     assert_eq!(code(&["main~1..main"]), Some(0), "only who asks hears of it");
     repo.commit("main", "bad", &[put("tenants/acme.yaml", tenant("acme", "a:3") + "      nope: 1\n")]);

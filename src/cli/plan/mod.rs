@@ -126,7 +126,8 @@ pub fn main(args: &Args) -> Outcome {
     let old = repository.read(base, path, platform_path, true)?;
     let new = repository.read(head, path, platform_path, false)?;
     let doors = Doors { strict: args.platform.is_some(), git_platforms: platform_path.is_some() };
-    let [before, after] = [&old, &new].map(|snapshot| revision(snapshot, &given, doors));
+    let before = revision(&old, &given, doors, None);
+    let after = revision(&new, &given, doors, Some((&old, &before)));
     let planned = plan::plan(before, after, &given.schemas, doors);
     let verdicts = verdicts(&planned, &head.to_string());
     let report = Report { base: base.to_string(), head: head.to_string(), planned, verdicts };
@@ -221,10 +222,24 @@ impl Given {
     }
 }
 
-/// One revision's files, parsed.
-fn revision(snapshot: &Snapshot, given: &Given, doors: Doors) -> Revision {
+/// One revision's files, parsed; those that are as in `before` are not parsed again.
+fn revision(
+    snapshot: &Snapshot,
+    given: &Given,
+    doors: Doors,
+    before: Option<(&Snapshot, &Revision)>,
+) -> Revision {
     let mut files = given.platforms.clone();
+    let parsed = before.into_iter().flat_map(|(_, revision)| revision.files.iter().skip(files.len()));
+    let parsed: BTreeMap<&str, &Manifests> = parsed.map(|found| (found.file.as_str(), found)).collect();
     for (path, file) in &snapshot.files {
+        let same = |(snapshot, _): (&Snapshot, _)| {
+            snapshot.files.get(path).is_some_and(|old| old.blob == file.blob && old.door == file.door)
+        };
+        if let Some(known) = parsed.get(path.as_str()).filter(|_| before.is_some_and(same)) {
+            files.push((*known).clone());
+            continue;
+        }
         let mut found = manifest::read(path, &file.bytes, &given.schemas);
         if doors.git_platforms {
             through_door(&mut found, file.door == Door::Platform);

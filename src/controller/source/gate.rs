@@ -8,6 +8,7 @@ use crate::{
         verification::{SignersRef, Verification, VerificationMode},
     },
     observe::secrets,
+    plan::brake::Acknowledged,
     source::{self, Class, CommitId, Lineage, Reference, Settings, SourceError},
     trust::{Mode, Rules, Signers, judge},
 };
@@ -59,7 +60,7 @@ fn continues(
 
 fn acknowledged(platform: &Platform, head: CommitId) -> bool {
     let said = platform.annotations().get(marks::ACKNOWLEDGE);
-    said.is_some_and(|said| *said == head.to_string())
+    said.is_some_and(|said| Acknowledged::read(said).commit == head.to_string())
 }
 
 /// Whether the new commits are signed as the Platform asks.

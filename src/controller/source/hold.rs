@@ -3,8 +3,8 @@
 
 use crate::{
     api::conditions::reasons,
-    plan::brake::acknowledge,
-    source::CommitId,
+    plan::brake::{Held, acknowledge},
+    source::{CommitId, Settings},
     trust::{Refusal, Refused},
 };
 
@@ -62,6 +62,35 @@ impl Hold {
             "the history from the accepted revision to commit {head} can't be read: commit {missing} is missing; raise spec.source.git.limits.repositoryBytes so that the history fits{more}"
         );
         Self { reason: reasons::HISTORY_INCOMPLETE, commit: head, message }
+    }
+
+    /// The commit does more at once than the brake lets pass. `changed` where somebody acknowledged it when it
+    /// did something else.
+    pub(super) fn braked(
+        head: CommitId,
+        accepted: Option<CommitId>,
+        held: &Held,
+        settings: &Settings,
+        changed: bool,
+    ) -> Self {
+        let see = accepted.map_or_else(String::new, |accepted| {
+            let path = match settings.path.as_str() {
+                "" => String::new(),
+                path => format!(" --path {path}"),
+            };
+            let platforms = settings.platform_path.as_ref();
+            let platforms = platforms.map_or_else(String::new, |path| format!(" --platform-path {path}"));
+            format!("; see all of it: tenantry plan {accepted}..{head}{path}{platforms}")
+        });
+        let changed =
+            if changed { "; what was acknowledged is not what it would do now: look again" } else { "" };
+        let message = format!(
+            "commit {head} is held: {}{changed}; revert it, or let it pass: {}{see}; it would do: {}",
+            held.message(),
+            held.acknowledge(&head.to_string()),
+            held.summary()
+        );
+        Self { reason: held.reason, commit: head, message }
     }
 
     /// The list of signers can't be used.

@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     super::context::Context,
+    brake,
     gate::{self, blocking},
     hold::Hold,
 };
@@ -38,6 +39,9 @@ const CA: &str = "CA certificates";
 /// What is known of the commits that files name.
 type Commits = HashMap<CommitId, Arc<CommitInfo>>;
 
+/// Files that were read: blob and content, by path.
+pub(super) type Parsed = HashMap<String, (String, Manifests)>;
+
 /// What is known of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Look {
@@ -48,7 +52,7 @@ pub(super) struct Look {
     /// The last accepted revision.
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) settings: Option<Settings>,
-    parsed: HashMap<String, (String, Manifests)>,
+    parsed: Arc<Parsed>,
     commits: Commits,
 }
 
@@ -80,8 +84,16 @@ pub(super) async fn look(ctx: Context, platform: Arc<Platform>, before: Seen) ->
     }
     let accepted = before.accepted(&platform);
     let head = bring(&settings, head, accepted, before.hold.as_ref()).await?;
-    let Some(hold) = gate::pass(&ctx, &platform, &settings, accepted, head).await? else {
-        return read(ctx, settings, head, before).await;
+    let hold = match gate::pass(&ctx, &platform, &settings, accepted, head).await? {
+        Some(hold) => hold,
+        None => {
+            let known = Arc::clone(&before.parsed);
+            let found = read(ctx.clone(), settings.clone(), head, before.clone()).await?;
+            match brake::pass(&ctx, &platform, accepted, &known, &found).await? {
+                Some(hold) => hold,
+                None => return Ok(found),
+            }
+        }
     };
     // What was accepted is read again after a restart: it has to be healed while the head is held.
     let missing = accepted.filter(|_| before.snapshot.is_none());
@@ -138,7 +150,7 @@ async fn read(
     // process dies with the thread that started it.
     let found = blocking(&settings, move |settings| {
         let commits = commits(settings, &snapshot, &before.commits);
-        let parsed = parse(&ctx.schemas, &snapshot, &before.blobs);
+        let parsed = parse(&ctx.schemas, &snapshot, &before.parsed);
         Ok((snapshot, commits, parsed))
     });
     let (snapshot, commits, parsed) = found.await?;
@@ -146,12 +158,11 @@ async fn read(
 }
 
 /// Parses the files whose content changed.
-fn parse(
-    schemas: &Schemas,
-    snapshot: &Snapshot,
-    known: &HashMap<String, String>,
-) -> Vec<(String, String, Manifests)> {
-    let changed = snapshot.files.iter().filter(|(path, file)| known.get(*path) != Some(&file.blob));
+fn parse(schemas: &Schemas, snapshot: &Snapshot, known: &Parsed) -> Vec<(String, String, Manifests)> {
+    let changed = snapshot
+        .files
+        .iter()
+        .filter(|(path, file)| known.get(*path).map(|(blob, _)| blob) != Some(&file.blob));
     let one = |(path, file): (&String, &source::File)| {
         let mut found = manifest::read(path, &file.bytes, schemas);
         through_door(&mut found, file.door == Door::Platform);
@@ -161,11 +172,11 @@ fn parse(
 }
 
 /// What the last look saw.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     snapshot: Option<Arc<Snapshot>>,
     commits: Commits,
-    blobs: HashMap<String, String>,
+    parsed: Arc<Parsed>,
     hold: Option<Hold>,
 }
 
@@ -182,14 +193,37 @@ impl Seen {
     }
 }
 
+impl Found {
+    /// The revision that was read.
+    pub(super) fn head(&self) -> CommitId {
+        self.head
+    }
+
+    /// Where the repository is.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What its files declare, and what those that were read before declare.
+    pub(super) fn sets(&self, known: &Parsed) -> (Set, Option<Set>) {
+        let news: HashMap<&str, &Manifests> =
+            self.parsed.iter().map(|(path, _, found)| (path.as_str(), found)).collect();
+        let files = self.snapshot.iter().flat_map(|snapshot| snapshot.files.keys());
+        let content =
+            |path: &str| news.get(path).copied().or_else(|| known.get(path).map(|(_, found)| found));
+        let head = together(files.filter_map(|path| Some((path, content(path)?))));
+        let before = || together(known.iter().map(|(path, (_, found))| (path, found)));
+        (head, (!known.is_empty()).then(before))
+    }
+}
+
 impl Look {
     /// What the next look goes on from.
     pub(super) fn seen(&self) -> Seen {
-        let blobs = self.parsed.iter().map(|(path, (blob, _))| (path.clone(), blob.clone())).collect();
         Seen {
             snapshot: self.snapshot.clone(),
             commits: self.commits.clone(),
-            blobs,
+            parsed: Arc::clone(&self.parsed),
             hold: self.hold.clone(),
         }
     }
@@ -201,17 +235,16 @@ impl Look {
         self.head = Some(found.head);
         self.hold = found.hold;
         let Some(snapshot) = found.snapshot else { return false };
-        self.parsed.retain(|path, _| snapshot.files.contains_key(path));
-        self.parsed.extend(found.parsed.into_iter().map(|(path, blob, found)| (path, (blob, found))));
+        let parsed = Arc::make_mut(&mut self.parsed);
+        parsed.retain(|path, _| snapshot.files.contains_key(path));
+        parsed.extend(found.parsed.into_iter().map(|(path, blob, found)| (path, (blob, found))));
         self.snapshot = Some(Arc::new(snapshot));
         true
     }
 
     /// What all files together declare.
     pub(super) fn set(&self) -> Set {
-        let sorted: BTreeMap<&String, &Manifests> =
-            self.parsed.iter().map(|(path, (_, found))| (path, found)).collect();
-        set(sorted.into_values().cloned().collect())
+        together(self.parsed.iter().map(|(path, (_, found))| (path, found)))
     }
 
     /// What the repository itself has against its files: links, sizes, names.
@@ -229,6 +262,12 @@ impl Look {
         let commit = self.snapshot.as_ref()?.files.get(path)?.commit;
         Some((commit, self.commits.get(&commit).cloned()))
     }
+}
+
+/// What files together declare, in the order of their paths.
+fn together<'a>(files: impl Iterator<Item = (&'a String, &'a Manifests)>) -> Set {
+    let sorted: BTreeMap<&String, &Manifests> = files.collect();
+    set(sorted.into_values().cloned().collect())
 }
 
 /// What the commits say that files name.

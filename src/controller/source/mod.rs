@@ -2,6 +2,7 @@
 //!
 //! - [`look`]: asks the repository, and reads what changed
 //! - [`gate`]: whether a new head is taken over; a [`hold`] says why not
+//! - [`brake`]: whether it does too much at once to what runs
 //! - [`write`]: brings Tenants to what their files say
 //! - [`note`]: writes down what came of it
 //!
@@ -37,6 +38,7 @@ use super::{
     pause,
 };
 
+mod brake;
 mod gate;
 mod hold;
 mod look;

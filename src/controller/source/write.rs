@@ -8,13 +8,14 @@ use std::{
 
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::{
     api::{Platform, Tenant, conditions::reasons, finding::Finding, marks},
     apply::customers::Origin,
     desired::meta::short_hash,
+    plan::live::with_source,
     runtime::call::CallError,
     validate::cross::{Decision, Wanted},
 };
@@ -212,8 +213,5 @@ async fn write(ctx: &Context, job: &Job) -> Result<Tenant, CallError> {
 
 /// Whether the Platform's rules in the cluster aren't what the file says.
 fn differs(platform: &Platform, rules: &Value) -> bool {
-    let mut wanted = rules.clone();
-    wanted["source"] = json!(platform.spec.source);
-    serde_json::from_value::<crate::api::platform::PlatformSpec>(wanted)
-        .map_or(true, |wanted| wanted != platform.spec)
+    with_source(rules, platform.spec.source.as_ref()).map_or(true, |wanted| wanted != platform.spec)
 }
