@@ -164,6 +164,10 @@ pub mod reasons {
     pub const HISTORY_INCOMPLETE: &str = "HistoryIncomplete";
     /// The commit does more at once than the brake lets pass.
     pub const BRAKE_APPLIED: &str = "BrakeApplied";
+    /// The Platform's rules or the operator changed, and other Tenants go first.
+    pub const WAITING_FOR_WAVE: &str = "WaitingForWave";
+    /// A change of the rules or of the operator goes from Tenant to Tenant.
+    pub const ROLLING_OUT: &str = "RollingOut";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

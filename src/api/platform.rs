@@ -70,6 +70,26 @@ pub struct PlatformSpec {
     /// What a Tenant may not exceed.
     #[serde(default)]
     pub limits: Limits,
+    /// How a change of these rules, or of the operator, reaches the Tenants that run.
+    #[serde(default)]
+    pub rollout: Rollout,
+}
+
+/// How a change that no Tenant asked for reaches the Tenants that run: in waves. The next wave begins when the
+/// services of the one before are available again. New Tenants, Tenants whose own spec changes and what somebody
+/// else changed don't wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rollout {
+    /// Most Tenants of the Platform in one wave, in percent, rounded down, and at least one; `100` is all at once.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_percent: u32,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self { max_percent: 10 }
+    }
 }
 
 /// What the Platform is for.

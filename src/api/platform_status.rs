@@ -50,7 +50,7 @@ pub struct SourceStatus {
     /// Commit that the reference points to.
     #[schemars(length(max = 64))]
     pub head: String,
-    /// Newest commit that passed signatures and history: what Tenants are written from. While a newer `head` is
+    /// Newest commit that passed signatures, history and brake: what Tenants are written from. While a newer `head` is
     /// held, this one stays, also over restarts.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]

@@ -25,6 +25,9 @@ pub struct TenantStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub services: Vec<ServiceStatus>,
+    /// What the children were made of last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied: Option<AppliedStatus>,
     /// The last time that somebody changed a child and it was healed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drift: Option<DriftStatus>,
@@ -50,6 +53,21 @@ pub struct TenantSummary {
     /// The commit that last changed the Tenant's file, shortened.
     #[schemars(length(max = 16))]
     pub commit: String,
+}
+
+/// What the children were made of when all of them were last in the cluster as they should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AppliedStatus {
+    /// Generation of the spec: while it is the present one, what changes beside it comes from elsewhere.
+    pub generation: i64,
+    /// Digest of what the cluster gives: addresses of nodes, pull Secrets.
+    #[schemars(length(max = 64))]
+    pub inputs: String,
+    /// Whether a change of the Platform or of the operator took its services away, and they are not back yet:
+    /// the next wave waits for them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rolling_out: bool,
 }
 
 /// What somebody changed, and who did.

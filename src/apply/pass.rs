@@ -18,7 +18,7 @@ use super::{
     drift::Change,
     heal,
     order::{self, Listed},
-    plan::{self, Plan, Why, Write},
+    plan::{self, Plan, Reach, Why, Write},
     prune, scale,
     status::Recorder,
     writer::Writer,
@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub rules: BTreeMap<(String, String), ScaleRule>,
     /// Managers whose additions to pod templates are left alone.
     pub injectors: &'a [String],
+    /// How far the pass may go.
+    pub reach: Reach,
     /// The Tenant's name and the installation's id: the marks of what is ours.
     pub owner: (&'a str, &'a str),
     /// The namespace is made in this pass: nothing of anybody's can be in it.
@@ -57,7 +59,8 @@ impl Request<'_> {
 /// What a pass did.
 #[derive(Debug, Default)]
 pub struct Pass {
-    /// Proof that every object is in the cluster as it should be; absent after a failure.
+    /// Proof that every object is in the cluster as it should be; absent after a failure, and where the pass
+    /// might not go that far.
     pub objects: Option<Objects<Applied>>,
     /// What we made so far.
     pub inventory: Vec<InventoryEntry>,
@@ -114,6 +117,7 @@ impl Problem {
 pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<'_>) -> Pass {
     let manifests = std::mem::take(&mut request.wanted.manifests);
     let plan = plan::plan(manifests, &request.inventory, &request.live, request.injectors);
+    let plan = plan.within(request.reach, &request.inventory, &request.live, request.injectors);
     let mut pass = Pass { inventory: plan.kept.clone(), pending: plan.leaving.clone(), ..Pass::default() };
     // Everything that is recorded stays recorded until it is written or deleted.
     let waiting: Vec<InventoryEntry> = unwritten(&plan, &request);
@@ -138,7 +142,7 @@ pub async fn run(writer: &Writer, recorder: &Recorder<'_>, mut request: Request<
     } else {
         pass.inventory.extend(plan.prune);
     }
-    if pass.failures.is_empty() {
+    if pass.failures.is_empty() && request.reach == Reach::Everything {
         pass.objects = Some(order::applied(request.wanted.objects));
     }
     pass.sorted()

@@ -55,10 +55,59 @@ pub struct Plan {
     pub leaving: Vec<ObjectId>,
 }
 
+/// How far a pass may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Everything that is wanted.
+    #[default]
+    Everything,
+    /// Only what somebody else changed or deleted: what is wanted now has to wait.
+    Touched,
+    /// Only that, and only where the same is wanted as before: what is wanted now may not be written.
+    Recorded,
+}
+
 /// Most objects that a description names.
 const MOST_NAMED: usize = 10;
 
 impl Plan {
+    /// Takes out what has to wait. What is recorded of it stays as it is.
+    #[must_use]
+    pub fn within(
+        mut self,
+        reach: Reach,
+        inventory: &[InventoryEntry],
+        live: &BTreeMap<ObjectId, Live>,
+        injectors: &[String],
+    ) -> Self {
+        if reach == Reach::Everything {
+            return self;
+        }
+        let recorded: BTreeMap<ObjectId, &InventoryEntry> =
+            inventory.iter().filter_map(|entry| Some((id(entry)?, entry))).collect();
+        let is_touched = |id: &ObjectId| {
+            let entry = recorded.get(id)?;
+            let right = live.get(id).is_some_and(|live| Expected::from(*entry).matches(live, injectors));
+            (!right).then_some(*entry)
+        };
+        let may = |write: &Write| {
+            let touched = is_touched(&write.manifest.id);
+            touched.is_some_and(|entry| reach == Reach::Touched || entry.hash == write.manifest.hash)
+        };
+        let (now, later): (Vec<Write>, Vec<Write>) =
+            std::mem::take(&mut self.writes).into_iter().partition(may);
+        let waits = |one: &ObjectId| later.iter().any(|write| write.manifest.id == *one);
+        self.kept.extend(recorded.iter().filter(|(id, _)| waits(id)).map(|(_, entry)| (*entry).clone()));
+        let gone = |entry: &InventoryEntry| id(entry).is_some_and(|id| is_touched(&id).is_some());
+        let (prune, stays): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.prune).into_iter().partition(|one| reach == Reach::Touched && gone(one));
+        self.prune = prune;
+        self.kept.extend(stays);
+        self.announce.retain(|entry| id(entry).is_none_or(|id| !waits(&id)));
+        self.writes = now;
+        self
+    }
+
     /// What would be done, for people: `create Deployment shop/web`.
     pub fn describe(&self) -> Vec<String> {
         let writes = self.writes.iter().map(|write| {
@@ -119,6 +168,19 @@ pub fn plan(
     }
     plan.prune.sort_by_key(|entry| std::cmp::Reverse(id(entry)));
     plan
+}
+
+/// Kinds of what is wanted otherwise than it was written last: of what changes, comes and goes.
+pub fn changed_kinds(wanted: &[Manifest], inventory: &[InventoryEntry]) -> BTreeSet<Kind> {
+    let recorded: BTreeMap<ObjectId, &str> =
+        inventory.iter().filter_map(|entry| Some((id(entry)?, entry.hash.as_str()))).collect();
+    let other = wanted.iter().filter(|one| recorded.get(&one.id) != Some(&one.hash.as_str()));
+    let mut kinds: BTreeSet<Kind> = other.map(|one| one.id.kind).collect();
+    let ids: BTreeSet<&ObjectId> = wanted.iter().map(|one| &one.id).collect();
+    kinds.extend(
+        recorded.keys().filter(|id| !ids.contains(id) && id.kind != Kind::Namespace).map(|id| id.kind),
+    );
+    kinds
 }
 
 /// Whether the inventory names the very object that a write will leave behind. One that is gone comes back
@@ -270,6 +332,41 @@ mod tests {
         let kept: Vec<&str> = plan.kept.iter().map(|entry| entry.kind.as_str()).collect();
         assert_eq!(kept, ["Namespace", "Future"]);
     }
+
+    /// Where the rest has to wait, only what somebody touched is written; and what may not be written isn't.
+    #[test]
+    fn what_has_to_wait_leaves_what_is_recorded() {
+        let inventory = [
+            entry(Kind::Service, "same", "u1", "h", "d"),
+            entry(Kind::Service, "other", "u2", "old", "d"),
+            entry(Kind::Service, "touched", "u3", "old", "d"),
+            entry(Kind::Service, "gone", "u4", "h", "d"),
+            entry(Kind::Deployment, "unwanted", "u5", "h", "d"),
+        ];
+        let live: BTreeMap<ObjectId, Live> = [
+            ("same", live("u1", "h", "else")),
+            ("other", live("u2", "old", "d")),
+            ("touched", live("u3", "old", "else")),
+        ]
+        .into_iter()
+        .map(|(name, live)| (object(Kind::Service, name), live))
+        .collect();
+        let names = ["same", "other", "touched", "gone", "new"];
+        let list = || names.map(|name| wanted(Kind::Service, name, "h")).to_vec();
+        let within = |reach| {
+            let plan = plan(list(), &inventory, &live, &[]).within(reach, &inventory, &live, &[]);
+            let writes: Vec<String> =
+                plan.writes.iter().map(|write| write.manifest.id.name.clone()).collect();
+            let announced = plan.announce.len();
+            (writes.join(" "), plan.prune.len(), plan.kept.len(), announced)
+        };
+        assert_eq!(within(Reach::Everything), ("same other touched gone new".into(), 1, 0, 2));
+        assert_eq!(within(Reach::Touched), ("same touched gone".into(), 1, 1, 1));
+        assert_eq!(within(Reach::Recorded), ("same gone".into(), 0, 3, 1));
+        assert_eq!(changed_kinds(&list(), &inventory), [Kind::Service, Kind::Deployment].into());
+        assert_eq!(changed_kinds(&list()[..1], &inventory[..1]), BTreeSet::new());
+    }
+
     #[test]
     fn only_a_services_own_config_waits_for_its_roll_out() {
         let maps = ["web-0123456789", "web-api-0123456789", "web-0123456789-0123456789", "web-settings99"];

@@ -17,6 +17,7 @@ use crate::{
     apply::Writer,
     hook::signature::Key,
     observe::world::{Signal, World},
+    plan::waves::Waves,
     runtime::{metrics::Metrics, queue::Queue},
     status::{platform::SourceReport, promises::SourceState},
     trail::keeper::Trail,
@@ -71,6 +72,8 @@ pub struct Board {
     pub pull_secrets: HashMap<String, Result<Option<PullSecret>, String>>,
     /// Who else insists on a Tenant's children, by Tenant.
     pub fights: HashMap<String, Fight>,
+    /// How far a change of a Platform's rules, or of the operator, is.
+    pub waves: HashMap<String, Waves>,
     /// Wakes a Platform's source loop.
     pub wake: HashMap<String, Arc<Wake>>,
     /// What push hooks are signed with, by Platform.

@@ -3,6 +3,7 @@
 //! - [`context`]: what the drivers share
 //! - [`tenant`], [`platform`], [`source`]: one driver a loop
 //! - [`hooks`]: push hooks, taken to the source loop
+//! - [`turn`]: how far a pass over a Tenant may go
 //! - [`outcome`]: what a pass came to → when the next one is due
 //! - [`pause`]: people can always stop it
 //! - [`events`]: for people who describe a Tenant
@@ -17,3 +18,4 @@ pub mod platform;
 pub mod source;
 pub mod supervise;
 pub mod tenant;
+pub mod turn;

@@ -59,6 +59,7 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
 fn forget(ctx: &Context, name: &str) {
     let mut board = ctx.board();
     board.reports.remove(name);
+    board.waves.remove(name);
     board.pull_secrets.remove(name);
     board.hook_keys.remove(name);
 }

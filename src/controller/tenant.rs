@@ -18,7 +18,7 @@ use crate::{
     apply::{
         self, Pass, Request,
         order::{self, Listed},
-        plan,
+        plan::{self, Reach},
         status::Recorder,
     },
     desired::{self, Plan, ScaleRule},
@@ -27,10 +27,11 @@ use crate::{
         workloads::{self, Observed},
         world::Left,
     },
+    plan::waves,
     runtime::call::CallError,
     status::{
         progress::can_wait,
-        tenant::{self as status, Facts, Outcome, ReadOnly},
+        tenant::{self as status, Facts, Outcome, ReadOnly, Work},
     },
     validate::{
         ground::{self, Ground, Held, Inputs},
@@ -45,6 +46,7 @@ use super::{
     events,
     outcome::{self, Next},
     pause,
+    turn::{self, Turn},
 };
 
 /// Tenants change in crowds: their Platform's sum is made for many at once.
@@ -59,6 +61,8 @@ struct Ready {
     platform: ValidatedPlatform,
     inputs: Inputs,
     ground: Ground,
+    /// What the Platform's limits have against a spec whose Tenant ran before.
+    exceeds: Vec<Problem>,
 }
 
 /// Why a pass ended before it touched anything.
@@ -78,6 +82,9 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         let next = match judge(ctx, &tenant).await {
             Err(stop) => stopped(ctx, &tenant, stop).await,
             Ok(ready) => match read_only(&tenant, &ready) {
+                Some(_) if !ready.exceeds.is_empty() => {
+                    stopped(ctx, &tenant, Stop::Problems(ready.exceeds)).await
+                }
                 Some(why) => look(ctx, &tenant, &ready, why).await,
                 None => work(ctx, &tenant, &ready).await,
             },
@@ -106,7 +113,12 @@ async fn judge(ctx: &Context, tenant: &Tenant) -> Result<Ready, Stop> {
     let platform = platform::validate(&found).map_err(|problems| {
         Stop::NoPlatform(format!("Platform {wanted} is wrong itself: {}; see its status", problems[0]))
     })?;
-    let checked = rules::validate(tenant, &platform).map_err(Stop::Problems)?;
+    let (checked, exceeds) = rules::examine(tenant, &platform);
+    // One that ran before a limit was lowered keeps what it has.
+    let ran = !inventory(tenant).is_empty();
+    let Some(checked) = checked.filter(|_| exceeds.is_empty() || ran) else {
+        return Err(Stop::Problems(exceeds));
+    };
     let pull_secret = if found.spec.images.pull_secret_refs.is_empty() {
         None
     } else {
@@ -119,7 +131,7 @@ async fn judge(ctx: &Context, tenant: &Tenant) -> Result<Ready, Stop> {
         .await
         .map_err(Stop::Unreadable)?;
     let ground = ground::check(&checked, &inputs).map_err(Stop::Held)?;
-    Ok(Ready { tenant: checked, source: found, platform, inputs, ground })
+    Ok(Ready { tenant: checked, source: found, platform, inputs, ground, exceeds })
 }
 
 /// Says why nothing was touched.
@@ -164,30 +176,37 @@ async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (
 
 /// desired → apply → observe → status.
 async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
+    let mut wanted = build(ready);
+    let inputs = waves::given(&ready.tenant, &ready.platform, &ready.inputs);
+    let turn = turn::turn(ctx, tenant, &mut wanted, &inputs, !ready.exceeds.is_empty());
+    let tenant = &match turn::announce(ctx, tenant, &turn, &inputs).await {
+        Ok(tenant) => tenant,
+        Err(next) => return next,
+    };
     // Only here: a pass that writes nothing has no echoes, and must miss nothing that happens meanwhile.
     ctx.world().begin(&ready.tenant.name);
-    let wanted = build(ready);
     let scales = wanted
         .scales
         .iter()
         .map(|scale| ((scale.namespace.clone(), scale.deployment.clone()), scale.rule))
         .collect();
-    let request = request(ctx, tenant, ready, wanted);
+    let request = Request { reach: turn.reach(), ..request(ctx, tenant, ready, wanted) };
     let recorder = Recorder::new(&ctx.writer, tenant);
     let pass = apply::run(&ctx.writer, &recorder, request).await;
     remember(ctx, &ready.tenant.name, &pass);
-    let (outcome, next) = outcome::of_pass(&pass);
+    let (outcome, next) = turn.outcome(&pass, &ready.exceeds);
     let drift = report_drift(ctx, tenant, &pass).await;
     let observed = observe(ctx, ready);
     let facts = Facts {
         seen: Some((&ready.tenant, &ready.platform, &observed)),
         inventory: Some(pass.inventory.clone()),
         drift,
+        work: Some(Work { inputs, in_wave: turn == Turn::Wave(true) }),
         ..facts(ctx, tenant, outcome)
     };
     let status = status::status(facts);
     measure(ctx, tenant, &pass);
-    let left = left(ready, &pass, scales);
+    let left = left(ready, &pass, scales, &turn);
     finish(ctx, tenant, status, left, next).await
 }
 
@@ -217,6 +236,7 @@ fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: List
         in_use: plan::in_use(&inventory, &wanted.manifests, &observed),
         rules: ctx.world().scales(&ready.tenant.name),
         injectors: &ready.platform.isolation.injectors,
+        reach: Reach::default(),
         owner: (&ready.tenant.name, &ctx.install_id),
         fresh: ready.ground == Ground::Free,
         wanted,
@@ -262,8 +282,15 @@ fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
     }
 }
 
-fn left(ready: &Ready, pass: &Pass, scales: std::collections::BTreeMap<(String, String), ScaleRule>) -> Left {
-    Left { scales, injectors: ready.platform.isolation.injectors.clone(), settled: pass.objects.is_some() }
+fn left(
+    ready: &Ready,
+    pass: &Pass,
+    scales: std::collections::BTreeMap<(String, String), ScaleRule>,
+    turn: &Turn,
+) -> Left {
+    // Of a spec that is refused something may stay as somebody left it: looking again at once wouldn't help.
+    let settled = pass.failures.is_empty() && *turn != Turn::Refused;
+    Left { scales, injectors: ready.platform.isolation.injectors.clone(), settled }
 }
 
 fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'a> {
@@ -274,6 +301,7 @@ fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'
         seen: None,
         inventory: None,
         drift: None,
+        work: None,
         source: ctx.board().sources.get(name).cloned(),
         now: Timestamp::now(),
     }
@@ -285,6 +313,7 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
     // A pass may have announced its inventory: compare with what is known now.
     let known = ctx.world().tenant(name);
     let before = known.as_ref().and_then(|tenant| tenant.status.clone());
+    let is_out = status.applied.as_ref().is_some_and(|applied| applied.rolling_out);
     let mut next = next;
     let wait = before.as_ref().and_then(|before| patience(ctx, name, before, &status));
     if let (Some(wait), Next::Rest) = (wait, next) {
@@ -306,6 +335,7 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
             }
         }
     }
+    turn::settle(ctx, tenant, is_out);
     let moved = ctx.world().finish(name, left);
     if moved && matches!(next, Next::Rest | Next::After(_)) { Next::Again } else { next }
 }

@@ -12,6 +12,7 @@
 //! - [`tenant`], [`objects`], [`diff`]: one Tenant, its children, their fields
 //! - [`live`]: what a revision does to the Tenants that stand in a cluster
 //! - [`effects`], [`brake`]: what is counted, and whether it is too much at once
+//! - [`waves`]: how what no Tenant asked for reaches them, a few at a time
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,7 @@ pub mod live;
 pub mod objects;
 pub mod tenant;
 pub mod types;
+pub mod waves;
 
 use tenant::Side;
 pub use types::{Change, Effect, FieldChange, ObjectChange, Plan, PlatformPlan, TenantPlan, Verb};

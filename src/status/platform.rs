@@ -1,5 +1,7 @@
 //! A Platform's status.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
         conditions::{ConditionStatus, ConditionType, find, reasons},
         platform_status::{Orphan, PlatformStatus, PlatformSummary, SourceStatus},
     },
+    plan::waves,
     validate::problem::Problem,
 };
 
@@ -30,7 +33,7 @@ pub struct Facts<'a> {
     /// What is wrong with its spec.
     pub problems: &'a [Problem],
     /// Its Tenants.
-    pub tenants: &'a [std::sync::Arc<Tenant>],
+    pub tenants: &'a [Arc<Tenant>],
     /// Namespaces whose Tenant is gone, with that Tenant's name.
     pub orphans: Vec<(String, String)>,
     /// What the source loop reported last; `None` before its first look.
@@ -38,6 +41,9 @@ pub struct Facts<'a> {
     /// The time.
     pub now: Timestamp,
 }
+
+/// Most Tenants that a message names.
+const MOST_NAMED: usize = 5;
 
 /// Most orphans that a status lists.
 const MOST_ORPHANS: usize = 100;
@@ -57,6 +63,9 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
     }
     let ready = facts.tenants.iter().filter(|tenant| is_ready(tenant)).count();
     let (verdict, stalled) = overall(facts, ready);
+    if let Some(message) = rolling_out(facts) {
+        conditions.set(ConditionType::Reconciling, Verdict::yes(reasons::ROLLING_OUT, message));
+    }
     conditions.set_if(stalled, ConditionType::Stalled, verdict.reason, verdict.message.clone());
     conditions.set(ConditionType::Ready, verdict);
     let source = facts.source.map(|report| report.status.clone()).or(previous.source);
@@ -86,6 +95,34 @@ fn is_ready(tenant: &Tenant) -> bool {
     find(conditions, ConditionType::Ready).is_some_and(|ready| {
         ready.status == ConditionStatus::True && Some(ready.observed_generation) == tenant.metadata.generation
     })
+}
+
+/// How far a change of the rules or of the operator is; `None` when no Tenant waits for one.
+fn rolling_out(facts: &Facts<'_>) -> Option<String> {
+    let waits = |tenant: &&Arc<Tenant>| {
+        let conditions =
+            tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        find(conditions, ConditionType::Reconciling)
+            .is_some_and(|one| one.reason == reasons::WAITING_FOR_WAVE)
+    };
+    let waiting = facts.tenants.iter().filter(waits).count();
+    let out = facts.tenants.iter().filter(|tenant| waves::is_out(tenant));
+    let out: Vec<&str> = out.filter_map(|tenant| tenant.metadata.name.as_deref()).collect();
+    if waiting == 0 && out.is_empty() {
+        return None;
+    }
+    let size = waves::size(facts.tenants.len(), facts.platform.spec.rollout.max_percent);
+    let named: Vec<&str> = out.iter().take(MOST_NAMED).copied().collect();
+    let more = if out.len() > MOST_NAMED { ", …" } else { "" };
+    let next = if out.is_empty() {
+        String::new()
+    } else {
+        format!("; the next wave begins when the services of these are available: {}{more}", named.join(", "))
+    };
+    Some(format!(
+        "a change of the rules or of the operator reaches {size} of {} Tenants at a time; {waiting} wait{next}",
+        facts.tenants.len()
+    ))
 }
 
 /// Whether whoever is between us and the Git server can read its credentials.
@@ -140,13 +177,13 @@ fn overall(facts: &Facts<'_>, ready: usize) -> (Verdict, bool) {
             .iter()
             .filter(|tenant| !is_ready(tenant))
             .filter_map(|tenant| tenant.metadata.name.as_deref());
-        let names: Vec<&str> = names.take(5).collect();
+        let names: Vec<&str> = names.take(MOST_NAMED).collect();
         let message = format!(
             "{} of {} Tenants are Ready; not: {}{}",
             ready,
             facts.tenants.len(),
             names.join(", "),
-            if facts.tenants.len() - ready > 5 { ", …" } else { "" }
+            if facts.tenants.len() - ready > MOST_NAMED { ", …" } else { "" }
         );
         return (Verdict::no(reasons::TENANTS_NOT_READY, message), false);
     }

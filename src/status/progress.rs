@@ -12,6 +12,7 @@ pub fn can_wait(before: &TenantStatus, after: &TenantStatus) -> bool {
     before.observed_generation == after.observed_generation
         && before.inventory == after.inventory
         && before.namespaces == after.namespaces
+        && before.applied == after.applied
         && before.last_drift == after.last_drift
         && before.summary.commit == after.summary.commit
         && verdicts(before) == verdicts(after)

@@ -6,12 +6,12 @@ use kube::ResourceExt;
 use crate::{
     api::{
         Tenant,
-        conditions::{ConditionType, reasons},
+        conditions::{ConditionStatus, ConditionType, reasons},
         marks,
         tenant::Lifecycle,
         tenant_status::{
-            DriftStatus, InventoryEntry, NamespaceStatus, Purpose, ServiceStatus, TenantStatus,
-            TenantSummary, ZoneStatus,
+            AppliedStatus, DriftStatus, InventoryEntry, NamespaceStatus, Purpose, ServiceStatus,
+            TenantStatus, TenantSummary, ZoneStatus,
         },
     },
     desired::{Applied, Objects},
@@ -51,6 +51,10 @@ pub enum Outcome<'a> {
         /// What would be done.
         would: Vec<String>,
     },
+    /// Only the Platform's limits are against the spec; what there was before stays, and is healed.
+    Exceeds(&'a [Problem]),
+    /// What the Platform's rules or the operator want otherwise waits for other Tenants; the rest is healed.
+    Waiting(String),
     /// Every object is in the cluster as it should be.
     Applied {
         /// The proof.
@@ -69,6 +73,15 @@ pub enum ReadOnly {
     Paused(String),
 }
 
+/// What a pass worked from beside the spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Digest of what the cluster gives.
+    pub inputs: String,
+    /// Whether the pass brought a change of the Platform or of the operator to services that were available.
+    pub in_wave: bool,
+}
+
 /// Everything that a status is made of.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -82,6 +95,8 @@ pub struct Facts<'a> {
     pub inventory: Option<Vec<InventoryEntry>>,
     /// What somebody had changed, when this pass healed something.
     pub drift: Option<DriftStatus>,
+    /// What the pass worked from beside the spec; `None` when it touched nothing.
+    pub work: Option<Work>,
     /// What the source loop knows; `None` when it knows nothing yet.
     pub source: Option<SourceState>,
     /// The time.
@@ -93,7 +108,8 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
     let previous = facts.tenant.status.clone().unwrap_or_default();
     let generation = facts.tenant.metadata.generation.unwrap_or_default();
     let mut conditions = Conditions::new(&previous.conditions, generation, facts.now);
-    let applied = matches!(facts.outcome, Outcome::Applied { .. });
+    let in_place =
+        matches!(facts.outcome, Outcome::Applied { .. } | Outcome::Exceeds(_) | Outcome::Waiting(_));
     match (&facts.source, from_git(facts.tenant)) {
         (Some(state), true) => conditions.set(ConditionType::SourceSynced, promises::source_synced(state)),
         (None, true) => conditions.keep(ConditionType::SourceSynced),
@@ -101,7 +117,7 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
     }
     match facts.seen {
         Some((tenant, platform, observed)) => {
-            conditions.set(ConditionType::Isolated, promises::isolated(applied, observed));
+            conditions.set(ConditionType::Isolated, promises::isolated(in_place, observed));
             if promises::asks_for_workloads(tenant) {
                 conditions
                     .set(ConditionType::WorkloadsAvailable, promises::workloads_available(tenant, observed));
@@ -124,9 +140,33 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
         summary: summary(&facts, kept, asked),
         namespaces: namespaces(&facts, &inventory, &previous),
         services: services(&facts, &previous),
+        applied: applied_from(&facts, &previous, generation),
         last_drift: drift,
         inventory,
     }
+}
+
+/// What the children were made of last, and whether the next wave has to wait for this Tenant.
+fn applied_from(facts: &Facts<'_>, previous: &TenantStatus, generation: i64) -> Option<AppliedStatus> {
+    let before = previous.applied.clone();
+    let in_wave = facts.work.as_ref().is_some_and(|work| work.in_wave);
+    let out = in_wave || before.as_ref().is_some_and(|before| before.rolling_out);
+    let rolling_out = out && !facts.seen.is_some_and(|(tenant, _, observed)| is_back(tenant, observed));
+    let whole = matches!(&facts.outcome, Outcome::Applied { pending, .. } if pending.is_empty());
+    match (&facts.work, before) {
+        (Some(work), _) if whole => {
+            Some(AppliedStatus { generation, inputs: work.inputs.clone(), rolling_out })
+        }
+        (_, Some(before)) => Some(AppliedStatus { rolling_out, ..before }),
+        (_, None) => None,
+    }
+}
+
+/// Whether every service that should run is available, and none rolls out.
+pub fn is_back(tenant: &ValidatedTenant, observed: &Observed) -> bool {
+    tenant.lifecycle != Lifecycle::Active
+        || (promises::workloads_available(tenant, observed).status == ConditionStatus::True
+            && observed.services.iter().all(|one| one.is_rolled_out()))
 }
 
 fn from_git(tenant: &Tenant) -> bool {
@@ -165,8 +205,15 @@ fn overall(conditions: &mut Conditions<'_>, facts: &Facts<'_>, drift: Option<&Dr
             (Verdict::no(reason, message.clone()), !stalled, *stalled)
         }
         Outcome::ReadOnly { why, would } => (read_only(why, would), false, false),
+        Outcome::Exceeds(problems) => (exceeds(problems), false, true),
+        Outcome::Waiting(_) => applied(facts, &[], drift),
         Outcome::Applied { pending, .. } => applied(facts, pending, drift),
     };
+    if let Outcome::Waiting(message) = &facts.outcome {
+        conditions.set(ConditionType::Reconciling, Verdict::yes(reasons::WAITING_FOR_WAVE, message.clone()));
+        conditions.set(ConditionType::Ready, ready);
+        return;
+    }
     if let Outcome::ReadOnly { why: ReadOnly::Paused(until), .. } = &facts.outcome {
         let message = format!("children are not written until {until}; remove the annotation to go on");
         conditions.set(ConditionType::Paused, Verdict::yes(reasons::PAUSED, message));
@@ -175,6 +222,12 @@ fn overall(conditions: &mut Conditions<'_>, facts: &Facts<'_>, drift: Option<&Dr
     conditions.set_if(reconciling, ConditionType::Reconciling, ready.reason, message.clone());
     conditions.set_if(stalled, ConditionType::Stalled, ready.reason, message);
     conditions.set(ConditionType::Ready, ready);
+}
+
+fn exceeds(problems: &[Problem]) -> Verdict {
+    let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let text = text.join("; also ");
+    Verdict::no(reasons::LIMIT_EXCEEDED, format!("{text}; what it has stays as it is, and is healed"))
 }
 
 fn read_only(why: &ReadOnly, would: &[String]) -> Verdict {
@@ -232,7 +285,7 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
     let rolling: Vec<&str> =
         observed.services.iter().filter(|one| !one.is_rolled_out()).map(|one| one.name.as_str()).collect();
     let available = promises::workloads_available(tenant, observed);
-    if available.status != crate::api::conditions::ConditionStatus::True {
+    if available.status != ConditionStatus::True {
         return (Verdict::no(reasons::PROGRESSING, available.message), true, false);
     }
     if !rolling.is_empty() {

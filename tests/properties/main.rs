@@ -8,6 +8,7 @@ mod generate;
 mod plan;
 mod status;
 mod values;
+mod waves;
 
 use proptest::prelude::ProptestConfig;
 

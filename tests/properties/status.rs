@@ -17,7 +17,7 @@ use tenantry::observe::slim::DeploymentStatus;
 use tenantry::observe::workloads::{Observed, ObservedService};
 use tenantry::observe::world::Workload;
 use tenantry::status::promises::SourceState;
-use tenantry::status::tenant::{Facts, Outcome, ReadOnly, status};
+use tenantry::status::tenant::{Facts, Outcome, ReadOnly, Work, status};
 use tenantry::validate::ground::Held;
 use tenantry::validate::problem::Problem;
 
@@ -37,7 +37,7 @@ struct Story {
 
 fn story() -> impl Strategy<Value = Story> {
     let pods = proptest::collection::vec((0..6i32, 0..6i32, 0..3i32, any::<bool>()), 5);
-    (0..8usize, any::<bool>(), pods, any::<bool>(), 0..3usize, any::<bool>()).prop_map(
+    (0..10usize, any::<bool>(), pods, any::<bool>(), 0..3usize, any::<bool>()).prop_map(
         |(outcome, seen, pods, foreign, source, drift)| Story { outcome, seen, pods, foreign, source, drift },
     )
 }
@@ -86,6 +86,8 @@ fn tell(case: &Case, tenant: &Tenant, story: &Story, second: i64, healed: bool) 
         4 => Outcome::Failed { reason: "ApplyFailed", message: "no".into(), stalled: story.foreign },
         5 => Outcome::ReadOnly { why: ReadOnly::Observe, would: vec!["create it".into()] },
         6 => Outcome::ReadOnly { why: ReadOnly::Paused("2026-01-01T00:00:00Z".into()), would: Vec::new() },
+        7 => Outcome::Waiting("others go first".into()),
+        8 => Outcome::Exceeds(&problems),
         _ => Outcome::Applied { objects: &objects, pending: Vec::new() },
     };
     let seen = story.seen || story.outcome >= 5;
@@ -96,6 +98,7 @@ fn tell(case: &Case, tenant: &Tenant, story: &Story, second: i64, healed: bool) 
         seen: seen.then_some((&checked.tenant, &checked.platform, &observed)),
         inventory: None,
         drift: (story.drift && healed).then_some(drift),
+        work: (story.outcome >= 7).then(|| Work { inputs: "1".into(), in_wave: story.foreign }),
         source: match story.source {
             0 => None,
             1 => Some(SourceState::Synced { origin: "a.yaml at 12345678".into() }),
@@ -171,7 +174,9 @@ proptest! {
         let status = |type_| find(&told.conditions, type_).map(|one| one.status);
         let ready = status(ConditionType::Ready);
         prop_assert!(ready.is_some());
-        if status(ConditionType::Stalled).is_some() || status(ConditionType::Reconciling).is_some() {
+        // Who waits for a wave lacks nothing, and is on its way all the same.
+        let on_its_way = status(ConditionType::Reconciling).is_some() && story.outcome != 7;
+        if status(ConditionType::Stalled).is_some() || on_its_way {
             prop_assert!(ready != Some(ConditionStatus::True), "{:?}", told.conditions);
         }
         prop_assert!(!(status(ConditionType::Stalled).is_some() && status(ConditionType::Reconciling).is_some()));

@@ -1,0 +1,219 @@
+//! Waves: which Tenants a change that none of them asked for may reach now.
+//!
+//! What has to outlive a restart is in the Tenants' own statuses (`status.applied.rollingOut`, written before a
+//! Tenant is touched); what is kept here only saves the next wave from beginning before the one under way has
+//! come to where it shows there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::{
+    api::{
+        Tenant,
+        conditions::{Condition, ConditionStatus, ConditionType, find},
+        kinds::Kind,
+        tenant_status::AppliedStatus,
+    },
+    desired::meta::short_hash,
+    validate::{
+        cidr::Cidr,
+        ground::Inputs,
+        platform::{PeerEnd, ValidatedPlatform},
+        tenant::ValidatedTenant,
+    },
+};
+
+/// Whether a change of objects of these kinds has to wait for its turn. It doesn't where the Tenant's own spec has
+/// changed since it was last applied, nor where it is what new nodes or a new pull Secret bring (`inputs`).
+pub fn must_ask(tenant: &Tenant, kinds: &BTreeSet<Kind>, inputs: &str) -> bool {
+    let known = applied(tenant).map(|applied| applied.inputs.as_str()).unwrap_or_default();
+    let given = |kind: &Kind| matches!(kind, Kind::NetworkPolicy | Kind::Secret);
+    is_applied(tenant) && !kinds.is_empty() && (known == inputs || !kinds.iter().all(given))
+}
+
+/// Digest of what the cluster gives to a Tenant's children: the addresses of nodes and API servers that its ranges
+/// leave out, and the version of its pull Secret.
+pub fn given(tenant: &ValidatedTenant, platform: &ValidatedPlatform, inputs: &Inputs) -> String {
+    let shared = platform.shared_egress.iter().filter_map(|peer| match &peer.end {
+        PeerEnd::Range(range) => Some(*range),
+        PeerEnd::Pods { .. } => None,
+    });
+    let ranges: Vec<Cidr> = tenant.egress.iter().map(|rule| rule.cidr).chain(shared).collect();
+    let concerned = inputs.denied.iter().filter(|one| ranges.iter().any(|range| range.contains(**one)));
+    let mut denied: Vec<String> = concerned.map(ToString::to_string).collect();
+    denied.sort();
+    let version = inputs.pull_secret.as_ref().map(|secret| secret.version.as_str());
+    short_hash(json!([denied, version]).to_string().as_bytes(), 16)
+}
+
+/// Whether the present spec was applied as a whole. A status of an older version doesn't say so; being Ready does.
+pub fn is_applied(tenant: &Tenant) -> bool {
+    let ready = || ready(tenant).map(|ready| ready.observed_generation);
+    let generation = applied(tenant).map(|applied| applied.generation).or_else(ready);
+    generation.is_some() && generation == tenant.metadata.generation
+}
+
+/// Whether a change of the Platform or of the operator took the Tenant's services away, and they aren't back.
+pub fn is_out(tenant: &Tenant) -> bool {
+    applied(tenant).is_some_and(|applied| applied.rolling_out)
+}
+
+fn applied(tenant: &Tenant) -> Option<&AppliedStatus> {
+    tenant.status.as_ref()?.applied.as_ref()
+}
+
+/// Whether the Tenant has anything to lose.
+pub fn is_ready(tenant: &Tenant) -> bool {
+    ready(tenant).is_some()
+}
+
+fn ready(tenant: &Tenant) -> Option<&Condition> {
+    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice())?;
+    find(conditions, ConditionType::Ready).filter(|ready| ready.status == ConditionStatus::True)
+}
+
+/// Most Tenants of a wave.
+pub fn size(tenants: usize, percent: u32) -> usize {
+    (tenants * usize::try_from(percent.min(100)).unwrap_or(100) / 100).max(1)
+}
+
+/// The wave of one Platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waves {
+    /// Tenants of the wave under way, whether they are back or not.
+    joined: BTreeSet<String>,
+    /// Those of them whose pass hasn't ended yet, or that aren't back.
+    out: BTreeSet<String>,
+    /// Tenants that asked and may not go yet.
+    waiting: BTreeSet<String>,
+}
+
+impl Waves {
+    /// Whether a Tenant may go. `tenants` are all of the Platform, each with whether its status says that it is
+    /// on its way; `available` says whether the Tenant has anything to lose: who lies down already is not waited
+    /// for.
+    pub fn ask(
+        &mut self,
+        tenant: &str,
+        available: bool,
+        tenants: &BTreeMap<String, bool>,
+        percent: u32,
+    ) -> bool {
+        let rolling = tenants.iter().filter(|(_, rolling)| **rolling).map(|(name, _)| name.clone());
+        self.out.retain(|name| tenants.contains_key(name));
+        self.out.extend(rolling);
+        self.joined.extend(self.out.iter().cloned());
+        if self.out.is_empty() {
+            self.joined.clear();
+        }
+        let may = self.joined.contains(tenant) || self.joined.len() < size(tenants.len(), percent);
+        if may {
+            self.joined.insert(tenant.to_owned());
+            self.waiting.remove(tenant);
+            if available {
+                self.out.insert(tenant.to_owned());
+            }
+        } else {
+            self.waiting.insert(tenant.to_owned());
+        }
+        may
+    }
+
+    /// A pass has ended, and the Tenant has its services, be it that it is back or that it waits. Returns who may
+    /// ask again.
+    pub fn back(&mut self, tenant: &str) -> BTreeSet<String> {
+        self.out.remove(tenant);
+        if self.out.is_empty() { std::mem::take(&mut self.waiting) } else { BTreeSet::new() }
+    }
+
+    /// Tenants that the next wave waits for.
+    pub fn out(&self) -> &BTreeSet<String> {
+        &self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants(rolling: &[&str]) -> BTreeMap<String, bool> {
+        (0..20)
+            .map(|index| format!("t{index:02}"))
+            .map(|name| (name.clone(), rolling.contains(&&*name)))
+            .collect()
+    }
+
+    fn tenant(status: serde_json::Value) -> Tenant {
+        let whole = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme", "generation": 3},
+            "spec": {"platformRef": {"name": "prod"}}, "status": status,
+        });
+        serde_json::from_value(whole).expect("it is a Tenant")
+    }
+
+    #[test]
+    fn only_what_neither_the_tenant_nor_the_cluster_asked_for_waits() {
+        let applied = |generation: i64| tenant(json!({"applied": {"generation": generation, "inputs": "i"}}));
+        let all: BTreeSet<Kind> = [Kind::NetworkPolicy, Kind::Deployment].into();
+        let policies: BTreeSet<Kind> = [Kind::NetworkPolicy].into();
+        assert!(must_ask(&applied(3), &all, "i") && must_ask(&applied(3), &policies, "i"));
+        assert!(!must_ask(&applied(3), &BTreeSet::new(), "other"), "nothing changes");
+        assert!(!must_ask(&applied(2), &all, "i"), "its own spec changed");
+        assert!(!must_ask(&applied(3), &policies, "other"), "a new node must be denied at once");
+        assert!(must_ask(&applied(3), &all, "other"));
+        assert!(!must_ask(&tenant(json!({})), &all, "i"), "it is new");
+        // Of a version that wrote no such record.
+        let ready = |generation: i64| {
+            tenant(json!({"conditions": [{
+                "type": "Ready", "status": "True", "observedGeneration": generation, "reason": "Succeeded",
+                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]}))
+        };
+        assert!(must_ask(&ready(3), &all, "i") && !must_ask(&ready(2), &all, "i"));
+    }
+
+    #[test]
+    fn a_wave_is_a_share_and_never_nobody() {
+        assert_eq!([size(0, 10), size(9, 10), size(19, 10), size(20, 10), size(20, 100)], [1, 1, 1, 2, 20]);
+    }
+
+    #[test]
+    fn the_next_wave_begins_when_the_last_one_is_back() {
+        let mut waves = Waves::default();
+        let all = tenants(&[]);
+        assert!(waves.ask("t00", true, &all, 10) && waves.ask("t01", true, &all, 10));
+        assert!(!waves.ask("t02", true, &all, 10));
+        assert_eq!(waves.back("t02"), BTreeSet::new(), "its pass has ended, and it waits");
+        assert!(waves.ask("t00", true, &all, 10), "who is in it may go on");
+        assert_eq!(waves.back("t00"), BTreeSet::new());
+        assert!(!waves.ask("t02", true, &all, 10), "a wave isn't filled up again");
+        assert_eq!(waves.back("t01"), ["t02".to_owned()].into());
+        assert!(waves.ask("t02", true, &all, 10));
+    }
+
+    #[test]
+    fn after_a_restart_the_statuses_say_who_is_out() {
+        let mut waves = Waves::default();
+        let all = tenants(&["t00", "t01"]);
+        assert!(!waves.ask("t02", true, &all, 10));
+        assert!(waves.ask("t01", true, &all, 10));
+        assert_eq!(waves.back("t00"), BTreeSet::new());
+        assert_eq!(waves.back("t01"), ["t02".to_owned()].into());
+        assert!(waves.ask("t02", true, &tenants(&[]), 10));
+    }
+
+    #[test]
+    fn who_lies_down_already_or_is_gone_is_not_waited_for() {
+        let mut waves = Waves::default();
+        let mut all = tenants(&[]);
+        for index in 0..20 {
+            assert!(waves.ask(&format!("t{index:02}"), false, &all, 10));
+        }
+        assert!(waves.ask("t00", true, &all, 10) && waves.ask("t01", true, &all, 10));
+        assert!(!waves.ask("t02", true, &all, 10));
+        all.remove("t00");
+        all.remove("t01");
+        assert!(waves.ask("t02", true, &all, 10));
+    }
+}

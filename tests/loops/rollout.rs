@@ -1,0 +1,108 @@
+//! A change that no Tenant asked for goes from Tenant to Tenant in waves, and stops where services don't come back.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Kit, Outcome, at,
+    kit::{SOON, service},
+    objects::{condition, text},
+};
+
+const TENANTS: [&str; 6] = ["wave-a", "wave-b", "wave-c", "wave-d", "wave-e", "wave-f"];
+
+/// The Platform, which lets two of six Tenants go at a time and gives pods this long to end, on these nodes.
+async fn rules(kit: &mut Kit, seconds: u32, memory: &str) -> Outcome {
+    let defaults = json!({
+        "terminationGracePeriod": format!("{seconds}s"),
+        "quota": {"requests.memory": "9999Gi"},
+        "resources": {"requests": {"cpu": "10m", "memory": memory}, "limits": {"memory": memory}},
+    });
+    kit.own_platform("wave", &json!({"rollout": {"maxPercent": 34}, "defaults": defaults})).await
+}
+
+/// Tenants whose Deployment has this grace period.
+async fn reached(kit: &Kit, seconds: u32) -> Outcome<Vec<&'static str>> {
+    let mut reached = Vec::new();
+    for tenant in TENANTS {
+        let deployment = kit.the(&at("deployments", tenant, "web")).await?;
+        if deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == seconds {
+            reached.push(tenant);
+        }
+    }
+    Ok(reached)
+}
+
+/// Waits until so many Tenants wait for a wave; returns the others.
+async fn waiting(kit: &Kit, count: usize) -> Outcome<Vec<&'static str>> {
+    let said = tenantry_testbed::eventually(SOON * 2, "Tenants that wait", || async {
+        let (mut others, mut said) = (Vec::new(), Vec::new());
+        for tenant in TENANTS {
+            let now = kit.the(&at("tenants", "", tenant)).await.map_err(|error| error.to_string())?;
+            if condition(&now, "Reconciling")["reason"] != "WaitingForWave" {
+                others.push(tenant);
+            }
+            said.push(format!("{tenant}: {} {}", now["status"]["applied"], now["status"]["conditions"]));
+        }
+        if TENANTS.len() - others.len() == count { Ok(others) } else { Err(said.join("\n")) }
+    });
+    Ok(said.await?)
+}
+
+#[tokio::test]
+async fn rules_reach_tenants_in_waves_and_stop_where_services_do_not_come_back() -> Outcome {
+    let Some(mut kit) = Kit::new().await? else { return Ok(()) };
+    rules(&mut kit, 10, "32Mi").await?;
+    for tenant in TENANTS {
+        kit.tenant(tenant, json!({"services": [service("web")]})).await?;
+    }
+    for tenant in TENANTS {
+        kit.ready(tenant).await?;
+    }
+
+    // No node has that much: the new pods never come up, and the old ones stay.
+    rules(&mut kit, 20, "900Gi").await?;
+    let first = waiting(&kit, 4).await?;
+    assert_eq!(reached(&kit, 20).await?, first, "a wave of two, and nobody else");
+    let platform = kit.until_of(&at("platforms", "", "wave"), "Reconciling", "True", "RollingOut").await?;
+    let said = text(&condition(&platform, "Reconciling"), "/message").to_owned();
+    assert!(said.contains("reaches 2 of 6 Tenants at a time; 4 wait") && said.contains(first[0]), "{said}");
+
+    let waits: Vec<&str> = TENANTS.into_iter().filter(|one| !first.contains(one)).collect();
+    held_back(&kit, &waits).await?;
+
+    // The mistake is mended: everybody gets there, each once.
+    rules(&mut kit, 30, "32Mi").await?;
+    waiting(&kit, 0).await?;
+    for tenant in TENANTS {
+        kit.ready(tenant).await?;
+    }
+    assert_eq!(reached(&kit, 30).await?, TENANTS);
+    kit.object(&at("platforms", "", "wave"), "rolled out", |now| condition(now, "Reconciling").is_null())
+        .await?;
+    for tenant in TENANTS {
+        assert!(kit.the(&at("tenants", "", tenant)).await?["status"]["applied"]["rollingOut"].is_null());
+        kit.clean_up(tenant).await?;
+    }
+    kit.clean_up("wave-new").await
+}
+
+/// Who waits is healed and looked after as ever; whose own spec changes, and who is new, doesn't wait.
+async fn held_back(kit: &Kit, waits: &[&'static str]) -> Outcome {
+    let [heals, edits] = [waits[0], waits[1]];
+    let tenant = kit.the(&at("tenants", "", heals)).await?;
+    assert_eq!(condition(&tenant, "Ready")["status"], "True", "it lacks nothing");
+    let said = text(&condition(&tenant, "Reconciling"), "/message").to_owned();
+    assert!(said.contains("waits until the services of"), "{said}");
+    for path in [at("services", heals, "web"), at("networkpolicies", heals, "tenantry-deny-all")] {
+        let old = kit.delete(&path).await?;
+        kit.object(&path, "made again", |now| now["metadata"]["uid"] != old["metadata"]["uid"]).await?;
+    }
+    let grace = |now: &Value| now["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].clone();
+    assert_eq!(grace(&kit.the(&at("deployments", heals, "web")).await?), 10);
+    let mut own = service("web");
+    own["image"] = json!("registry.k8s.io/pause:3.9");
+    kit.tenant(edits, json!({"services": [own]})).await?;
+    kit.object(&at("deployments", edits, "web"), "its own change", |now| grace(now) == 20).await?;
+    kit.tenant("wave-new", json!({"services": [service("web")]})).await?;
+    kit.object(&at("deployments", "wave-new", "web"), "the new one", |now| grace(now) == 20).await.map(drop)
+}
