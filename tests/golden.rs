@@ -7,6 +7,7 @@
 
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -14,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::json;
-use tenantry::api::{Platform, Tenant};
+use tenantry::api::{Platform, Tenant, kinds::Kind};
 use tenantry::apply::order::{self, Listed};
 use tenantry::desired::{self, Plan};
 use tenantry::validate::cidr::{Cidr, merge};
@@ -78,8 +79,66 @@ fn compare(cases: &[PathBuf], file: &str, say: impl Fn(&Path) -> String) {
     assert!(wrong.is_empty(), "not as recorded; UPDATE_GOLDEN=1 accepts it:\n{}", wrong.join("\n"));
 }
 
+/// A pod template that changes restarts every such pod of every customer: nobody does that in passing. The list in
+/// `pod-templates.md` is a log: it says why, and nothing writes it but people.
+#[test]
+fn pod_templates_change_only_with_an_entry_that_says_why() {
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pod-templates.md");
+    let log = std::fs::read_to_string(log).expect("the log is there");
+    let (recorded, entries) = logged(&log);
+    assert!(
+        entries.iter().all(|entry| entry.split_whitespace().count() > 10),
+        "an entry says why: {entries:?}"
+    );
+    let mut present = BTreeMap::new();
+    for folder in cases("") {
+        let manifests = built(&folder).expect("the case is valid").manifests;
+        for one in manifests.iter().filter(|one| one.id.kind == Kind::Deployment) {
+            let template = one.body.pointer("/spec/template").expect("a Deployment has one").to_string();
+            let digest = tenantry::desired::meta::short_hash(template.as_bytes(), 16);
+            present.insert(format!("{}/{}", name(&folder), one.id.name), digest);
+        }
+    }
+    let other = present.iter().filter(|(key, digest)| recorded.get(*key) != Some(digest));
+    let mut lines: Vec<String> = other.map(|(key, digest)| format!("- {key} {digest}")).collect();
+    lines
+        .extend(recorded.keys().filter(|key| !present.contains_key(*key)).map(|key| format!("- {key} gone")));
+    assert!(
+        lines.is_empty(),
+        "pod templates are others than before: every such pod would restart. If that is meant, add an entry to \
+         tests/golden/pod-templates.md that says why, with these lines:\n{}",
+        lines.join("\n")
+    );
+}
+
+#[test]
+fn the_log_of_pod_templates_is_read_in_its_order() {
+    let log = "# Title\n\nIntro.\n\n## One\n\nWhy.\n\n- a/web 11\n- b/web 22\n\n## Two\n\nWhy not.\n\n- a/web 33\n- b/web gone\n";
+    let (list, entries) = logged(log);
+    assert_eq!(list, [("a/web".to_owned(), "33".to_owned())].into());
+    assert_eq!(entries, ["Why.", "Why not."]);
+}
+
+/// What all entries together come to, and the reason of each.
+fn logged(log: &str) -> (BTreeMap<String, String>, Vec<String>) {
+    let (mut list, mut reasons) = (BTreeMap::new(), Vec::new());
+    for entry in log.split("\n## ").skip(1) {
+        let (lines, words): (Vec<&str>, Vec<&str>) =
+            entry.lines().skip(1).filter(|line| !line.is_empty()).partition(|line| line.starts_with("- "));
+        reasons.push(words.join(" "));
+        for line in lines {
+            match line.trim_start_matches("- ").split_once(' ') {
+                Some((key, "gone")) => drop(list.remove(key)),
+                Some((key, digest)) => drop(list.insert(key.to_owned(), digest.to_owned())),
+                None => panic!("{line} is not: - case/service digest"),
+            }
+        }
+    }
+    (list, reasons)
+}
+
 /// Parses, validates, builds. What is wrong comes back as text.
-fn objects(folder: &Path) -> Result<String, String> {
+fn built(folder: &Path) -> Result<Listed, String> {
     let platform: Platform = read(folder, "platform.yaml")?;
     let tenant: Tenant = read(folder, "tenant.yaml")?;
     let said = |problems: Vec<tenantry::validate::problem::Problem>| {
@@ -90,8 +149,12 @@ fn objects(folder: &Path) -> Result<String, String> {
     let mut tenant = tenant::validate(&tenant, &platform).map_err(said)?;
     tenant.uid = "00000000-0000-4000-8000-000000000001".to_owned();
     let inputs = inputs(folder);
-    let objects = desired::objects(Plan { tenant: &tenant, platform: &platform, inputs: &inputs });
-    let Listed { manifests, scales, .. } = order::list(objects);
+    Ok(order::list(desired::objects(Plan { tenant: &tenant, platform: &platform, inputs: &inputs })))
+}
+
+/// Everything that is made of a case, as text.
+fn objects(folder: &Path) -> Result<String, String> {
+    let Listed { manifests, scales, .. } = built(folder)?;
     let mut text = String::new();
     for manifest in manifests {
         let body = serde_saphyr::to_string(&manifest.body).expect("an object is YAML");
