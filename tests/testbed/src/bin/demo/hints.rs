@@ -1,4 +1,4 @@
-//! Three things to try, with the exact commands.
+//! Four things to try, with the exact commands.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Node;
@@ -15,9 +15,10 @@ pub(crate) async fn text(cluster: &Cluster, repo: &Repo, samples: &Samples, end:
     let parts = [
         format!("  export KUBECONFIG={}", cluster.kubeconfig().display()),
         format!("  {kubectl} get tenants -o wide\n"),
-        "Three things to try in another terminal; what changes is shown below.\n".into(),
+        "Four things to try in another terminal; what changes is shown below.\n".into(),
         edit_child(cluster, &kubectl).await,
         push_commit(repo, samples),
+        too_much(samples, &kubectl),
         drain_zone(cluster, &kubectl).await,
         format!("Ctrl-C ends the demo and removes everything{end}."),
     ];
@@ -65,6 +66,21 @@ fn push_commit(repo: &Repo, samples: &Samples) -> String {
     )
 }
 
+/// A commit that the brake holds, in the clone of the step before.
+fn too_much(samples: &Samples, kubectl: &str) -> String {
+    let (platform, files) = (samples.platform_name(), samples.files.join(" "));
+    let rules = samples.root.join("manifests/samples/platform.yaml");
+    format!(
+        "3. Push a commit that stops too much at once: it is held, and says why. (TENANTRY is the program.)\n\
+         \x20    sed -i.old 's/^spec:/spec:\\n  lifecycle: Suspended/' {files}\n\
+         \x20    git commit -am 'Good night' && git push\n\
+         \x20    TENANTRY plan HEAD~1..HEAD --path tenants --platform {}\n\
+         \x20    {kubectl} get platform {platform} -o jsonpath='{{.status.conditions[?(@.type==\"SourceSynced\")].message}}'\n\
+         \x20  Both say the line that lets it pass: {kubectl} annotate --overwrite platform {platform} …\n",
+        rules.display()
+    )
+}
+
 async fn drain_zone(cluster: &Cluster, kubectl: &str) -> String {
     let nodes: Api<Node> = Api::all(cluster.client());
     let list = nodes.list_metadata(&ListParams::default().labels(ZONE)).await.ok();
@@ -72,7 +88,7 @@ async fn drain_zone(cluster: &Cluster, kubectl: &str) -> String {
         .and_then(|list| list.items.into_iter().filter_map(|node| node.metadata.labels?.remove(ZONE)).min())
         .unwrap_or_else(|| "ZONE".into());
     format!(
-        "3. Lose a zone: the tenants move, and say which zone is short.\n\
+        "4. Lose a zone: the tenants move, and say which zone is short.\n\
          \x20    {kubectl} drain -l {ZONE}={zone} --ignore-daemonsets --delete-emptydir-data --force\n\
          \x20    {kubectl} uncordon -l {ZONE}={zone}\n"
     )

@@ -5,6 +5,7 @@
 //! shows the Tenants until all are Ready.
 
 mod build;
+mod held;
 mod hints;
 mod samples;
 mod table;
@@ -27,7 +28,7 @@ use crate::table::{Tenants, Watcher};
 #[derive(Debug, Parser)]
 #[command(name = "cargo demo --", version, about)]
 struct Args {
-    /// End as soon as all Tenants are Ready (exit code 0), or when the time is up.
+    /// End as soon as all Tenants are Ready and a held commit was shown (exit code 0), or when the time is up.
     #[arg(long)]
     once: bool,
     /// Use this context of your kubeconfig instead of a cluster of its own.
@@ -42,6 +43,7 @@ struct Args {
 struct Demo {
     operator: Operator,
     repo: Repo,
+    binary: PathBuf,
     _git: GitServer,
     cluster: Cluster,
     samples: Samples,
@@ -120,6 +122,7 @@ async fn demo(args: &Args) -> Result<()> {
         demo.start.elapsed().as_secs_f32()
     );
     if args.once {
+        demo.held(&mut tenants).await?;
         if args.context.is_some() {
             println!("The demo ends{}.", left(args));
         }
@@ -154,7 +157,7 @@ impl Demo {
         );
         cluster.apply_yaml(&samples.platform_for(repo.url())?).await?;
         let options = OperatorOptions {
-            binary,
+            binary: binary.clone(),
             kubeconfig: cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?,
             data_dir: cluster.run().folder("operator")?,
             args: Vec::new(),
@@ -162,7 +165,7 @@ impl Demo {
         };
         let operator = Operator::start(cluster.run(), &options)?;
         say(start, &format!("the operator runs; its log is {}\n", operator.log_path().display()));
-        Ok(Self { operator, repo, _git: git, cluster, samples, start })
+        Ok(Self { operator, repo, binary, _git: git, cluster, samples, start })
     }
 
     /// Shows the Tenants until all of the repository are Ready.
@@ -187,6 +190,20 @@ impl Demo {
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
+    }
+
+    /// Shows a commit that is held, its plan and its release.
+    async fn held(&self, watcher: &mut Watcher) -> Result<()> {
+        let show = held::Show {
+            cluster: &self.cluster,
+            repo: &self.repo,
+            samples: &self.samples,
+            binary: &self.binary,
+        };
+        println!();
+        show.run(|what| say(self.start, what)).await?;
+        watcher.show(&Tenants::get(&self.cluster.client()).await?);
+        Ok(())
     }
 
     /// Says what changes, until someone presses Ctrl-C.

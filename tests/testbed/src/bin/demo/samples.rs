@@ -13,6 +13,8 @@ pub(crate) struct Samples {
     pub(crate) root: PathBuf,
     /// The names of all Tenants.
     pub(crate) tenants: Vec<String>,
+    /// The files of the Tenants.
+    pub(crate) files: Vec<String>,
     /// A file with a least replica count, that count, and whether it is also the most: for the hints.
     pub(crate) editable: Option<(String, u64, bool)>,
     platform: Vec<Value>,
@@ -30,9 +32,10 @@ impl Samples {
             .filter(|path| path.extension().is_some_and(|ext| ext == "yaml"))
             .collect();
         files.sort();
-        let (mut tenants, mut editable) = (Vec::new(), None);
+        let (mut tenants, mut names, mut editable) = (Vec::new(), Vec::new(), None);
         for file in files {
             let name = format!("tenants/{}", file.file_name().unwrap_or_default().to_string_lossy());
+            names.push(name.clone());
             for document in documents(&file)?.iter().filter(|document| document["kind"] == "Tenant") {
                 tenants.extend(document["metadata"]["name"].as_str().map(String::from));
                 let count =
@@ -41,7 +44,13 @@ impl Samples {
                 editable = editable.or(found);
             }
         }
-        Ok(Self { root, tenants, editable, platform })
+        Ok(Self { root, tenants, files: names, editable, platform })
+    }
+
+    /// The name of the Platform.
+    pub(crate) fn platform_name(&self) -> &str {
+        let platform = self.platform.iter().find(|document| document["kind"] == "Platform");
+        platform.and_then(|platform| platform["metadata"]["name"].as_str()).unwrap_or_default()
     }
 
     /// The Platform (and what else its file holds), with the real address of the repository.
