@@ -39,6 +39,14 @@ impl Story {
         Ok(self.http.send(call, &format!("token {}", self.tess), "do what the test does").await?.body)
     }
 
+    /// Posts what Gitea takes once it has looked at a push, which it does in the background.
+    async fn post_soon(&self, path: &str, body: Value) -> Outcome {
+        let posted = eventually(SOON, path, || async {
+            self.call(Verb::Post, path, Some(body.clone())).await.map_err(|error| error.to_string())
+        });
+        Ok(posted.await.map(drop)?)
+    }
+
     /// Commits the Tenant with this tag on a branch, and pushes it.
     fn push(&self, branch: &str, tag: &str) -> Outcome<String> {
         std::fs::create_dir_all(self.work.join("tenants"))?;
@@ -129,7 +137,7 @@ async fn from_a_pull_request_to_the_cluster_on_a_real_gitea() -> Outcome {
     git(&story.work, &["checkout", "--quiet", "-b", "topic"])?;
     let head = story.push("topic", "2")?;
     let pull = json!({"title": "A change", "head": "topic", "base": "main"});
-    story.call(Verb::Post, "/repos/tess/config/pulls", Some(pull)).await?;
+    story.post_soon("/repos/tess/config/pulls", pull).await?;
     story.says(&head, "tenantry/plan/gitea", "success", "1 Tenant changes, 1 service restarts").await?;
     let comments = story.comments().await?;
     assert_eq!(comments.iter().map(|one| one.0.as_str()).collect::<Vec<_>>(), [BOT], "{comments:?}");
@@ -145,7 +153,7 @@ async fn from_a_pull_request_to_the_cluster_on_a_real_gitea() -> Outcome {
     };
     assert!(image("1")(&kit.the(&at("tenants", "", "gitea-one")).await?), "nothing is applied yet");
 
-    story.call(Verb::Post, "/repos/tess/config/pulls/1/merge", Some(json!({"Do": "merge"}))).await?;
+    story.post_soon("/repos/tess/config/pulls/1/merge", json!({"Do": "merge"})).await?;
     kit.object(&at("tenants", "", "gitea-one"), "merged", image("3")).await?;
     let branch = story.call(Verb::Get, "/repos/tess/config/branches/main", None).await?;
     story.says(text(&branch, "/commit/id"), "tenantry/applied/gitea", "success", "applied").await?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenantry::forge::{
@@ -35,6 +36,14 @@ impl User {
 
     async fn post(&self, path: &str, body: Value) -> Outcome<Value> {
         self.call(Call::write(Verb::Post, path.into(), body)).await
+    }
+
+    /// Posts what Gitea takes once it has looked at a push, which it does in the background.
+    async fn post_soon(&self, path: &str, body: Value) -> Outcome<Value> {
+        let posted = eventually(Duration::from_secs(20), path, || async {
+            self.post(path, body.clone()).await.map_err(|error| error.to_string())
+        });
+        Ok(posted.await?)
     }
 
     async fn get(&self, path: &str) -> Outcome<Value> {
@@ -99,7 +108,7 @@ async fn story(run: &std::sync::Arc<Run>) -> Outcome<Story> {
     commit(&work, "second")?;
     git(&work, &["push", "--quiet", "origin", "topic"])?;
     let pull = json!({"title": "A change", "head": "topic", "base": "main"});
-    ann.post("/repos/tess/config/pulls", pull).await?;
+    ann.post_soon("/repos/tess/config/pulls", pull).await?;
     Ok(Story { gitea, tess, ann, bob, bot, work })
 }
 
@@ -157,10 +166,10 @@ async fn merged(story: &Story, client: &Client, head: &str) -> Outcome {
     story.bob.post(reviews, review("APPROVED", head)).await?;
     story.tess.post(reviews, review("APPROVED", head)).await?;
     story.tess.post(reviews, review("REQUEST_CHANGES", head)).await?;
-    story.ann.post("/repos/tess/config/pulls/1/merge", json!({"Do": "merge"})).await?;
+    story.ann.post_soon("/repos/tess/config/pulls/1/merge", json!({"Do": "merge"})).await?;
     let merge = story.tess.get("/repos/tess/config/branches/main").await?["commit"]["id"].clone();
     let merge = merge.as_str().ok_or("no branch")?.to_owned();
-    let waited = eventually(std::time::Duration::from_secs(20), "the merge to be known", || async {
+    let waited = eventually(Duration::from_secs(20), "the merge to be known", || async {
         let found = client.brought("main", &merge).await.map_err(|error| error.to_string())?;
         if found.is_empty() { Err("nothing yet".to_owned()) } else { Ok(found) }
     });
