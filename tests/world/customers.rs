@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tenantry::api::{kinds::Kind, tenant_status::TenantStatus};
+use tenantry::api::{
+    conditions::{Condition, ConditionStatus},
+    kinds::Kind,
+    tenant_status::TenantStatus,
+};
 use tenantry::observe::world::{Signal, World};
 
 use crate::objects::{Child, pass, platform, tenant, world};
@@ -156,6 +160,16 @@ fn what_the_status_does_not_say_yet_is_remembered_until_it_does() {
     assert_eq!(world.holds_back("acme", vec![child.entry()], later), start, "it waits since the first time");
     assert_eq!(world.recorded(&announced), [child.entry()]);
     assert_eq!(world.unsaid(&with(3, "t1", "api")), None, "another leader made something else since");
+    let mut said = (*announced).clone();
+    said.status.get_or_insert_default().conditions = vec![Condition {
+        type_: "Ready".into(),
+        status: ConditionStatus::True,
+        observed_generation: 1,
+        last_transition_time: "2026-01-01T00:00:00Z".into(),
+        reason: "Succeeded".into(),
+        message: String::new(),
+    }];
+    assert_eq!(world.unsaid(&said), None, "another leader has said what there is");
     world.tenant_seen(with(4, "t2", "web"));
     assert_eq!(world.unsaid(&announced), None, "it was another's");
     world.holds_back("acme", vec![child.entry()], start);

@@ -181,12 +181,13 @@ impl World {
         *memory.spoke.get_or_insert(now)
     }
 
-    /// What was made of a Tenant's that its status doesn't say yet. A status that names other objects was
-    /// written by another leader since.
+    /// What was made of a Tenant's that its status doesn't say yet. A status that says anything, or names other
+    /// objects, was written by another leader since.
     pub fn unsaid(&self, tenant: &Tenant) -> Option<Vec<InventoryEntry>> {
         let memory = self.memories.get(tenant.metadata.name.as_deref()?)?;
-        let said = &tenant.status.as_ref()?.inventory;
-        let holds = !memory.unsaid.is_empty() && InventoryEntry::are_of_the_same(said, &memory.unsaid);
+        let said = tenant.status.as_ref().filter(|said| said.conditions.is_empty())?;
+        let holds =
+            !memory.unsaid.is_empty() && InventoryEntry::are_of_the_same(&said.inventory, &memory.unsaid);
         holds.then(|| memory.unsaid.clone())
     }
 
