@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     call::{Ask, Call, Verb, escape, items, number, text},
     github::{comment, merged, pull, status, word},
-    types::{Comment, Forge, ForgeApproval, Merged, Pull, Review, Status, Version, Word},
+    types::{Comment, Forge, ForgeApproval, Merged, Pull, Review, Status, Word},
 };
 
 /// Items a page: Gitea's most, unless somebody raised it.
@@ -25,10 +25,6 @@ impl Gitea {
 }
 
 impl Forge for Gitea {
-    fn sign(&self) -> char {
-        '#'
-    }
-
     fn authorization(&self, token: &str) -> String {
         format!("token {token}")
     }
@@ -52,10 +48,6 @@ impl Forge for Gitea {
     fn reviews(&self, pull: u64, page: u32) -> Ask<Vec<Review>> {
         let path = self.path(&format!("/pulls/{pull}/reviews?limit={PAGE}&page={page}"));
         Ask { call: Call::get(path), read: |answer| items(answer, review) }
-    }
-
-    fn versions(&self, _: u64, _: u32) -> Option<Ask<Vec<Version>>> {
-        None
     }
 
     fn comments(&self, pull: u64, _: u32) -> Ask<Vec<Comment>> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::{Ask, Call, Verb, escape, items, number, text},
-    types::{Comment, Forge, ForgeApproval, Merged, Pull, Review, State, Status, Version, Word},
+    types::{Comment, Forge, ForgeApproval, Merged, Pull, Review, State, Status, Word},
 };
 
 /// Items a page: GitHub's most.
@@ -24,10 +24,6 @@ impl GitHub {
 }
 
 impl Forge for GitHub {
-    fn sign(&self) -> char {
-        '#'
-    }
-
     fn authorization(&self, token: &str) -> String {
         format!("Bearer {token}")
     }
@@ -51,10 +47,6 @@ impl Forge for GitHub {
     fn reviews(&self, pull: u64, page: u32) -> Ask<Vec<Review>> {
         let path = self.path(&format!("/pulls/{pull}/reviews?per_page={PAGE}&page={page}"));
         Ask { call: Call::get(path), read: |answer| items(answer, review) }
-    }
-
-    fn versions(&self, _: u64, _: u32) -> Option<Ask<Vec<Version>>> {
-        None
     }
 
     fn comments(&self, pull: u64, page: u32) -> Ask<Vec<Comment>> {

@@ -112,7 +112,9 @@ pub const DESCRIPTION: usize = 140;
 /// How one kind of forge spells what we ask. Every method only builds a call; pages count from 1.
 pub trait Forge: Send + Sync + std::fmt::Debug {
     /// What its users call a pull request's number: `#7`, `!7`.
-    fn sign(&self) -> char;
+    fn sign(&self) -> char {
+        '#'
+    }
 
     /// The `Authorization` header for a token.
     fn authorization(&self, token: &str) -> String;
@@ -130,7 +132,9 @@ pub trait Forge: Send + Sync + std::fmt::Debug {
     fn reviews(&self, pull: u64, page: u32) -> Ask<Vec<Review>>;
 
     /// The heads that a pull request had; `None` where reviews name their commit.
-    fn versions(&self, pull: u64, page: u32) -> Option<Ask<Vec<Version>>>;
+    fn versions(&self, _pull: u64, _page: u32) -> Option<Ask<Vec<Version>>> {
+        None
+    }
 
     /// Comments of a pull request.
     fn comments(&self, pull: u64, page: u32) -> Ask<Vec<Comment>>;

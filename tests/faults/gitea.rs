@@ -1,14 +1,13 @@
 //! The whole road with a real forge: push, pull request, plan, merge, applied.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tenantry::forge::{
     call::{Call, Verb},
     http::Http,
 };
-use tenantry_testbed::{Gitea, eventually};
+use tenantry_testbed::{Gitea, eventually, git_as};
 
 use crate::{
     alone,
@@ -80,18 +79,7 @@ impl Story {
 }
 
 fn git(folder: &Path, args: &[&str]) -> Outcome<String> {
-    let mut command = Command::new("git");
-    command
-        .args(args)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1");
-    for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "Tess").env(format!("GIT_{role}_EMAIL"), "tess@example.com");
-    }
-    let output = command.output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr).into()) }
+    Ok(git_as(folder, "Tess", "tess@example.com", args)?)
 }
 
 /// A private repository; the operator comes as a user who may write comments and statuses, and reads with a token.

@@ -1,7 +1,6 @@
 //! A real Gitea: what its API really answers, from an open pull request to its merge.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use tenantry::forge::{
     place::dialect,
     tokens::Access,
 };
-use tenantry_testbed::{Gitea, Run, eventually, programs};
+use tenantry_testbed::{Gitea, Run, eventually, git_as, programs};
 
 use crate::fake::Kind;
 
@@ -57,18 +56,7 @@ impl User {
 }
 
 fn git(folder: &Path, args: &[&str]) -> Outcome<String> {
-    let mut command = Command::new("git");
-    command
-        .args(args)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1");
-    for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "Ann").env(format!("GIT_{role}_EMAIL"), "ann@example.com");
-    }
-    let output = command.output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr).into()) }
+    Ok(git_as(folder, "Ann", "ann@example.com", args)?)
 }
 
 fn commit(folder: &Path, text: &str) -> Outcome<String> {

@@ -191,15 +191,7 @@ async fn lists_and_packs_are_bounded_on_the_wire() {
     assert_eq!(outcome(world.resolve().await), ("TooLarge", Class::Rejected));
     world.server.answer(|_| Answer::Git);
     world.settings.limits.repository_bytes = 400_000;
-    // Does not compress: the digits of a simple generator.
-    let mut noise = 1u64;
-    let text: String = std::iter::repeat_with(|| {
-        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        format!("{noise:x}")
-    })
-    .take(80_000)
-    .collect();
-    world.repo.commit("main", "big", &[put("big.txt", text)]);
+    world.repo.commit("main", "big", &[put("big.txt", crate::repo::noise())]);
     assert_eq!(outcome(world.fetch().await), ("TooLarge", Class::Rejected));
     let left = std::fs::metadata(world.settings.repository.join("git/objects/pack")).is_ok();
     world.repo.replace("main", "small again", &[put("a.yaml", "a: 2")]);

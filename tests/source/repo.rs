@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tenantry_testbed::git_command;
+
 /// What happens to a path in a commit.
 pub enum Change {
     Put { path: String, mode: &'static str, bytes: Vec<u8> },
@@ -113,15 +115,18 @@ impl Repo {
     }
 }
 
+/// More than a megabyte that does not compress: the digits of a simple generator.
+pub fn noise() -> String {
+    let mut noise = 1u64;
+    let digits = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{noise:x}")
+    });
+    digits.take(80_000).collect()
+}
+
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.current_dir(folder).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    for role in ["AUTHOR", "COMMITTER"] {
-        command
-            .env(format!("GIT_{role}_NAME"), "Ada Test")
-            .env(format!("GIT_{role}_EMAIL"), "ada@example.com");
-    }
-    command
+    git_command(folder, "Ada Test", "ada@example.com")
 }
 
 fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> String {

@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-use super::super::{context::Context, source::settings};
+use super::super::{
+    context::Context,
+    source::{blocking, settings},
+};
 
 /// Plans a pull request's head against where it left the accepted history.
 pub(super) async fn plan(
@@ -55,17 +58,6 @@ async fn bring(settings: &Settings, accepted: CommitId, head: CommitId) -> Resul
         source::fetch_since(&pinned(accepted), &accepted, Some(head)).await?;
     }
     meet().await?.ok_or_else(|| SourceError::NoMergeBase { head: head.short() })
-}
-
-async fn blocking<T: Send + 'static>(
-    settings: &Settings,
-    work: impl FnOnce(&Settings) -> Result<T, SourceError> + Send + 'static,
-) -> Result<T, SourceError> {
-    let settings = settings.clone();
-    let done = tokio::task::spawn_blocking(move || work(&settings)).await;
-    done.unwrap_or_else(|error| {
-        Err(SourceError::Child { detail: format!("reading ended early: {error}"), source: None })
-    })
 }
 
 fn compare(

@@ -130,7 +130,7 @@ fn asked(verification: &Verification) -> Option<(Mode, SignersRef, Vec<String>)>
 }
 
 /// Runs what reads disks or computes long, off the worker threads.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in crate::controller) async fn blocking<T: Send + 'static>(
     settings: &Settings,
     work: impl FnOnce(&Settings) -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, SourceError> {

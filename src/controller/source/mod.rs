@@ -49,6 +49,7 @@ mod note;
 mod settings;
 mod write;
 
+pub(super) use gate::blocking;
 pub(super) use settings::settings;
 
 /// Least time between two looks at the cluster: Tenants change in crowds.

@@ -18,6 +18,11 @@ pub(in super::super) const HEAD: &str = "refs/tenantry/head";
 /// made anew: one shallow fetch costs less than ever slower lookups.
 const PACKS: usize = 200;
 
+/// The repository's folder can't be used.
+pub(super) fn disk(request: &Request, error: &std::io::Error) -> Failure {
+    Failure::Disk { path: request.repository.display().to_string(), detail: error.to_string() }
+}
+
 /// Fetches `commit`, or a newer one when the reference has moved on.
 pub(super) fn fetch(
     request: &Request,
@@ -25,10 +30,7 @@ pub(super) fn fetch(
     base: Option<CommitId>,
     server: &Server,
 ) -> Result<Done, Failure> {
-    let disk = |error: std::io::Error| Failure::Disk {
-        path: request.repository.display().to_string(),
-        detail: error.to_string(),
-    };
+    let disk = |error| disk(request, &error);
     server.register()?;
     let folder = Folder::new(&request.repository);
     let _lock = folder.lock().map_err(disk)?.ok_or(Failure::Busy)?;

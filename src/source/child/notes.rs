@@ -6,20 +6,16 @@ use super::super::folder::Folder;
 use super::super::protocol::{Done, Failure, Request};
 use super::super::read::APPROVALS;
 use super::super::settings::CommitId;
-use super::server::Server;
+use super::{fetch::disk, server::Server};
 
 /// Where they are kept here.
 const HERE: &str = "refs/tenantry/approvals";
 
 /// Fetches the notes; they are what the server has now, which may be newer than what was asked for.
 pub(super) fn fetch(request: &Request, server: &Server) -> Result<Done, Failure> {
-    let disk = |error: std::io::Error| Failure::Disk {
-        path: request.repository.display().to_string(),
-        detail: error.to_string(),
-    };
     server.register()?;
     let folder = Folder::new(&request.repository);
-    let _lock = folder.lock().map_err(disk)?.ok_or(Failure::Busy)?;
+    let _lock = folder.lock().map_err(|error| disk(request, &error))?.ok_or(Failure::Busy)?;
     // The folder may now be past its limit: then the next fetch makes the copy anew.
     match converse(&folder, request) {
         Ok(tip) => Ok(Done::Notes { tip: tip.map(CommitId::from) }),

@@ -119,14 +119,7 @@ async fn lists_and_packs_are_bounded() {
     assert!(text.contains("list of branches"), "{text}");
     ssh.fault("", 0).await;
     ssh.settings.limits.repository_bytes = 400_000;
-    let mut noise = 1u64;
-    let text: String = std::iter::repeat_with(|| {
-        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        format!("{noise:x}")
-    })
-    .take(80_000)
-    .collect();
-    ssh.repo.commit("main", "big", &[crate::repo::put("big.txt", text)]);
+    ssh.repo.commit("main", "big", &[crate::repo::put("big.txt", crate::repo::noise())]);
     let (reason, class, _) = outcome(ssh.fetch().await);
     assert_eq!((reason, class), ("TooLarge", Class::Rejected));
 }

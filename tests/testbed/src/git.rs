@@ -12,7 +12,6 @@ use crate::error::{Error, Result, io};
 use crate::process::Process;
 use crate::programs;
 use crate::registry::Run;
-use crate::wait::eventually;
 
 /// The branch that every repository starts with.
 const BRANCH: &str = "main";
@@ -81,20 +80,7 @@ impl GitServer {
             command.arg(format!("--password={}", credentials.password));
         }
         let process = Process::start(&self.run, &format!("git-http-{}", self.port), command)?;
-        let address = self.address();
-        eventually(Duration::from_secs(20), "the Git server to answer", || {
-            let (address, alive) = (address.clone(), process.check());
-            async move {
-                match alive {
-                    Err(error) => Ok(Err(error)),
-                    Ok(()) => tokio::net::TcpStream::connect(address)
-                        .await
-                        .map(|_| Ok(()))
-                        .map_err(|e| e.to_string()),
-                }
-            }
-        })
-        .await??;
+        process.answers(&self.address(), "the Git server to answer", Duration::from_secs(20)).await?;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
         Ok(())
     }
@@ -301,29 +287,42 @@ impl Repo {
     }
 }
 
-/// Runs git without the user's or machine's configuration.
+/// Runs git as the bed, at the time of its commit of this number.
 fn git<I, S>(folder: &Path, commits: u64, args: I) -> Result<String>
 where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
     let date = format!("{} +0000", FIRST_COMMIT + commits);
+    let mut command = git_command(folder, "Tess Bed", "tess@example.com");
+    command.args(args).env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+    said(&mut command, folder)
+}
+
+/// Runs git as somebody; returns what it says, trimmed.
+///
+/// # Errors
+/// Git is missing, or fails.
+pub fn git_as(folder: &Path, name: &str, address: &str, args: &[&str]) -> Result<String> {
+    said(git_command(folder, name, address).args(args), folder)
+}
+
+/// Git in a folder as somebody, without the user's or machine's configuration.
+#[must_use]
+pub fn git_command(folder: &Path, name: &str, address: &str) -> Command {
     let mut command = Command::new("git");
-    command
-        .args(args)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1");
+    command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     for role in ["AUTHOR", "COMMITTER"] {
-        command
-            .env(format!("GIT_{role}_NAME"), "Tess Bed")
-            .env(format!("GIT_{role}_EMAIL"), "tess@example.com");
-        command.env(format!("GIT_{role}_DATE"), &date);
+        command.env(format!("GIT_{role}_NAME"), name).env(format!("GIT_{role}_EMAIL"), address);
     }
     // Set inside Git hooks, where tests may run.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
         command.env_remove(variable);
     }
+    command
+}
+
+fn said(command: &mut Command, folder: &Path) -> Result<String> {
     let output = command.output().map_err(io("run git in", folder))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_string());

@@ -10,7 +10,6 @@ use crate::error::{Error, Result, io};
 use crate::process::Process;
 use crate::programs;
 use crate::registry::Run;
-use crate::wait::eventually;
 
 /// A running Gitea with its own folder, port and database.
 #[derive(Debug)]
@@ -38,20 +37,7 @@ impl Gitea {
         fs::write(&config, settings(&folder, &sources, port)).map_err(io("write", &config))?;
         ran(&mut command(&program, &folder, &["migrate"]))?;
         let process = Process::start(run, &format!("gitea-{port}"), command(&program, &folder, &["web"]))?;
-        let address = format!("127.0.0.1:{port}");
-        eventually(Duration::from_secs(60), "Gitea to answer", || {
-            let (address, alive) = (address.clone(), process.check());
-            async move {
-                match alive {
-                    Err(error) => Ok(Err(error)),
-                    Ok(()) => tokio::net::TcpStream::connect(address)
-                        .await
-                        .map(|_| Ok(()))
-                        .map_err(|error| error.to_string()),
-                }
-            }
-        })
-        .await??;
+        process.answers(&format!("127.0.0.1:{port}"), "Gitea to answer", Duration::from_secs(60)).await?;
         Ok(Self { program, folder, port, process })
     }
 

@@ -28,7 +28,7 @@ mod wait;
 
 pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, operator_groups};
 pub use error::{Error, Result};
-pub use git::{Credentials, GitServer, Repo};
+pub use git::{Credentials, GitServer, Repo, git_as, git_command};
 pub use gitea::Gitea;
 pub use operator::{Operator, OperatorOptions};
 pub use process::Process;

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::error::{Error, Result, io, tail};
 use crate::registry::{Run, identity};
+use crate::wait::eventually;
 
 /// The child, and how it ended once that is known. From then on its id belongs to
 /// others and gets no more signals.
@@ -103,6 +104,26 @@ impl Process {
                 reason: format!("ended with {status}; the end of its log:\n{}", tail(&self.log, 12)),
             }),
         }
+    }
+
+    /// Waits until something answers at an address of this machine.
+    ///
+    /// # Errors
+    /// The process ended, or nothing answers in time.
+    pub async fn answers(&self, address: &str, what: &str, deadline: Duration) -> Result<()> {
+        eventually(deadline, what, || {
+            let alive = self.check();
+            async move {
+                match alive {
+                    Err(error) => Ok(Err(error)),
+                    Ok(()) => tokio::net::TcpStream::connect(address)
+                        .await
+                        .map(|_| Ok(()))
+                        .map_err(|error| error.to_string()),
+                }
+            }
+        })
+        .await?
     }
 
     /// Ends it at once, with its children (SIGKILL), and waits until it is gone.
