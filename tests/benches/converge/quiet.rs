@@ -48,13 +48,16 @@ pub async fn run(bed: &mut Bed, report: &mut Report, args: &Args) -> Outcome<()>
     bed.start_operator(&kubeconfig).await
 }
 
-/// Waits until the queue has been empty for a while; returns when it became so.
+/// Waits until the queue of Tenants has been empty for a while; returns when it became so. A Platform always waits in
+/// its own: for the next look at the Secrets that it names.
 async fn settled(bed: &Bed, start: Instant) -> Outcome<Duration> {
     let mut since = start.elapsed();
     loop {
         let page = bed.operator()?.metrics().await?;
         let busy = page.lines().any(|line| {
-            line.starts_with("tenantry_queue_depth{") && !line.ends_with(" 0.0") && !line.ends_with(" 0")
+            line.starts_with("tenantry_queue_depth{queue=\"tenant\"")
+                && !line.ends_with(" 0.0")
+                && !line.ends_with(" 0")
         });
         if busy {
             since = start.elapsed();
