@@ -71,13 +71,19 @@ fn spec(case: &Case, platform: &str, observes: bool) -> Value {
     let mut spec = serde_json::to_value(&case.tenant.spec).expect("a spec is JSON");
     spec["platformRef"] = json!({"name": platform});
     spec["mode"] = json!(if observes { "Observe" } else { "Enforce" });
-    for service in spec["services"].as_array_mut().into_iter().flatten() {
+    for service in spec.pointer_mut("/services").and_then(Value::as_array_mut).into_iter().flatten() {
         let min = service["replicas"]["min"].as_i64().unwrap_or(1).min(2);
         service["replicas"]["min"] = json!(min);
         if let Some(max) = service["replicas"]["max"].as_i64() {
             service["replicas"]["max"] = json!(max.clamp(min, min + 1));
         }
-        for value in service["config"].as_object_mut().into_iter().flatten().map(|(_, value)| value) {
+        for value in service
+            .pointer_mut("/config")
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flatten()
+            .map(|(_, value)| value)
+        {
             let plain: String =
                 value.as_str().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
             *value = json!(plain);
