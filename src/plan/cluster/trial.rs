@@ -95,7 +95,7 @@ impl Wanted {
         for id in &plan.leaving {
             there.notes.push(format!("{id} is being deleted; it is made anew once it is gone"));
         }
-        let deletes = plan.prune.iter().filter_map(|entry| ground.delete(entry)).collect();
+        let deletes = plan.prune.iter().filter_map(|entry| ground.goes(entry)).collect();
         let is_known = self.before.is_some();
         let rules = self.before.as_ref().map(|one| one.scales.as_slice()).unwrap_or_default();
         let same = |scale: &Scale| rules.iter().find(|old| old.deployment == scale.deployment).cloned();
@@ -217,7 +217,7 @@ impl<'a> Ground<'a> {
     }
 
     /// What goes, unless it is gone: by the uid that is recorded, as the operator deletes it.
-    fn delete(&self, entry: &InventoryEntry) -> Option<(ObjectId, bool)> {
+    fn goes(&self, entry: &InventoryEntry) -> Option<(ObjectId, bool)> {
         let id = id(entry)?;
         let live = self.lives.get(&id)?;
         let is_it = entry.uid.is_empty() || *live.uid == *entry.uid;
