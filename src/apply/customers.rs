@@ -37,18 +37,7 @@ impl Writer {
         spec: &Value,
         origin: &Origin,
     ) -> Result<Tenant, CallError> {
-        let mut labels = metadata.get("labels").cloned().unwrap_or_else(|| json!({}));
-        labels[marks::PLATFORM] = json!(origin.platform);
-        let mut annotations = metadata.get("annotations").cloned().unwrap_or_else(|| json!({}));
-        annotations[marks::SOURCE] = json!(origin.source);
-        annotations[marks::COMMIT] = json!(origin.commit);
-        annotations[marks::COMMITTED_AT] = json!(origin.committed_at);
-        annotations[marks::BLOB] = json!(origin.blob);
-        let body = json!({
-            "apiVersion": marks::API_VERSION, "kind": "Tenant",
-            "metadata": {"name": name, "labels": labels, "annotations": annotations},
-            "spec": spec,
-        });
+        let body = body(name, metadata, spec, origin);
         self.send(Method::PATCH, &uri("tenants", name), "application/apply-patch+yaml", &body).await
     }
 
@@ -101,6 +90,27 @@ impl Writer {
     }
 }
 
+/// A Tenant as its file says, with where it comes from.
+pub(super) fn body(name: &str, metadata: &Value, spec: &Value, origin: &Origin) -> Value {
+    let mut labels = metadata.get("labels").cloned().unwrap_or_else(|| json!({}));
+    labels[marks::PLATFORM] = json!(origin.platform);
+    let mut annotations = metadata.get("annotations").cloned().unwrap_or_else(|| json!({}));
+    annotations[marks::SOURCE] = json!(origin.source);
+    annotations[marks::COMMIT] = json!(origin.commit);
+    annotations[marks::COMMITTED_AT] = json!(origin.committed_at);
+    annotations[marks::BLOB] = json!(origin.blob);
+    json!({
+        "apiVersion": marks::API_VERSION, "kind": "Tenant",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "spec": spec,
+    })
+}
+
+/// Where the API server has one of our own kinds.
+pub(super) fn path(plural: &str, name: &str) -> String {
+    format!("/apis/{}/{plural}/{name}", marks::API_VERSION)
+}
+
 fn uri(plural: &str, name: &str) -> String {
-    format!("/apis/{}/{plural}/{name}?fieldManager={}&force=true", marks::API_VERSION, marks::MANAGER_SOURCE)
+    format!("{}?fieldManager={}&force=true", path(plural, name), marks::MANAGER_SOURCE)
 }

@@ -10,11 +10,13 @@
 //! - [`prune`]: deletes what the inventory says we made
 //! - [`scale`]: how many pods each Deployment has
 //! - [`writer`]: the calls, each with its deadline and only while we lead
+//! - [`dry`]: the same writes, only tried: for plans
 //! - [`customers`]: what Git writes: Tenants, and a Platform's own rules
 //! - [`status`]: status, and nothing else of our own kinds
 
 pub mod customers;
 pub mod drift;
+pub mod dry;
 pub mod heal;
 pub mod manifest;
 pub mod order;

@@ -195,7 +195,7 @@ pub(super) fn unmatched(error: CallError) -> CallError {
 }
 
 /// Where the API server has an object.
-fn path(id: &ObjectId) -> String {
+pub(super) fn path(id: &ObjectId) -> String {
     let info = id.kind.info();
     let root = if info.group.is_empty() {
         format!("/api/{}", info.version)
@@ -209,7 +209,8 @@ fn path(id: &ObjectId) -> String {
     }
 }
 
-fn request(
+/// A request with its headers.
+pub(super) fn request(
     method: Method,
     uri: &str,
     content_type: Option<&str>,

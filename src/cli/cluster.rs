@@ -52,8 +52,21 @@ impl ClusterArgs {
     /// # Errors
     /// The kubeconfig can't be used, or the API server doesn't answer.
     pub async fn connect(&self) -> Result<Connection, Box<dyn std::error::Error>> {
+        self.connect_as(None).await
+    }
+
+    /// The same as another user, where one is given.
+    ///
+    /// # Errors
+    /// As [`ClusterArgs::connect`].
+    pub async fn connect_as(&self, user: Option<&str>) -> Result<Connection, Box<dyn std::error::Error>> {
         let target = Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        let config = target.config().await?;
+        let mut config = target.config().await?;
+        if let Some(user) = user {
+            config.auth_info.impersonate = Some(user.to_owned());
+            // The kubeconfig's groups are another user's; the API server adds a service account's own.
+            config.auth_info.impersonate_groups = None;
+        }
         let client = api_client::client(config, &Metrics::new(), &Health::default(), IN_FLIGHT)?;
         let (lease, now) = self.lease(&client).await?;
         let name = format!("{}/{NAME}", self.namespace);

@@ -54,13 +54,14 @@ pub async fn gather(
     Ok(inputs)
 }
 
-fn recorded_uid(tenant: &Tenant) -> Option<String> {
+/// uid of the namespace that a Tenant's status records.
+pub(super) fn recorded_uid(tenant: &Tenant) -> Option<String> {
     let namespaces = &tenant.status.as_ref()?.namespaces;
     let workload = namespaces.iter().find(|one| one.purpose == Purpose::Workload)?;
     Some(workload.uid.clone()).filter(|uid| !uid.is_empty())
 }
 
-async fn read_namespace(client: &Client, name: &str) -> Result<Option<NamespaceFacts>, CallError> {
+pub(super) async fn read_namespace(client: &Client, name: &str) -> Result<Option<NamespaceFacts>, CallError> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = deadline(READ_DEADLINE, api.get_metadata_opt(name)).await?;
     Ok(found.map(|object| facts(&object.metadata)))

@@ -9,6 +9,7 @@
 //! - [`inputs`]: what a pass needs before it decides
 //! - [`secrets`]: the Secrets that a Platform names
 //! - [`workloads`]: what status is made of after it wrote
+//! - [`standing`]: what a plan has to know of a cluster
 //! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
 
 pub mod behind;
@@ -19,6 +20,7 @@ pub mod lists;
 pub mod live;
 pub mod secrets;
 pub mod slim;
+pub mod standing;
 pub mod watch;
 pub mod workloads;
 pub mod world;

@@ -211,7 +211,7 @@ impl Watches {
             Event::InitApply(slice) | Event::Apply(slice) => {
                 let name = slice.metadata.name.unwrap_or_default();
                 let addresses = slice.endpoints.into_iter().flat_map(|endpoint| endpoint.addresses);
-                world.api_servers_seen(&name, parsed(addresses))
+                world.api_servers_seen(&name, api_addresses(addresses))
             }
             Event::Delete(slice) => world.api_servers_gone(slice.meta().name.as_deref().unwrap_or_default()),
             Event::Init | Event::InitDone => Vec::new(),
@@ -221,7 +221,7 @@ impl Watches {
         self.spawn("service kubernetes", api, service, sink, |world, event| match event {
             Event::InitApply(service) | Event::Apply(service) => {
                 let addresses = service.spec.and_then(|spec| spec.cluster_ips).unwrap_or_default();
-                world.api_servers_seen(API_SERVICE, parsed(addresses))
+                world.api_servers_seen(API_SERVICE, api_addresses(addresses))
             }
             Event::Delete(_) => world.api_servers_gone(API_SERVICE),
             Event::Init | Event::InitDone => Vec::new(),
@@ -255,7 +255,8 @@ fn child_handler(
     }
 }
 
-fn parsed(addresses: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
+/// The addresses among these texts.
+pub(super) fn api_addresses(addresses: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
     addresses.into_iter().filter_map(|address| address.parse().ok()).collect()
 }
 

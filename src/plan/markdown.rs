@@ -7,6 +7,7 @@ use crate::validate::text::sanitize;
 
 use super::{
     PlatformPlan, TenantPlan,
+    cluster::{ClusterPlan, words as there},
     report::Report,
     words::{self, ASSUMED, Mark},
 };
@@ -47,11 +48,14 @@ pub fn render(report: &Report) -> String {
         text += "Findings; what they speak of stays as it is in the cluster:\n\n";
         text += &fenced("text", &lines);
     }
+    let cluster = report.cluster.as_ref();
+    text += &cluster.map(tried).unwrap_or_default();
     text += &rows(&plan.tenants);
     let platforms = plan.platforms.iter().filter(|one| !one.fields.is_empty()).map(platform);
     let end = format!("\n`{}`..`{}`, plan `sha256:{}`\n", report.base, report.head, plan.hash());
     let mut left = 0;
-    for part in platforms.chain(plan.tenants.iter().map(tenant)) {
+    let tenants = plan.tenants.iter().map(|one| tenant(one, cluster));
+    for part in platforms.chain(tenants) {
         if left > 0 || text.chars().count() + part.chars().count() + end.len() > MOST - 200 {
             left += 1;
         } else {
@@ -93,16 +97,35 @@ fn platform(platform: &PlatformPlan) -> String {
     folded(&format!("Platform {}", platform.name), &fenced("diff", &lines))
 }
 
-fn tenant(tenant: &TenantPlan) -> String {
+fn tenant(tenant: &TenantPlan, cluster: Option<&ClusterPlan>) -> String {
     let line = |(mark, line): &(Mark, String)| match mark {
         Mark::Create => format!("+ {line}"),
         Mark::Change => format!("! {line}"),
         Mark::Delete => format!("- {line}"),
+        Mark::Refused => format!("- refused: {line}"),
         Mark::Below => format!("      {line}"),
         Mark::Note => format!("# {line}"),
     };
-    let lines: Vec<String> = words::details(tenant).iter().map(line).collect();
+    let mut lines: Vec<String> = words::details(tenant).iter().map(line).collect();
+    if let Some(found) = cluster.and_then(|cluster| cluster.of(&tenant.name)) {
+        lines.push("# in the cluster:".to_owned());
+        lines.extend(there::lines(found, Some(tenant)).iter().map(line));
+    }
     folded(&format!("{}: {}", tenant.name, words::change(tenant.change)), &fenced("diff", &lines))
+}
+
+/// What the cluster says, and first of all what it refuses.
+fn tried(cluster: &ClusterPlan) -> String {
+    let mark = if cluster.refused() == 0 { "" } else { "❌ " };
+    let mut text = format!("{mark}{}\n\n", inline(&there::head(cluster)));
+    let refused = cluster.tenants.iter().flat_map(|one| &one.refused);
+    let refused = refused.map(|one| sanitize(&format!("{}: {}", one.object, one.message), 1024));
+    let lines: Vec<String> =
+        refused.take(ROWS).chain(cluster.notes.iter().map(|note| sanitize(note, 1024))).collect();
+    if !lines.is_empty() {
+        text += &fenced("text", &lines);
+    }
+    text
 }
 
 /// A folded part. In `code` a forge makes no mention, and as entities no user of a forge that reads raw text.

@@ -10,6 +10,7 @@
 //! - [`types`]: what a plan says
 //! - [`change`]: what HEAD may not say after BASE
 //! - [`tenant`], [`objects`], [`diff`]: one Tenant, its children, their fields
+//! - [`cluster`]: the same, held against what a cluster has
 //! - [`live`]: what a revision does to the Tenants that stand in a cluster
 //! - [`effects`], [`brake`]: what is counted, and whether it is too much at once
 //! - [`waves`]: how what no Tenant asked for reaches them, a few at a time
@@ -27,6 +28,7 @@ use crate::{
 
 pub mod brake;
 pub mod change;
+pub mod cluster;
 pub mod diff;
 pub mod effects;
 pub mod live;

@@ -7,6 +7,7 @@ use crate::{api::brake::Brake, trust::approval::RuleVerdict};
 use super::{
     Planned, PlatformPlan,
     brake::{Held, judge},
+    cluster::ClusterPlan,
     words,
 };
 
@@ -23,6 +24,8 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// What each Platform's rules for approvals say, where that was asked for.
     pub approved: Vec<Approved>,
+    /// What the cluster says, where it was asked.
+    pub cluster: Option<ClusterPlan>,
 }
 
 /// What a Platform's brake says.
@@ -82,7 +85,7 @@ pub enum Standing {
     Clean,
     /// A brake would hold it until somebody says that it is meant.
     Held,
-    /// Files have findings that they had not before.
+    /// Files have findings that they had not before, or the cluster refuses something.
     Findings,
 }
 
@@ -92,12 +95,23 @@ impl Report {
     pub fn new(base: String, head: String, planned: Planned, known: Option<(&str, &Brake)>) -> Self {
         let verdicts =
             planned.plan.platforms.iter().map(|one| verdict(&planned, one, &head, known)).collect();
-        Self { base, head, planned, verdicts, approved: Vec::new() }
+        Self { base, head, planned, verdicts, approved: Vec::new(), cluster: None }
+    }
+
+    /// Takes in what the cluster says. Where it has a Platform, that one's own brake judges.
+    pub fn held_against(&mut self, cluster: ClusterPlan) {
+        for (known, platform) in self.verdicts.iter_mut().zip(&self.planned.plan.platforms) {
+            if let Some(brake) = cluster.brakes.get(&platform.name) {
+                *known = verdict(&self.planned, platform, &self.head, Some((&platform.name, brake)));
+            }
+        }
+        self.cluster = Some(cluster);
     }
 
     /// What the plan comes to.
     pub fn standing(&self) -> Standing {
-        if !self.planned.plan.findings.is_empty() {
+        let refused = self.cluster.as_ref().is_some_and(|cluster| cluster.refused() > 0);
+        if refused || !self.planned.plan.findings.is_empty() {
             return Standing::Findings;
         }
         let held = self.verdicts.iter().any(|verdict| verdict.held.is_some());

@@ -97,6 +97,10 @@ pub fn untouched(name: &str, change: Change) -> TenantPlan {
 /// A Tenant without a past that is known here. If it has one, all that can be said is that it is touched.
 pub fn fresh(after: &Side<'_>, change: Change) -> TenantPlan {
     let observes = after.tenant.mode == Mode::Observe;
+    // Nothing is made for one that is to go: not even the namespace that it would leave behind.
+    if change == Change::Added && after.tenant.lifecycle == Lifecycle::Cancelled && !observes {
+        return TenantPlan { message: Some(STILLBORN.to_owned()), ..settled(after, change) };
+    }
     let starts = after.scales.keys().filter(|name| after.runs(name) && !observes).cloned().collect();
     let touched =
         Effect { kind: EffectKind::TenantTouched, tenant: after.tenant.name.clone(), detail: String::new() };
@@ -110,7 +114,9 @@ pub fn fresh(after: &Side<'_>, change: Change) -> TenantPlan {
 }
 
 /// What is said of a Tenant in `mode: Observe`.
-const OBSERVED: &str = "mode: Observe: the operator reports, and writes nothing";
+pub(super) const OBSERVED: &str = "mode: Observe: the operator reports, and writes nothing";
+/// What is said of a new Tenant that is cancelled already.
+const STILLBORN: &str = "is new and cancelled already: where there is no namespace for it, none is made";
 /// What is said of a Tenant that leaves `mode: Observe`.
 const ENFORCED: &str = "was in mode: Observe; what it has already is changed instead of created";
 

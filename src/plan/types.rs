@@ -7,7 +7,7 @@ use crate::{
     api::{
         brake::EffectKind,
         finding::Finding,
-        kinds::ObjectId,
+        kinds::{Kind, ObjectId},
         tenant::{Lifecycle, Mode},
     },
     desired::meta::short_hash,
@@ -253,6 +253,12 @@ impl ObjectChange {
             "" => format!("{} {}", self.kind, self.name),
             namespace => format!("{} {namespace}/{}", self.kind, self.name),
         }
+    }
+
+    /// Which object it is; `None` of a kind that this version doesn't make.
+    pub(super) fn object(&self) -> Option<ObjectId> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.info().kind == self.kind)?;
+        Some(ObjectId { kind, namespace: self.namespace.clone(), name: self.name.clone() })
     }
 
     pub(super) fn new(verb: Verb, id: &ObjectId, hash: &str) -> Self {

@@ -32,6 +32,8 @@ pub enum Mark {
     Change,
     /// Something goes.
     Delete,
+    /// Something is refused.
+    Refused,
     /// A part of the line above.
     Below,
     /// Something to know.

@@ -159,7 +159,7 @@ fn owned(owners: &BTreeMap<String, Owner>, name: &str, platform: &str) -> bool {
 
 /// Whether the Tenant came through this Platform's source, or its annotation lets it in: `<platform>` or
 /// `<platform>/<path>`.
-fn consents(owner: &Owner, platform: &str) -> bool {
+pub fn consents(owner: &Owner, platform: &str) -> bool {
     let rest = owner.source.as_deref().and_then(|source| source.strip_prefix(platform));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

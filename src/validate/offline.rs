@@ -145,11 +145,13 @@ pub fn review_after(files: Vec<Manifests>, strict: bool, standing: &Standing) ->
 
 /// What a pass over a Tenant would know, with placeholders for what only the cluster knows.
 pub fn inputs(platform: &Platform) -> Inputs {
-    let credentials = !platform.spec.images.pull_secret_refs.is_empty();
+    let refs: Vec<&str> =
+        platform.spec.images.pull_secret_refs.iter().map(|secret| secret.name.as_str()).collect();
+    // Of which Secrets it is made is known: another list of them is another Secret.
+    let version = format!("{PLACEHOLDER}: {}", refs.join(", "));
     Inputs {
         install_id: PLACEHOLDER.to_owned(),
-        pull_secret: credentials
-            .then(|| PullSecret { config: r#"{"auths":{}}"#.to_owned(), version: PLACEHOLDER.to_owned() }),
+        pull_secret: (!refs.is_empty()).then(|| PullSecret { config: r#"{"auths":{}}"#.to_owned(), version }),
         ..Inputs::default()
     }
 }

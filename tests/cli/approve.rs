@@ -100,6 +100,10 @@ impl World {
             let ran = run_in(clone, &[&args[..], &["--output", form]].concat());
             assert!(ran.stdout.contains("rule two: "), "{}", ran.stdout);
         }
+        let coded = run_in(clone, &[&args[..], &["--exit-code"]].concat());
+        // What changes is worth a code of its own only once everybody who has to has seen it.
+        let passes = plan["approvals"][0]["passes"] == true;
+        assert_eq!(coded.code, Some(if passes { 3 } else { 5 }), "{}", coded.stdout);
         plan["approvals"][0].clone()
     }
 }

@@ -120,6 +120,27 @@ fn every_policy_is_bound_and_fails_closed() {
     }
 }
 
+/// Who only tries what the operator does is told apart by the dry run, and exactly where the operator is.
+#[test]
+fn the_planner_passes_where_the_operator_does_and_only_with_dry_runs() {
+    let mut passes = 0;
+    for (_, one) in documents("manifests/install") {
+        let conditions = one["spec"]["matchConditions"].as_array().cloned().unwrap_or_default();
+        let says = |name: &str| {
+            conditions.iter().find(|one| one["name"] == name).map(|one| one["expression"].to_string())
+        };
+        let (operator, planner) = (says("not-the-operator"), says("not-the-planner"));
+        // Nobody but the operator writes a status, and no plan does.
+        let status = one["metadata"]["name"] == "tenantry-status";
+        assert_eq!(planner.is_some(), operator.is_some() && !status, "{}", one["metadata"]["name"]);
+        if let Some(planner) = planner {
+            passes += 1;
+            assert!(planner.contains(":tenantry-planner' && request.?dryRun.orValue(false))"), "{planner}");
+        }
+    }
+    assert_eq!(passes, 3);
+}
+
 /// Every kind that the operator makes, and every way past the guards is the same one.
 #[test]
 fn marks_are_guarded_on_every_kind_of_child() {

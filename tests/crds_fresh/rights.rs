@@ -40,9 +40,13 @@ fn rights(role: &Value) -> Vec<Right> {
 }
 
 fn role(kind: &str, name: &str) -> Value {
-    let found = documents("manifests/install").into_iter().map(|(_, document)| document);
+    role_in("manifests/install", kind, name)
+}
+
+fn role_in(folder: &str, kind: &str, name: &str) -> Value {
+    let found = documents(folder).into_iter().map(|(_, document)| document);
     let mut found = found.filter(|one| one["kind"] == kind && one["metadata"]["name"] == name);
-    found.next().unwrap_or_else(|| panic!("no {kind} {name} in manifests/install"))
+    found.next().unwrap_or_else(|| panic!("no {kind} {name} in {folder}"))
 }
 
 /// What a role may have that no role of ours may.
@@ -105,6 +109,37 @@ fn the_operator_may_do_no_more() {
         let verbs = own.iter().filter(|right| right.resource == resource).map(|right| right.verb.as_str());
         assert_eq!(verbs.collect::<Vec<_>>(), ["get"], "in its own namespace it reads {resource} by name");
     }
+}
+
+/// What the operator writes it may try, but for Secrets; and a policy takes back all that is no dry run.
+#[test]
+fn the_planner_may_try_what_the_operator_does() {
+    let rights = rights(&role_in("manifests/ci", "ClusterRole", "tenantry-planner"));
+    assert_eq!(excess(&rights), Vec::<String>::new());
+    let verbs = |group: &str, plural: &str| -> BTreeSet<&str> {
+        let of = rights.iter().filter(|one| one.group == group && one.resource == plural);
+        of.map(|one| one.verb.as_str()).collect()
+    };
+    for info in Kind::ALL.map(Kind::info) {
+        let wanted: BTreeSet<&str> =
+            if info.kind == "Secret" { BTreeSet::new() } else { ["create", "get", "patch"].into() };
+        assert_eq!(verbs(info.group, info.plural), wanted, "{}", info.plural);
+    }
+    assert_eq!(verbs(marks::GROUP, "tenants"), ["create", "get", "patch"].into());
+    assert!(rights.iter().all(|one| ["get", "list", "create", "patch", "bind"].contains(&one.verb.as_str())));
+    let all = documents("manifests/ci");
+    let place = |kind: &str| all.iter().position(|(_, one)| one["kind"] == kind);
+    let policy = place("ValidatingAdmissionPolicy").expect("there is one");
+    let bound = place("ValidatingAdmissionPolicyBinding").expect("it is bound");
+    assert!(Some(bound.max(policy)) < place("ClusterRoleBinding"), "the leash before the dog");
+    let spec = &all[policy].1["spec"];
+    assert_eq!(spec["failurePolicy"], "Fail");
+    let everything = serde_json::json!([
+        {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]},
+    ]);
+    assert_eq!(spec["matchConstraints"]["resourceRules"], everything);
+    assert_eq!(spec["validations"][0]["expression"], "request.?dryRun.orValue(false)");
+    assert_eq!(all[bound].1["spec"]["validationActions"], serde_json::json!(["Deny"]));
 }
 
 #[test]

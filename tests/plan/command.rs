@@ -144,6 +144,28 @@ fn without_a_platform_there_is_no_plan() {
     assert!(ran.stdout.contains("next: name its file with --platform"), "{}", ran.stdout);
 }
 
+#[test]
+fn a_cluster_that_does_not_answer_is_an_error() {
+    let (folder, repo) = repository();
+    repo.commit("main", "second", &[put("tenants/acme.yaml", tenant("acme", "a:2"))]);
+    let kubeconfig = folder.path().join("kubeconfig");
+    // Nothing listens on the first port.
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, cluster: {server: \"http://127.0.0.1:1\"}}]\n\
+                contexts: [{name: x, context: {cluster: x, user: x}}]\nusers: [{name: x, user: {token: canary-token}}]\n";
+    std::fs::write(&kubeconfig, text).expect("a file");
+    let kubeconfig = kubeconfig.display().to_string();
+    for (args, words) in [
+        (vec!["--cluster", "--kubeconfig", &kubeconfig], "cannot talk to the API server"),
+        (vec!["--cluster", "--kubeconfig", "none"], "cannot use the kubeconfig none"),
+        (vec!["--kubeconfig", &kubeconfig], "a plan asks no cluster without --cluster"),
+        (vec!["--as", "ada"], "--cluster"),
+    ] {
+        let ran = ran(&repo, &[&["main~1..main"], args.as_slice()].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(words) && !ran.stderr.contains("canary"), "{args:?}: {}", ran.stderr);
+    }
+}
+
 /// Neither a link nor the work tree is followed: what counts is in the commits.
 #[test]
 fn only_the_commits_count() {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::sample::select;
 use tenantry::api::brake::{Brake, EffectKind, EffectLimit};
+use tenantry::api::tenant::Lifecycle;
 use tenantry::apply::plan::{Why, plan};
 use tenantry::apply::{manifest::Manifest, order};
 use tenantry::desired;
@@ -107,7 +108,9 @@ proptest! {
         let (old, new) = (checked(&before), checked(&after));
         let (was, is) = (Side::of(&old.0, &old.1), Side::of(&new.0, &new.1));
         prop_assert_eq!(planned(compare(&was, &is).as_ref()), decided(&list(&old), list(&new)));
-        prop_assert_eq!(planned(Some(&fresh(&is, Change::Added))), decided(&[], list(&new)));
+        // The pass ends before it decides anything: there is no namespace to cancel the Tenant in.
+        let made = if new.0.lifecycle == Lifecycle::Cancelled { Vec::new() } else { list(&new) };
+        prop_assert_eq!(planned(Some(&fresh(&is, Change::Added))), decided(&[], made));
     }
 
     /// Whatever changes in an object is told by at least one field; and the other way round.

@@ -7,6 +7,7 @@ use anstyle::Style;
 use crate::{
     plan::{
         Change, PlatformPlan, TenantPlan,
+        cluster::{ClusterPlan, words as there},
         report::Report,
         words::{self, ASSUMED, Mark},
     },
@@ -31,7 +32,13 @@ pub(super) fn render(report: &Report, files: &BTreeMap<String, Vec<u8>>) -> Stri
         text.push('\n');
     }
     text.extend(plan.platforms.iter().filter(|one| !one.fields.is_empty()).map(platform));
-    text.extend(plan.tenants.iter().map(tenant));
+    let cluster = report.cluster.as_ref();
+    text.extend(plan.tenants.iter().map(|one| tenant(one, cluster)));
+    if let Some(cluster) = cluster {
+        let word = if cluster.refused() == 0 { paint(GOOD, "cluster") } else { paint(BAD, "cluster") };
+        text += &format!("{word}: {}\n", there::head(cluster));
+        text.extend(cluster.notes.iter().map(|note| format!("  {}\n", sanitize(note, 1024))));
+    }
     if !plan.known.is_empty() {
         text += &format!("{} at BASE already, not shown here\n", count(plan.known.len(), "finding"));
     }
@@ -99,21 +106,27 @@ fn platform(platform: &PlatformPlan) -> String {
     format!("{}\n{lines}\n", paint(BOLD, format!("Platform {}", platform.name)))
 }
 
-fn tenant(tenant: &TenantPlan) -> String {
+fn tenant(tenant: &TenantPlan, cluster: Option<&ClusterPlan>) -> String {
     let namespace = match tenant.namespace.as_str() {
         "" => String::new(),
         namespace => format!(", namespace {namespace}"),
     };
     let head = format!("Tenant {}: {}{namespace}", tenant.name, words::change(tenant.change));
-    let lines: String = words::details(tenant)
-        .iter()
-        .map(|(mark, line)| match mark {
-            Mark::Create => format!("  {} {line}\n", paint(GOOD, "+")),
-            Mark::Change => format!("  {} {line}\n", paint(OPEN, "~")),
-            Mark::Delete => format!("  {} {line}\n", paint(BAD, "-")),
-            Mark::Below => format!("      {line}\n"),
-            Mark::Note => format!("  {} {line}\n", paint(DIM, "=")),
-        })
-        .collect();
+    let mut lines: String = words::details(tenant).iter().map(line).collect();
+    if let Some(found) = cluster.and_then(|cluster| cluster.of(&tenant.name)) {
+        lines += &format!("  {}\n", paint(DIM, "in the cluster:"));
+        lines.extend(there::lines(found, Some(tenant)).iter().map(line));
+    }
     format!("{}\n{lines}\n", paint(BOLD, head))
+}
+
+fn line((mark, line): &(Mark, String)) -> String {
+    match mark {
+        Mark::Create => format!("  {} {line}\n", paint(GOOD, "+")),
+        Mark::Change => format!("  {} {line}\n", paint(OPEN, "~")),
+        Mark::Delete => format!("  {} {line}\n", paint(BAD, "-")),
+        Mark::Refused => format!("  {} {line}\n", paint(BAD, "refused:")),
+        Mark::Below => format!("      {line}\n"),
+        Mark::Note => format!("  {} {line}\n", paint(DIM, "=")),
+    }
 }

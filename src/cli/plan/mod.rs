@@ -1,16 +1,19 @@
-//! `tenantry plan`: what a pull request would do, without a cluster.
+//! `tenantry plan`: what a pull request would do, without a cluster or held against one.
 
 mod approvals;
+mod cluster;
 mod human;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use serde::Serialize;
 
 use crate::{
     plan::{
-        self, Doors, Plan, Revision, markdown,
-        report::{Approved, Report, Verdict},
+        self, Doors, Plan, Revision,
+        cluster::ClusterPlan,
+        markdown,
+        report::{Approved, Report, Standing, Verdict},
     },
     source::{CommitId, Door, Local, Snapshot},
     validate::{
@@ -30,14 +33,22 @@ use super::{Outcome, crds::schemas, files::Files, out};
                   stops, quotas and zones afterwards, and whether the brake would hold it.\n\n\
                   Both revisions are read from the repository's objects; the work tree is not looked at and not \
                   touched. BASE stands for what the cluster has: what HEAD leaves out or gets wrong stays as it is \
-                  there. What only a cluster knows is not in a plan: drift, pauses, Tenants that came through \
-                  another door. No content of a Secret is shown, and no password in a URL.\n\n\
-                  Ends with 0 when there is a plan, 1 when HEAD has findings that BASE has not, 2 when something \
-                  can't be read. With --exit-code also 3 when something changes, and 4 when the brake would hold it.",
+                  there. No content of a Secret is shown, and no password in a URL.\n\n\
+                  With --cluster the plan is held against what is there: every object that it touches is sent as a dry \
+                  run, and nothing is written. So it also tells what admission refuses, what somebody changed by hand \
+                  and the same pass would heal, pauses, and Tenants that came through another door. The guards let \
+                  only the operator write its objects: plan with the rights of manifests/ci/planner.yaml, which may do \
+                  nothing but dry runs (--as, or a kubeconfig of its own). No Secret is read; in a namespace that does \
+                  not exist yet nothing can be tried.\n\n\
+                  Ends with 0 when there is a plan, 1 when HEAD has findings that BASE has not or the cluster refuses \
+                  an object, 2 when something can't be read or asked. With --exit-code also, the first that is true: \
+                  4 when the brake would hold it, 5 when approvals are missing (with --signers), 3 when something \
+                  changes.",
     after_help = "Examples:\n  \
                   tenantry plan main..HEAD --path tenants --platform-path platform\n  \
                   tenantry plan origin/main...HEAD --path tenants --platform platform.yaml\n  \
                   tenantry plan main..feature --output markdown > comment.md\n  \
+                  tenantry plan main..HEAD --cluster --as system:serviceaccount:tenantry-system:tenantry-planner\n  \
                   tenantry plan HEAD~1..HEAD --exit-code"
 )]
 pub struct Args {
@@ -54,7 +65,8 @@ pub struct Args {
     /// are taken
     #[arg(long, value_name = "FOLDER", conflicts_with = "platform")]
     pub platform_path: Option<String>,
-    /// File with the Platform that the Tenants belong to, where it does not come from the repository
+    /// File with the Platform that the Tenants belong to, where it does not come from the repository; with --cluster
+    /// Platforms that no file has are those of the cluster
     #[arg(long, value_name = "FILE")]
     pub platform: Option<PathBuf>,
     /// File with the allowed signers: says which approvals are missing, where the Platform asks for some; the notes are
@@ -64,9 +76,12 @@ pub struct Args {
     /// Form of the plan
     #[arg(long, value_name = "FORM", value_enum, default_value = "human")]
     pub output: Form,
-    /// End with 3 when something changes, and with 4 when the brake would hold it
+    /// End with 4 when the brake would hold it, 5 when approvals are missing, 3 when something changes
     #[arg(long)]
     pub exit_code: bool,
+    #[command(flatten, next_help_heading = "Cluster")]
+    #[allow(missing_docs)] // clap would print it as help
+    pub live: cluster::LiveArgs,
 }
 
 /// The form of a plan.
@@ -94,6 +109,9 @@ struct Json<'a> {
     /// What the rules for approvals say, with `--signers`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     approvals: &'a [Approved],
+    /// What the cluster says, with `--cluster`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a ClusterPlan>,
 }
 
 /// Prints the plan.
@@ -109,11 +127,21 @@ pub fn main(args: &Args) -> Outcome {
     let old = repository.read(base, path, platform_path, true)?;
     let new = repository.read(head, path, platform_path, false)?;
     let doors = Doors { strict: args.platform.is_some(), git_platforms: platform_path.is_some() };
-    let before = revision(&old, &given, doors, None);
-    let after = revision(&new, &given, doors, Some((&old, &before)));
+    let mut before = revision(&old, &given, doors, None);
+    let mut after = revision(&new, &given, doors, Some((&old, &before)));
+    if args.platform.is_none() {
+        let found = args.live.platforms([&before, &after], &given.schemas)?;
+        before.files.extend(found.iter().cloned());
+        after.files.extend(found);
+    }
+    let manifests = after.files.iter().flat_map(|file| &file.tenants).filter(|one| one.valid);
+    let manifests = manifests.map(|one| (one.name.clone(), Arc::clone(one))).collect();
     let planned = plan::plan(before, after, &given.schemas, doors);
     let mut report = Report::new(base.to_string(), head.to_string(), planned, None);
     report.approved = approvals::judge(&repository, args.signers.as_ref(), &report.planned, [base, head])?;
+    if let Some(cluster) = args.live.ask(&report.planned, &manifests, &report.head)? {
+        report.held_against(cluster);
+    }
     print(args, &report, given.bytes(&new))?;
     Ok(ExitCode::from(code(args, &report)))
 }
@@ -134,6 +162,7 @@ fn print(
             plan: &report.planned.plan,
             brake: &report.verdicts,
             approvals: &report.approved,
+            cluster: report.cluster.as_ref(),
         })
         .map(|text| text + "\n")?,
     };
@@ -145,13 +174,11 @@ fn print(
 }
 
 fn code(args: &Args, report: &Report) -> u8 {
-    let plan = &report.planned.plan;
-    if !plan.findings.is_empty() {
-        return 1;
-    }
-    match args.exit_code {
-        true if report.verdicts.iter().any(|verdict| verdict.held.is_some()) => 4,
-        true if !plan.is_empty() => 3,
+    match report.standing() {
+        Standing::Findings => 1,
+        Standing::Held if args.exit_code => 4,
+        _ if args.exit_code && report.approved.iter().any(|approved| !approved.passes) => 5,
+        _ if args.exit_code && !report.planned.plan.is_empty() => 3,
         _ => 0,
     }
 }

@@ -138,6 +138,7 @@ struct State {
     rules: Vec<Rule>,
     done: BTreeMap<u64, u64>,
     requests: BTreeMap<RequestKind, u64>,
+    writes: Vec<String>,
 }
 
 impl Faults {
@@ -172,6 +173,9 @@ impl Faults {
         let mut state = self.state();
         let found = state.rules.iter().rposition(|rule| rule.matcher.matches(method, path, &kind));
         *state.requests.entry(kind).or_default() += 1;
+        if !matches!(method, "GET" | "HEAD") {
+            state.writes.push(format!("{method} {path}"));
+        }
         let Some(index) = found else { return Fault::Pass };
         let rule = &mut state.rules[index];
         rule.hits += 1;
@@ -190,7 +194,13 @@ impl Faults {
         self.state().requests.clone()
     }
 
+    pub(crate) fn writes(&self) -> Vec<String> {
+        self.state().writes.clone()
+    }
+
     pub(crate) fn forget_requests(&self) {
-        self.state().requests.clear();
+        let mut state = self.state();
+        state.requests.clear();
+        state.writes.clear();
     }
 }

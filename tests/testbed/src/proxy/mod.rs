@@ -142,6 +142,12 @@ impl Proxy {
         self.forward.faults.requests()
     }
 
+    /// What has been asked that reads nothing, in order: `PATCH /api/v1/namespaces/acme?fieldManager=…`.
+    #[must_use]
+    pub fn writes(&self) -> Vec<String> {
+        self.forward.faults.writes()
+    }
+
     /// How many requests had one of these verbs.
     #[must_use]
     pub fn count(&self, verbs: &[&str]) -> u64 {
