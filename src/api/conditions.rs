@@ -139,6 +139,10 @@ pub mod reasons {
     pub const ZONE_SHORT: &str = "ZoneShort";
     /// The cluster has fewer zones than the Platform asks for.
     pub const TOO_FEW_ZONES: &str = "TooFewZones";
+    /// Without one of its zones a service would fall below the pods that it must keep.
+    pub const ZONE_LOSS_BREAKS: &str = "ZoneLossBreaks";
+    /// Without one of its zones a service's pods would find no room elsewhere.
+    pub const ZONE_LOSS_NO_ROOM: &str = "ZoneLossNoRoom";
     /// A NetworkPolicy that isn't ours is in the namespace.
     pub const FOREIGN_POLICY: &str = "ForeignPolicy";
     /// A RoleBinding that isn't ours is in the namespace.

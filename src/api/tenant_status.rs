@@ -122,6 +122,44 @@ pub struct ServiceStatus {
     pub zones: Vec<ZoneStatus>,
     /// Difference between the fullest and the emptiest zone, in ready pods.
     pub skew: i32,
+    /// What the loss of any one zone would do; absent for services that are asked for one zone only, and before it was
+    /// judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone_loss: Option<ZoneLossStatus>,
+}
+
+/// What the loss of any one zone would do to a service, the worst of all zones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ZoneLossStatus {
+    /// The answer.
+    pub answer: ZoneLoss,
+    /// Which zone, and what would be short; empty where nothing would.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// What the loss of any one zone would do to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // as for ConditionStatus: variant docs would turn the schema's enum into oneOf
+pub enum ZoneLoss {
+    Survives,
+    Unknown,
+    NoRoom,
+    Breaks,
+}
+
+impl ZoneLoss {
+    /// The word, as statuses and metrics have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Survives => "Survives",
+            Self::Unknown => "Unknown",
+            Self::NoRoom => "NoRoom",
+            Self::Breaks => "Breaks",
+        }
+    }
 }
 
 /// Ready pods in a zone.

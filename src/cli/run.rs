@@ -10,6 +10,7 @@ use kube::{
 use tracing::{info, warn};
 
 use crate::{
+    api::common::Duration as Span,
     apply::Writer,
     controller::{context::Context, hooks::Hooks, supervise},
     hook,
@@ -72,6 +73,9 @@ pub struct Args {
     /// Address of POST /hooks/PLATFORM, for push hooks of Git servers; without it there are none
     #[arg(long, value_name = "ADDRESS")]
     pub hooks: Option<SocketAddr>,
+    /// Time between two counts of all pods and nodes, for what the loss of a zone would do
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, default_value = "10m")]
+    pub zone_loss_interval: Span,
     /// Log level or filter, such as info or tenantry=debug
     #[arg(long, value_name = "FILTER", env = telemetry::LOG_VARIABLE, default_value = "info")]
     pub log: String,
@@ -214,5 +218,6 @@ fn context(
         namespace: args.namespace.as_str().into(),
         data: Arc::new(args.data_dir.clone()),
         trail,
+        count_every: args.zone_loss_interval.0,
     }
 }

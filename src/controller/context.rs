@@ -62,6 +62,8 @@ pub struct Context {
     pub data: Arc<PathBuf>,
     /// Where changes are written down.
     pub trail: Trail,
+    /// Time between two counts of the room that a lost zone's pods would need.
+    pub count_every: Duration,
 }
 
 /// What the loops tell each other: the source loop writes what it knows of Tenants' files, the Platform

@@ -3,6 +3,7 @@
 //! - [`context`]: what the drivers share
 //! - [`tenant`], [`platform`], [`source`], [`forge`]: one driver a loop
 //! - [`hooks`]: push hooks, taken to the source loop
+//! - [`room`]: counts now and then whether a lost zone's pods would find room
 //! - [`turn`]: how far a pass over a Tenant may go
 //! - [`outcome`]: what a pass came to → when the next one is due
 //! - [`pause`]: people can always stop it
@@ -16,6 +17,7 @@ pub mod hooks;
 pub mod outcome;
 pub mod pause;
 pub mod platform;
+pub mod room;
 pub mod source;
 pub mod supervise;
 pub mod tenant;

@@ -90,8 +90,12 @@ async fn read_pull_secrets(ctx: &Context, name: &str, platform: &Platform) -> Ne
     next
 }
 
-/// Tenants by readiness, over all Platforms.
+/// Tenants by readiness, and services by what the loss of a zone would do, over all Platforms.
 fn count(ctx: &Context) {
-    let (ready, not_ready, unknown) = ctx.world().readiness();
+    let ((ready, not_ready, unknown), losses) = {
+        let world = ctx.world();
+        (world.readiness(), world.zone_losses())
+    };
     ctx.metrics.tenants(ready, not_ready, unknown);
+    losses.into_iter().for_each(|(answer, services)| ctx.metrics.zone_loss(answer.as_str(), services));
 }

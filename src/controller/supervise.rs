@@ -19,7 +19,7 @@ use super::{
     context::{Context, Wake},
     forge,
     outcome::Next,
-    platform, source, tenant,
+    platform, room, source, tenant,
 };
 
 /// Passes over Tenants at once.
@@ -86,6 +86,7 @@ fn start(ctx: &Context, health: &Health) -> JoinSet<()> {
         }));
     }
     tasks.spawn(sources(ctx.clone()));
+    tasks.spawn(room::run(ctx.clone(), ctx.count_every));
     tasks
 }
 

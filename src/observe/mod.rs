@@ -10,14 +10,18 @@
 //! - [`secrets`]: the Secrets that a Platform names
 //! - [`workloads`]: what status is made of after it wrote
 //! - [`standing`]: what a plan has to know of a cluster
+//! - [`census`]: every pod and node, read now and then
+//! - [`loss`]: what the loss of a zone would do, played through now and then
 //! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
 
 pub mod behind;
+pub mod census;
 pub mod crds;
 pub mod fields;
 pub mod inputs;
 pub mod lists;
 pub mod live;
+pub mod loss;
 pub mod secrets;
 pub mod slim;
 pub mod standing;

@@ -7,7 +7,10 @@ use crate::{
     validate::{platform::ValidatedPlatform, tenant::ValidatedTenant},
 };
 
-use super::world::{Workload, World};
+use super::{
+    loss::Fit,
+    world::{Workload, World},
+};
 
 /// What status is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct ObservedService {
     pub current: bool,
     /// Ready pods in each zone that counts, and in zones that don't (`""`: no zone at all).
     pub ready: BTreeMap<String, i32>,
+    /// Whether its pods would find room elsewhere without one of their zones; `None` before it was counted.
+    pub fit: Option<Fit>,
 }
 
 impl ObservedService {
@@ -59,7 +64,8 @@ pub fn observe(world: &World, tenant: &ValidatedTenant, platform: &ValidatedPlat
         let written = world.written_version(&tenant.name, &tenant.namespace, &service.spec.name);
         let current =
             workload.as_ref().is_some_and(|workload| workload.version >= written && workload.version > 0);
-        ObservedService { name: service.spec.name.clone(), workload, current, ready }
+        let fit = world.fit(&tenant.namespace, &service.spec.name).cloned();
+        ObservedService { name: service.spec.name.clone(), workload, current, ready, fit }
     });
     Observed {
         services: services.collect(),

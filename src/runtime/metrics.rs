@@ -46,6 +46,7 @@ struct Inner {
     drift_healed: Counters<1>,
     commit_to_applied: Histogram,
     tenants: Gauges<1>,
+    zone_loss: Gauges<1>,
     git_fetch: Histograms<1>,
     sandbox: Gauges<1>,
     hooks: Counters<1>,
@@ -92,6 +93,7 @@ impl Metrics {
             drift_healed: Family::default(),
             commit_to_applied: long(),
             tenants: Family::default(),
+            zone_loss: Family::default(),
             git_fetch: Family::new_with_constructor(short),
             sandbox: Family::default(),
             hooks: Family::default(),
@@ -134,6 +136,12 @@ impl Metrics {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.inner.tenants.get_or_create(&[plain("ready", value)]).set(count);
         }
+    }
+
+    /// How many services are in this state as far as the loss of a zone goes.
+    pub fn zone_loss(&self, answer: &'static str, services: usize) {
+        let count = i64::try_from(services).unwrap_or(i64::MAX);
+        self.inner.zone_loss.get_or_create(&[plain("answer", answer)]).set(count);
     }
 
     /// A Git fetch ended as `outcome` after `took`.
@@ -222,6 +230,11 @@ impl Inner {
             self.drift_healed.clone(),
         );
         registry.register("tenants", "Tenants, by the status of Ready", self.tenants.clone());
+        registry.register(
+            "zone_loss_services",
+            "Services, by what the loss of any one zone would do to them",
+            self.zone_loss.clone(),
+        );
         registry.register("sandbox_info", "How far Landlock confines the fetch child", self.sandbox.clone());
         registry.register(
             "hooks",
@@ -258,6 +271,7 @@ mod tests {
         metrics.drift_healed("Deployment");
         metrics.commit_applied(Duration::from_millis(700));
         metrics.tenants(3, 1, 0);
+        metrics.zone_loss("Survives", 5);
         metrics.git_fetch("ok", Duration::from_millis(120));
         metrics.hook("accepted");
         metrics.forge("written");
@@ -284,6 +298,7 @@ mod tests {
             "tenantry_commit_to_applied_seconds_bucket{le=\"1.0\"} 1",
             "tenantry_commit_to_applied_seconds_bucket{le=\"0.5\"} 0",
             "tenantry_tenants{ready=\"true\"} 3",
+            "tenantry_zone_loss_services{answer=\"Survives\"} 5",
             "tenantry_git_fetch_seconds_count{outcome=\"ok\"} 1",
             "tenantry_hooks_total{outcome=\"accepted\"} 1",
             "tenantry_forge_posts_total{outcome=\"written\"} 1",

@@ -3,6 +3,7 @@
 //!
 //! - [`tenant`]: a Tenant's status
 //! - [`promises`]: the conditions of promises
+//! - [`zone_loss`]: what the loss of a zone would do
 //! - [`platform`]: a Platform's status
 //! - [`progress`]: which news can wait
 //! - [`set`]: how a condition is kept
@@ -17,3 +18,4 @@ pub mod reader;
 pub mod set;
 pub mod tenant;
 pub mod why;
+pub mod zone_loss;

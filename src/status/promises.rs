@@ -6,12 +6,16 @@ use crate::{
         kinds::Kind,
         promises::TABLE,
         tenant::Lifecycle,
+        tenant_status::ServiceStatus,
     },
     observe::workloads::{Observed, ObservedService},
     validate::{platform::ValidatedPlatform, service::ValidatedService, tenant::ValidatedTenant},
 };
 
-use super::set::{Conditions, Verdict};
+use super::{
+    set::{Conditions, Verdict},
+    zone_loss,
+};
 
 /// What the source loop knows of a Tenant's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,8 +125,13 @@ pub fn spread(platform: &ValidatedPlatform, service: &ValidatedService, seen: &O
     Spread { ready, asked, short }
 }
 
-/// Whether every service is ready in as many zones as the Platform asks for.
-pub fn zone_spread(tenant: &ValidatedTenant, platform: &ValidatedPlatform, observed: &Observed) -> Verdict {
+/// Whether every service is ready in as many zones as the Platform asks for, and would outlive the loss of one.
+pub fn zone_spread(
+    tenant: &ValidatedTenant,
+    platform: &ValidatedPlatform,
+    observed: &Observed,
+    services: &[ServiceStatus],
+) -> Verdict {
     let mut short = Vec::new();
     let mut most = 0;
     for (service, seen) in tenant.services.iter().zip(&observed.services) {
@@ -141,10 +150,11 @@ pub fn zone_spread(tenant: &ValidatedTenant, platform: &ValidatedPlatform, obser
         }
     }
     if short.is_empty() {
-        return Verdict::yes(
-            reasons::SUCCEEDED,
-            "every service is ready in as many zones as the Platform asks for",
-        );
+        let message = "every service is ready in as many zones as the Platform asks for";
+        return match zone_loss::verdict(tenant, services) {
+            Ok(loss) => Verdict::yes(reasons::SUCCEEDED, format!("{message}{loss}")),
+            Err(broken) => broken,
+        };
     }
     if observed.zones.len() < most {
         let zones = if observed.zones.is_empty() { "none".to_owned() } else { observed.zones.join(", ") };

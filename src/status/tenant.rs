@@ -22,6 +22,7 @@ use crate::{
 use super::{
     promises::{self, SourceState},
     set::{Conditions, Verdict},
+    zone_loss,
 };
 
 /// How a pass went.
@@ -115,13 +116,15 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
         (None, true) => conditions.keep(ConditionType::SourceSynced),
         (_, false) => {}
     }
+    let services = services(&facts, &previous);
     match facts.seen {
         Some((tenant, platform, observed)) => {
             conditions.set(ConditionType::Isolated, promises::isolated(in_place, observed));
             if promises::asks_for_workloads(tenant) {
                 conditions
                     .set(ConditionType::WorkloadsAvailable, promises::workloads_available(tenant, observed));
-                conditions.set(ConditionType::ZoneSpread, promises::zone_spread(tenant, platform, observed));
+                let spread = promises::zone_spread(tenant, platform, observed, &services);
+                conditions.set(ConditionType::ZoneSpread, spread);
             }
         }
         // Nothing was measured: what was said before may no longer be true.
@@ -139,7 +142,7 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
         conditions: conditions.finish(),
         summary: summary(&facts, kept, asked),
         namespaces: namespaces(&facts, &inventory, &previous),
-        services: services(&facts, &previous),
+        services,
         applied: applied_from(&facts, &previous, generation),
         last_drift: drift,
         inventory,
@@ -343,7 +346,8 @@ fn namespaces(
 }
 
 fn services(facts: &Facts<'_>, previous: &TenantStatus) -> Vec<ServiceStatus> {
-    let Some((tenant, _, observed)) = facts.seen else { return previous.services.clone() };
+    let Some((tenant, platform, observed)) = facts.seen else { return previous.services.clone() };
+    let asked = promises::asks_for_workloads(tenant);
     let one = |(service, seen): (
         &crate::validate::service::ValidatedService,
         &crate::observe::workloads::ObservedService,
@@ -357,7 +361,10 @@ fn services(facts: &Facts<'_>, previous: &TenantStatus) -> Vec<ServiceStatus> {
         let counts = || zones.iter().map(|zone| zone.ready);
         let desired =
             if tenant.lifecycle == Lifecycle::Active { promises::desired(service, seen) } else { 0 };
+        let before = previous.services.iter().find(|one| one.name == seen.name);
+        let before = before.and_then(|before| before.zone_loss.as_ref());
         ServiceStatus {
+            zone_loss: asked.then(|| zone_loss::judge(platform, service, seen, before)).flatten(),
             name: seen.name.clone(),
             desired,
             ready: seen.ready.values().sum(),

@@ -242,6 +242,12 @@ fn of_reason(view: &View, reason: &str) -> String {
         reasons::ZONE_SHORT | reasons::TOO_FEW_ZONES => {
             "see the zones of the nodes: kubectl get nodes -L topology.kubernetes.io/zone".to_owned()
         }
+        reasons::ZONE_LOSS_BREAKS => {
+            "raise replicas or lower minAvailable, in the file that the Tenant comes from".to_owned()
+        }
+        reasons::ZONE_LOSS_NO_ROOM => {
+            "see what each node has left: kubectl describe nodes | grep -A8 'Allocated resources'".to_owned()
+        }
         reasons::PROGRESSING | reasons::UNAVAILABLE => {
             format!("watch the pods: kubectl -n {space} get pods -w")
         }

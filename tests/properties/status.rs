@@ -10,9 +10,10 @@ use tenantry::api::{
     kinds::{Kind, ObjectId},
     marks,
     promises::TABLE,
-    tenant_status::{DriftStatus, TenantStatus},
+    tenant_status::{DriftStatus, TenantStatus, ZoneLoss},
 };
 use tenantry::desired::{Applied, Objects};
+use tenantry::observe::loss::Fit;
 use tenantry::observe::slim::DeploymentStatus;
 use tenantry::observe::workloads::{Observed, ObservedService};
 use tenantry::observe::world::Workload;
@@ -30,6 +31,7 @@ struct Story {
     outcome: usize,
     seen: bool,
     pods: Vec<(i32, i32, i32, bool)>,
+    fit: usize,
     foreign: bool,
     source: usize,
     drift: bool,
@@ -37,8 +39,16 @@ struct Story {
 
 fn story() -> impl Strategy<Value = Story> {
     let pods = proptest::collection::vec((0..6i32, 0..6i32, 0..3i32, any::<bool>()), 5);
-    (0..10usize, any::<bool>(), pods, any::<bool>(), 0..3usize, any::<bool>()).prop_map(
-        |(outcome, seen, pods, foreign, source, drift)| Story { outcome, seen, pods, foreign, source, drift },
+    (0..10usize, any::<bool>(), pods, any::<bool>(), 0..3usize, any::<bool>(), 0..4usize).prop_map(
+        |(outcome, seen, pods, foreign, source, drift, fit)| Story {
+            outcome,
+            seen,
+            pods,
+            fit,
+            foreign,
+            source,
+            drift,
+        },
     )
 }
 
@@ -60,6 +70,13 @@ fn observed(checked: &Checked, story: &Story) -> Observed {
                 workload: known.then_some(workload),
                 current: *known,
                 ready: ready.map(|(zone, pods)| (zone.to_owned(), pods)).into(),
+                fit: [
+                    None,
+                    Some(Fit::Yes),
+                    Some(Fit::Unknown("volumes".into())),
+                    Some(Fit::No("full".into())),
+                ][story.fit]
+                    .clone(),
             }
         },
     );
@@ -181,6 +198,26 @@ proptest! {
         }
         prop_assert!(!(status(ConditionType::Stalled).is_some() && status(ConditionType::Reconciling).is_some()));
         prop_assert_eq!(status(ConditionType::SourceSynced).is_some(), git && story.source > 0);
+    }
+
+    /// A service that would not outlive the loss of a zone makes the promise broken before the zone is lost.
+    #[test]
+    fn a_zone_spread_that_is_true_outlives_a_zone(case in case("acme"), story in story()) {
+        let told = tell(&case, &with(&case, false, None), &story, 0, true);
+        let spread = find(&told.conditions, ConditionType::ZoneSpread);
+        let answers = || told.services.iter().filter_map(|one| one.zone_loss.as_ref()).map(|loss| loss.answer);
+        if spread.is_some_and(|one| one.status == ConditionStatus::True) {
+            prop_assert!(answers().all(|one| matches!(one, ZoneLoss::Survives | ZoneLoss::Unknown)), "{:?}", told);
+        }
+        if !story.seen && story.outcome < 5 {
+            prop_assert_eq!(answers().count(), 0, "nothing was measured");
+        }
+        for one in told.services.iter().filter(|one| one.zone_loss.is_some()) {
+            let zones = one.zones.iter().map(|zone| zone.ready);
+            let left = zones.clone().sum::<i32>() - zones.max().unwrap_or_default();
+            let survives = one.zone_loss.as_ref().is_some_and(|loss| loss.answer != ZoneLoss::Breaks);
+            prop_assert!(!survives || left >= 1, "{:?}", one);
+        }
     }
 
     #[test]

@@ -18,11 +18,12 @@ use crate::{
     desired::ScaleRule,
 };
 
-use super::live::Live;
+use super::{live::Live, loss::Fits};
 
 mod children;
 mod customers;
 mod nodes;
+mod room;
 
 pub use nodes::{NodeFacts, PodFacts, Scaled, Workload};
 
@@ -112,6 +113,8 @@ pub struct World {
     nodes: BTreeMap<String, NodeFacts>,
     /// Addresses of API servers, by the object that gives them.
     api_servers: BTreeMap<String, Vec<core::net::IpAddr>>,
+    /// Whether services' pods would find room elsewhere, as it was counted last.
+    fits: Fits,
     /// Lists under way, by what they list.
     listing: HashMap<&'static str, Listing>,
 }
