@@ -10,6 +10,7 @@ use super::{
     brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
     forge::Forge,
+    hook::Hook,
     platform_status::PlatformStatus,
     quantity::Quantity,
     service::Resources,
@@ -176,14 +177,6 @@ pub struct GitSource {
     /// How large the repository may be.
     #[serde(default)]
     pub limits: SourceLimits,
-}
-
-/// Push hooks of the Git server. They only ask for a look at the repository: nothing that they say is believed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Hook {
-    /// Secret whose key `token` (16 bytes or more) signs hooks; the Git server has the same token.
-    pub secret_ref: SecretName,
 }
 
 fn default_interval() -> Duration {

@@ -21,8 +21,10 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         forget(ctx, name);
         return Next::Rest;
     };
-    let next =
-        read_pull_secrets(ctx, name, &platform).await.sooner(hooks::read_key(ctx, name, &platform).await);
+    let next = read_pull_secrets(ctx, name, &platform)
+        .await
+        .sooner(hooks::read_key(ctx, name, &platform).await)
+        .sooner(hooks::ask_issuer(ctx, name, &platform));
     let problems = validate(&platform).err().unwrap_or_default();
     let report = ctx.board().reports.get(name).cloned();
     let posts = ctx.board().posts.get(name).cloned();
@@ -64,6 +66,7 @@ fn forget(ctx: &Context, name: &str) {
     board.waves.remove(name);
     board.pull_secrets.remove(name);
     board.hook_keys.remove(name);
+    board.issuers.remove(name);
     board.posts.remove(name);
 }
 

@@ -49,6 +49,7 @@ struct Inner {
     git_fetch: Histograms<1>,
     sandbox: Gauges<1>,
     hooks: Counters<1>,
+    issuers: Counters<1>,
     forge: Counters<1>,
     trail: Counters<1>,
 }
@@ -95,6 +96,7 @@ impl Metrics {
             git_fetch: Family::new_with_constructor(short),
             sandbox: Family::default(),
             hooks: Family::default(),
+            issuers: Family::default(),
             forge: Family::default(),
             trail: Family::default(),
         };
@@ -150,6 +152,11 @@ impl Metrics {
     /// A push hook was answered.
     pub fn hook(&self, outcome: &'static str) {
         self.inner.hooks.get_or_create(&[plain("outcome", outcome)]).inc();
+    }
+
+    /// The keys of an issuer of tokens were `read`, or that `failed`.
+    pub fn issuer(&self, outcome: &'static str) {
+        self.inner.issuers.get_or_create(&[plain("outcome", outcome)]).inc();
     }
 
     /// A post to a forge was `written`, was the `same` already, or failed.
@@ -229,6 +236,11 @@ impl Inner {
             self.hooks.clone(),
         );
         registry.register(
+            "issuer_fetches",
+            "Fetches of the keys that tokens of push hooks are signed with, by outcome",
+            self.issuers.clone(),
+        );
+        registry.register(
             "forge_posts",
             "Comments and statuses for the forge, by outcome",
             self.forge.clone(),
@@ -260,6 +272,7 @@ mod tests {
         metrics.tenants(3, 1, 0);
         metrics.git_fetch("ok", Duration::from_millis(120));
         metrics.hook("accepted");
+        metrics.issuer("read");
         metrics.forge("written");
         metrics.trail("written", 2);
         metrics.sandbox("none");
@@ -286,6 +299,7 @@ mod tests {
             "tenantry_tenants{ready=\"true\"} 3",
             "tenantry_git_fetch_seconds_count{outcome=\"ok\"} 1",
             "tenantry_hooks_total{outcome=\"accepted\"} 1",
+            "tenantry_issuer_fetches_total{outcome=\"read\"} 1",
             "tenantry_forge_posts_total{outcome=\"written\"} 1",
             "tenantry_trail_records_total{outcome=\"written\"} 2",
             "tenantry_sandbox_info{landlock=\"full\"} 1",
