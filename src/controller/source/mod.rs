@@ -1,7 +1,8 @@
 //! The source loop: Git → source → validate → Tenants written to the cluster.
 //!
 //! - [`look`]: asks the repository, and reads what changed
-//! - [`gate`]: whether a new head is taken over, with [`approvals`] as its last stage; a [`hold`] says why not
+//! - [`gate`]: whether a new head is taken over, with [`signed`] and [`approvals`] as its last stages; a [`hold`] says
+//!   why not
 //! - [`brake`]: whether it does too much at once to what runs
 //! - [`write`]: brings Tenants to what their files say
 //! - [`note`]: writes down what came of it
@@ -47,6 +48,7 @@ mod hold;
 mod look;
 mod note;
 mod settings;
+mod signed;
 mod write;
 
 pub(super) use gate::blocking;
