@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
-    api::Platform,
+    api::{Platform, platform_status::PlatformStatus},
     observe::secrets,
     runtime::call::CallError,
     status::platform::{self as status, Facts},
@@ -50,6 +50,10 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         Ok(written) => {
             let signals = ctx.world().platform_written(Arc::new(written));
             signals.into_iter().for_each(|signal| ctx.signal(signal));
+            // The source waits for its word to be said: see there.
+            if accepted(platform.status.as_ref()) != accepted(Some(&status)) {
+                ctx.wake_source(name);
+            }
             next
         }
         Err(CallError::NotFound(_)) => next,
@@ -58,6 +62,11 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
             Next::Retry
         }
     }
+}
+
+/// The newest revision that passed.
+fn accepted(status: Option<&PlatformStatus>) -> Option<&str> {
+    Some(status?.source.as_ref()?.accepted.as_str())
 }
 
 fn forget(ctx: &Context, name: &str) {
