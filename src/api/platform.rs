@@ -78,8 +78,8 @@ pub struct PlatformSpec {
 }
 
 /// How a change that no Tenant asked for reaches the Tenants that run: in waves. The next wave begins when the
-/// services of the one before are available again. New Tenants, Tenants whose own spec changes and what somebody
-/// else changed don't wait.
+/// services of the one before are available again, and none begins while a Tenant is down that a wave reached less than
+/// ten minutes before. New Tenants, Tenants whose own spec changes and what somebody else changed don't wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rollout {
