@@ -67,7 +67,9 @@ pub enum IssuerError {
         found: String,
     },
     /// The keys are on another host.
-    #[error("the issuer says that its keys are at {found}, another host; if that is right, write it into spec.source.git.hook.oidc.jwksUri")]
+    #[error(
+        "the issuer says that its keys are at {found}, another host; if that is right, write it into spec.source.git.hook.oidc.jwksUri"
+    )]
     Elsewhere {
         /// Where, made harmless.
         found: String,
@@ -126,7 +128,7 @@ fn discover(agent: &Agent, issuer: &str, end: Instant) -> Result<String, IssuerE
 
 /// Host and port of an address of HTTPS.
 fn host(url: &str) -> Result<(String, u16), IssuerError> {
-    let wrong = || IssuerError::Address(shown(url));
+    let wrong = || IssuerError::Address(quote(url));
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let authority = uri.authority().filter(|_| uri.scheme_str() == Some("https")).ok_or_else(wrong)?;
     if authority.as_str().contains('@') {
@@ -142,7 +144,8 @@ fn shown(url: &str) -> String {
 
 fn get(agent: &Agent, url: &str, end: Instant) -> Result<Value, IssuerError> {
     host(url)?;
-    let unreachable = |detail: String| IssuerError::Unreachable { url: shown(url), detail: sanitize(&detail, WORDS) };
+    let unreachable =
+        |detail: String| IssuerError::Unreachable { url: shown(url), detail: sanitize(&detail, WORDS) };
     let unexpected = |problem| IssuerError::Unexpected { url: shown(url), problem };
     let request = Request::builder().uri(url).header(header::ACCEPT, "application/json").body(());
     let request = request.map_err(|error| unreachable(error.to_string()))?;

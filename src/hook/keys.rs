@@ -44,7 +44,9 @@ impl Keys {
         let listed = set.get("keys").and_then(Value::as_array).ok_or("it is no JSON Web Key Set")?;
         let (mut keys, mut seen) = (BTreeMap::new(), BTreeSet::new());
         for jwk in listed.iter().take(KEYS) {
-            let Some(kid) = text(jwk, "kid").filter(|kid| !kid.is_empty() && kid.len() <= KID) else { continue };
+            let Some(kid) = text(jwk, "kid").filter(|kid| !kid.is_empty() && kid.len() <= KID) else {
+                continue;
+            };
             if !seen.insert(kid) {
                 keys.remove(kid);
                 continue;
@@ -85,9 +87,8 @@ pub enum Key {
 impl Key {
     fn read(jwk: &Value) -> Option<Self> {
         let signs = |value: &Value| value == "sig";
-        let verifies = |value: &Value| {
-            value.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"))
-        };
+        let verifies =
+            |value: &Value| value.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"));
         if !jwk.get("use").is_none_or(signs) || !jwk.get("key_ops").is_none_or(verifies) {
             return None;
         }

@@ -135,7 +135,9 @@ impl<'t> Token<'t> {
         };
         let object = |part: &str| {
             let object = serde_json::from_slice::<Once>(&decoded(part)?);
-            object.map(|object| object.0).map_err(|_| Refusal::Malformed("a part is no JSON object of names once each"))
+            object
+                .map(|object| object.0)
+                .map_err(|_| Refusal::Malformed("a part is no JSON object of names once each"))
         };
         let (head, claims) = (object(header)?, object(payload)?);
         if head.contains_key("crit") {

@@ -73,7 +73,7 @@ async fn only_a_trusted_issuer_over_https_is_heard() {
     for address in ["http://127.0.0.1:1", "https://user:canary@127.0.0.1:1", "ftp://x", "x"] {
         let plain = Oidc { issuer: address.into(), ..oidc.clone() };
         let said = refused(&plain, &issuer).await;
-        assert!(said.contains("no address of HTTPS"), "{said}");
+        assert!(said.contains("no address of HTTPS") && !said.contains("canary"), "{said}");
     }
 }
 
@@ -89,13 +89,29 @@ async fn what_an_issuer_may_not_say_is_refused() {
         (KEYS, Fault::Says(500, String::new(), b"{}".to_vec()), "status 500"),
         (CONFIGURATION, Fault::Says(200, String::new(), b"<html>".to_vec()), "not JSON"),
         (KEYS, Fault::Says(200, String::new(), vec![b' '; 300 * 1024]), "larger than 256 KiB"),
-        (CONFIGURATION, json(json!({"issuer": "https://other.example", "jwks_uri": format!("{url}{KEYS}")})), "https://other.example"),
-        (CONFIGURATION, json(json!({"issuer": format!("{url}/"), "jwks_uri": format!("{url}{KEYS}")})), "exactly"),
+        (
+            CONFIGURATION,
+            json(json!({"issuer": "https://other.example", "jwks_uri": format!("{url}{KEYS}")})),
+            "https://other.example",
+        ),
+        (
+            CONFIGURATION,
+            json(json!({"issuer": format!("{url}/"), "jwks_uri": format!("{url}{KEYS}")})),
+            "exactly",
+        ),
         (CONFIGURATION, json(json!({"issuer": url})), "no jwks_uri"),
         (CONFIGURATION, json(json!({"issuer": url, "jwks_uri": "https://127.0.0.1:1/keys"})), "another host"),
         (CONFIGURATION, json(json!({"issuer": url, "jwks_uri": "https://localhost/keys"})), "another host"),
-        (CONFIGURATION, json(json!({"issuer": url, "jwks_uri": url.replace("https", "http")})), "no address of HTTPS"),
-        (CONFIGURATION, json(json!({"issuer": url, "jwks_uri": "file:///etc/passwd"})), "no address of HTTPS"),
+        (
+            CONFIGURATION,
+            json(json!({"issuer": url, "jwks_uri": url.replace("https", "http")})),
+            "no address of HTTPS",
+        ),
+        (
+            CONFIGURATION,
+            json(json!({"issuer": url, "jwks_uri": "file:///etc/passwd"})),
+            "no address of HTTPS",
+        ),
         (KEYS, json(json!({"keys": []})), "no key with an id"),
         (KEYS, json(json!({"keys": [{"kty": "oct", "kid": "x", "k": "AAAA"}]})), "no key with an id"),
         (KEYS, json(json!([])), "no JSON Web Key Set"),

@@ -182,7 +182,10 @@ async fn told_nobody(source: &Source) -> Outcome {
         texts.push((plural.to_owned(), format!("{:?}", kit.list(&at(plural, "", "")).await?)));
     }
     for (place, text) in &texts {
-        assert!(!text.contains("canary-hook") && !text.contains("canary-body") && !text.contains("canary-claim"), "told in {place}");
+        assert!(
+            !text.contains("canary-hook") && !text.contains("canary-body") && !text.contains("canary-claim"),
+            "told in {place}"
+        );
     }
     Ok(())
 }

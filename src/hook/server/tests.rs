@@ -157,7 +157,8 @@ async fn a_token_stands_in_for_a_signature() {
     let bed = Bed::start().await;
     let send = async |platform: &str, authorization: &str| {
         let head = format!("POST /hooks/{platform} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-        bed.send(format!("{head}Authorization: {authorization}\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes()).await
+        bed.send(format!("{head}Authorization: {authorization}\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes())
+            .await
     };
     let good = format!("Bearer {}", bed.token);
     let answer = send("shop", &good).await;

@@ -119,14 +119,19 @@ fn a_token_does_not_choose_its_algorithm() {
     let judge = |token: &str| trusted.judge(token, at(NOW));
     for kid in ["rsa", "ec", "ed"] {
         for algorithm in ["none", "None", "HS256", "RS384", "RS512", "PS256", "ES384", "ES256K", ""] {
-            let text = format!("{}.{}", coded(header(algorithm, kid).as_bytes()), coded(good().to_string().as_bytes()));
+            let text = format!(
+                "{}.{}",
+                coded(header(algorithm, kid).as_bytes()),
+                coded(good().to_string().as_bytes())
+            );
             assert_eq!(judge(&format!("{text}.")), Err(Refusal::OtherAlgorithm), "{algorithm} {kid}");
             let signed = format!("{text}.{}", coded(&issuer.sign(kid, &text)));
             assert_eq!(judge(&signed), Err(Refusal::OtherAlgorithm), "{algorithm} {kid}");
         }
     }
     // The public key, known to everybody, as a shared secret.
-    let text = format!("{}.{}", coded(header("HS256", "rsa").as_bytes()), coded(good().to_string().as_bytes()));
+    let text =
+        format!("{}.{}", coded(header("HS256", "rsa").as_bytes()), coded(good().to_string().as_bytes()));
     for secret in [issuer.modulus(), issuer.rsa.public_key().as_ref()] {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes());
         assert_eq!(judge(&format!("{text}.{}", coded(tag.as_ref()))), Err(Refusal::OtherAlgorithm));
@@ -154,7 +159,11 @@ fn what_a_token_says_must_be_exactly_that() {
         trusted.judge(&issuer.token("ec", &header("ES256", "ec"), &claims.to_string()), at(NOW))
     };
     for (name, refusal, values) in [
-        ("iss", Refusal::Issuer, [json!(null), json!("https://issuer.example.com/"), json!(["https://issuer.example.com"])]),
+        (
+            "iss",
+            Refusal::Issuer,
+            [json!(null), json!("https://issuer.example.com/"), json!(["https://issuer.example.com"])],
+        ),
         ("aud", Refusal::Audience, [json!(null), json!("https://hooks.example.com/x"), json!(["x", 1])]),
         ("sub", Refusal::Subject, [json!(null), json!("repo:acme/config2"), json!(1)]),
         ("ref", Refusal::Claim, [json!(null), json!("refs/heads/maim"), json!(["refs/heads/main"])]),
@@ -212,7 +221,8 @@ fn what_two_readers_may_take_differently_is_refused() {
     }
     assert_eq!(judge(&head, &claims), Ok(()));
     // Keys that the token brings along are not looked at.
-    let brought = json!({"alg": "ES256", "kid": "mine", "jwk": {"kty": "EC"}, "jku": "https://mallory.example"});
+    let brought =
+        json!({"alg": "ES256", "kid": "mine", "jwk": {"kty": "EC"}, "jku": "https://mallory.example"});
     assert_eq!(judge(&brought.to_string(), &claims), Err(Refusal::UnknownKey));
     let whole = issuer.token("ec", &head, &claims);
     let (text, signature) = whole.rsplit_once('.').expect("parts");
