@@ -2,7 +2,7 @@
 //!
 //! The only place where a field is documented. Pure.
 //!
-//! - [`platform`], [`brake`], [`forge`], [`verification`], [`approvals`], [`tenant`], [`service`]: what users write
+//! - [`platform`], [`brake`], [`forge`], [`hook`], [`verification`], [`approvals`], [`tenant`], [`service`]: what users write
 //! - [`platform_status`], [`tenant_status`], [`conditions`]: what they read
 //! - [`promises`]: the one table of promises
 //! - [`kinds`]: the kinds of child, in the order in which they are written
@@ -15,6 +15,7 @@ pub mod common;
 pub mod conditions;
 pub mod finding;
 pub mod forge;
+pub mod hook;
 pub mod kinds;
 pub mod marks;
 pub mod platform;

@@ -10,6 +10,7 @@ use super::{
     brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
     forge::Forge,
+    hook::Hook,
     platform_status::PlatformStatus,
     quantity::Quantity,
     service::Resources,
@@ -77,8 +78,8 @@ pub struct PlatformSpec {
 }
 
 /// How a change that no Tenant asked for reaches the Tenants that run: in waves. The next wave begins when the
-/// services of the one before are available again. New Tenants, Tenants whose own spec changes and what somebody
-/// else changed don't wait.
+/// services of the one before are available again, and none begins while a Tenant is down that a wave reached less than
+/// ten minutes before. New Tenants, Tenants whose own spec changes and what somebody else changed don't wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rollout {
@@ -176,14 +177,6 @@ pub struct GitSource {
     /// How large the repository may be.
     #[serde(default)]
     pub limits: SourceLimits,
-}
-
-/// Push hooks of the Git server. They only ask for a look at the repository: nothing that they say is believed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Hook {
-    /// Secret whose key `token` (16 bytes or more) signs hooks; the Git server has the same token.
-    pub secret_ref: SecretName,
 }
 
 fn default_interval() -> Duration {

@@ -28,6 +28,8 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signers: Option<SignersRef>,
     /// Principals in `signers` that belong to a forge: they may sign merges whose parents are verified, and nothing else.
+    /// Such a merge has to hold just what merging its parents gives. What a forge makes of a squash or a rebase doesn't
+    /// pass: nobody but the forge signed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub forge_signers: Vec<String>,

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::{
     apply::Writer,
     forge::tokens::Tokens,
-    hook::signature::Key,
+    hook::{keep::Kept, signature::Key},
     observe::world::{Signal, World},
     plan::waves::Waves,
     runtime::{metrics::Metrics, queue::Queue},
@@ -84,6 +84,8 @@ pub struct Board {
     pub wake: HashMap<String, Arc<Wake>>,
     /// What push hooks are signed with, by Platform.
     pub hook_keys: HashMap<String, Arc<Key>>,
+    /// Whose tokens push hooks may carry, by Platform.
+    pub issuers: HashMap<String, Kept>,
     /// Wakes a Platform's forge loop.
     pub forges: HashMap<String, Arc<Wake>>,
     /// What the forge loop reported last, by Platform.

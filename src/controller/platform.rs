@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
-    api::Platform,
+    api::{Platform, platform_status::PlatformStatus},
     observe::secrets,
     runtime::call::CallError,
     status::platform::{self as status, Facts},
@@ -21,8 +21,10 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         forget(ctx, name);
         return Next::Rest;
     };
-    let next =
-        read_pull_secrets(ctx, name, &platform).await.sooner(hooks::read_key(ctx, name, &platform).await);
+    let next = read_pull_secrets(ctx, name, &platform)
+        .await
+        .sooner(hooks::read_key(ctx, name, &platform).await)
+        .sooner(hooks::ask_issuer(ctx, name, &platform));
     let problems = validate(&platform).err().unwrap_or_default();
     let report = ctx.board().reports.get(name).cloned();
     let posts = ctx.board().posts.get(name).cloned();
@@ -48,6 +50,10 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         Ok(written) => {
             let signals = ctx.world().platform_written(Arc::new(written));
             signals.into_iter().for_each(|signal| ctx.signal(signal));
+            // The source waits for its word to be said: see there.
+            if accepted(platform.status.as_ref()) != accepted(Some(&status)) {
+                ctx.wake_source(name);
+            }
             next
         }
         Err(CallError::NotFound(_)) => next,
@@ -58,12 +64,18 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     }
 }
 
+/// The newest revision that passed.
+fn accepted(status: Option<&PlatformStatus>) -> Option<&str> {
+    Some(status?.source.as_ref()?.accepted.as_str())
+}
+
 fn forget(ctx: &Context, name: &str) {
     let mut board = ctx.board();
     board.reports.remove(name);
     board.waves.remove(name);
     board.pull_secrets.remove(name);
     board.hook_keys.remove(name);
+    board.issuers.remove(name);
     board.posts.remove(name);
 }
 

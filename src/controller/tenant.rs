@@ -201,7 +201,7 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
         seen: Some((&ready.tenant, &ready.platform, &observed)),
         inventory: Some(pass.inventory.clone()),
         drift,
-        work: Some(Work { inputs, in_wave: turn == Turn::Wave(true) }),
+        work: Some(Work { inputs, in_wave: turn == Turn::Wave(true) || turn::has_moved(ctx, tenant) }),
         ..facts(ctx, tenant, outcome)
     };
     let status = status::status(facts);

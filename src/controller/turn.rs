@@ -1,7 +1,7 @@
 //! How far a pass over a Tenant may go: all the way, or, where a limit or other Tenants are in the way, only as far
 //! as putting back what somebody else changed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use kube::ResourceExt;
 use tracing::warn;
@@ -87,7 +87,7 @@ pub(super) fn turn(ctx: &Context, tenant: &Tenant, wanted: &mut Listed, inputs: 
     let mut board = ctx.board();
     let waves = board.waves.entry(platform.clone()).or_default();
     let available = waves::is_ready(tenant);
-    if waves.ask(&name, available, &tenants, percent) {
+    if waves.ask(&name, available, &tenants, percent, Instant::now()) {
         return Turn::Wave(available);
     }
     let size = waves::size(tenants.len(), percent);
@@ -145,13 +145,21 @@ fn keep_scales(wanted: &mut Listed, before: &BTreeMap<(String, String), ScaleRul
     wanted.scales = std::mem::take(&mut wanted.scales).into_iter().filter_map(kept).collect();
 }
 
-/// A pass has ended: who is back lets the next wave begin.
+/// Whether a change of the Platform or of the operator reached the Tenant not long ago.
+pub(super) fn has_moved(ctx: &Context, tenant: &Tenant) -> bool {
+    let board = ctx.board();
+    let waves = board.waves.get(&tenant.spec.platform_ref.name);
+    waves.is_some_and(|waves| waves.has_moved(&tenant.name_any(), Instant::now()))
+}
+
+/// A pass has ended: who is back lets the next wave begin, and who falls after that stops it.
 pub(super) fn settle(ctx: &Context, tenant: &Tenant, is_out: bool) {
-    if is_out {
-        return;
-    }
     let mut board = ctx.board();
     let Some(waves) = board.waves.get_mut(&tenant.spec.platform_ref.name) else { return };
+    if is_out {
+        waves.fell(&tenant.name_any(), Instant::now());
+        return;
+    }
     let woken = waves.back(&tenant.name_any());
     drop(board);
     woken.into_iter().for_each(|name| ctx.tenants.add(name));

@@ -10,15 +10,16 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 use ureq::{
     Agent, Body,
     http::{HeaderMap, Request, Response, header},
-    tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
 };
 
-use crate::validate::text::sanitize;
+use crate::{
+    runtime::https::{self, Unheard},
+    validate::text::sanitize,
+};
 
 use super::{
     call::{Answer, Call, Verb, has_next},
@@ -27,8 +28,6 @@ use super::{
 
 /// Longest time for one call.
 pub const DEADLINE: Duration = Duration::from_secs(20);
-/// Longest time for one TCP connection.
-const CONNECT: Duration = Duration::from_secs(5);
 /// Bytes of the largest answer: a page of a hundred comments of 65,536 characters.
 const BODY: u64 = 16 * 1024 * 1024;
 /// Longest message of a forge that is passed on, in characters.
@@ -81,21 +80,10 @@ impl Http {
     /// # Errors
     /// `ca` holds no certificates.
     pub fn new(base: &str, ca: Option<&str>) -> Result<Self, ForgeError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(roots(base, ca)?)
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT))
-            .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Self { agent: config.into(), base: base.into(), deadline: DEADLINE, ahead: Arc::default() })
+        let agent = https::agent(base.starts_with("https://"), ca).map_err(|_| ForgeError::Credentials {
+            problem: "the Secret of spec.source.git.ca has no certificate in PEM".into(),
+        })?;
+        Ok(Self { agent, base: base.into(), deadline: DEADLINE, ahead: Arc::default() })
     }
 
     /// The same with another deadline, for tests.
@@ -127,18 +115,11 @@ impl Http {
     ) -> Result<Answer, ForgeError> {
         let (this, authorization) = (self.clone(), authorization.to_owned());
         let url = self.shown(&call);
-        let (send, receive) = tokio::sync::oneshot::channel();
-        // A thread of its own, which nobody waits for at the end of the process: a forge that hangs would else
-        // keep it from ending.
-        let work = move || drop(send.send(this.send_blocking(&call, &authorization, right)));
-        if let Err(error) = std::thread::Builder::new().name("forge-call".to_owned()).spawn(work) {
-            return Err(ForgeError::Unreachable { url, detail: format!("no thread for it: {error}") });
-        }
-        // It ends by the client's own deadline; a little later nobody listens any more.
-        match tokio::time::timeout(self.deadline + CONNECT, receive).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ForgeError::Unreachable { url, detail: "the call ended early".into() }),
-            Err(_) => Err(ForgeError::Timeout { url, after: self.deadline }),
+        let work = move || this.send_blocking(&call, &authorization, right);
+        match https::aside("forge-call", self.deadline, work).await {
+            Ok(answer) => answer,
+            Err(Unheard::Late) => Err(ForgeError::Timeout { url, after: self.deadline }),
+            Err(unheard) => Err(ForgeError::Unreachable { url, detail: unheard.to_string() }),
         }
     }
 
@@ -210,24 +191,6 @@ impl Http {
             self.ahead.store(ahead, Ordering::Relaxed);
         }
     }
-}
-
-/// Certificates of the system plus those given; none are read where no TLS is spoken.
-fn roots(base: &str, ca: Option<&str>) -> Result<RootCerts, ForgeError> {
-    let mut roots = Vec::new();
-    if base.starts_with("https://") {
-        // Errors are single unreadable files; a missing root shows in the handshake.
-        roots = rustls_native_certs::load_native_certs().certs;
-        if let Some(pem) = ca {
-            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-            let found =
-                found.ok().filter(|found| !found.is_empty()).ok_or_else(|| ForgeError::Credentials {
-                    problem: "the Secret of spec.source.git.ca has no certificate in PEM".into(),
-                })?;
-            roots.extend(found);
-        }
-    }
-    Ok(roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect::<Vec<_>>().into())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -12,7 +12,7 @@ use http::StatusCode;
 pub enum Answer {
     /// The source looks now.
     Accepted,
-    /// No such Platform, no key, no signature, or a wrong one.
+    /// No such Platform, no key, no signature or token, or a wrong one.
     Refused,
     /// The body is longer than [`super::server::BODY`].
     TooLarge,
@@ -71,8 +71,8 @@ impl Answer {
         match self {
             Self::Accepted => "the source looks at its repository now\n",
             Self::Refused => {
-                "no such hook, or not signed with its token; compare the Platform's name in the path and the token \
-                 with the Secret in spec.source.git.hook.secretRef\n"
+                "no such hook, or not signed with its token; compare the Platform's name in the path, and the token \
+                 with the Secret in spec.source.git.hook.secretRef or its claims with spec.source.git.hook.oidc\n"
             }
             Self::TooLarge => "the body is larger than 1 MiB; send push events only\n",
             Self::Slow => "the body did not come in time\n",

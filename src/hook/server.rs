@@ -3,7 +3,8 @@
 //!
 //! Everything is bounded before anything is known of the caller: connections, requests at once, hooks a
 //! second, bytes and time. Only what is signed counts against its Platform, so that a stranger can't use up a
-//! Platform's share. A hook that was lost costs one interval: the source looks anyway.
+//! Platform's share. A token in place of a signature is checked with keys that are here already: nobody's hook makes us
+//! wait for an issuer. A hook that was lost costs one interval: the source looks anyway.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use axum::routing::post;
 use futures::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::debug;
 
 use crate::runtime::{
     http::{BindError, Bounds, Server},
@@ -29,6 +31,7 @@ use crate::runtime::{
 use super::answer::Answer;
 use super::limit::{Rate, Taken};
 use super::signature::{Check, Key, is_signed};
+use super::token::{Refusal, Trusted, bearer};
 
 /// Longest body.
 pub const BODY: usize = 1024 * 1024;
@@ -51,6 +54,10 @@ pub trait Gate: Clone + Send + Sync + 'static {
     fn leads(&self) -> bool;
     /// What a Platform's hooks are signed with.
     fn key(&self, platform: &str) -> Option<Arc<Key>>;
+    /// Whose tokens a Platform takes.
+    fn trusted(&self, platform: &str) -> Option<Arc<Trusted>>;
+    /// A token came with a key that the issuer didn't have when it was last asked.
+    fn unknown_key(&self, platform: &str);
     /// Asks a Platform's source to look now.
     fn ask(&self, platform: &str);
 }
@@ -109,7 +116,8 @@ impl<G: Gate> Desk<G> {
         if let Err(wait) = self.shares().all.take(ALL, Instant::now()) {
             return Answer::TooMany(wait);
         }
-        if !is_signed(headers) {
+        let token = bearer(headers);
+        if token.is_none() && !is_signed(headers) {
             return Answer::Refused;
         }
         let announced =
@@ -127,7 +135,8 @@ impl<G: Gate> Desk<G> {
             Ok(Some(problem)) => return problem,
             Err(_) => return Answer::Slow,
         }
-        if !check.passes() || key.is_none() {
+        let signed = check.passes() && key.is_some();
+        if !signed && !token.is_some_and(|token| self.vouched(platform, token)) {
             return Answer::Refused;
         }
         let mut shares = self.shares();
@@ -137,6 +146,20 @@ impl<G: Gate> Desk<G> {
         drop(shares);
         self.gate.ask(platform);
         Answer::Accepted
+    }
+
+    /// Whether the Platform's issuer vouches for whoever has this token.
+    fn vouched(&self, platform: &str, token: &str) -> bool {
+        let trusted = self.gate.trusted(platform);
+        let nobody = Trusted::nobody();
+        let judged = trusted.as_deref().unwrap_or(&nobody).judge(token, jiff::Timestamp::now());
+        if let Err(refusal) = judged {
+            debug!(platform, %refusal, "a token is not taken");
+        }
+        if judged == Err(Refusal::UnknownKey) {
+            self.gate.unknown_key(platform);
+        }
+        judged.is_ok()
     }
 
     fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {

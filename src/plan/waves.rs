@@ -4,7 +4,10 @@
 //! Tenant is touched); what is kept here only saves the next wave from beginning before the one under way has
 //! come to where it shows there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -78,6 +81,9 @@ pub fn size(tenants: usize, percent: u32) -> usize {
     (tenants * usize::try_from(percent.min(100)).unwrap_or(100) / 100).max(1)
 }
 
+/// How long a Tenant is watched after a change has reached it: what falls over then may have been felled by that.
+const WATCHED: Duration = Duration::from_secs(600);
+
 /// The wave of one Platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waves {
@@ -87,6 +93,10 @@ pub struct Waves {
     out: BTreeSet<String>,
     /// Tenants that asked and may not go yet.
     waiting: BTreeSet<String>,
+    /// Tenants that a change has reached, and when they went.
+    moved: BTreeMap<String, Instant>,
+    /// Those of them that were back and fell: while there are any, nobody else goes.
+    fallen: BTreeSet<String>,
 }
 
 impl Waves {
@@ -99,20 +109,25 @@ impl Waves {
         available: bool,
         tenants: &BTreeMap<String, bool>,
         percent: u32,
+        now: Instant,
     ) -> bool {
         let rolling = tenants.iter().filter(|(_, rolling)| **rolling).map(|(name, _)| name.clone());
         self.out.retain(|name| tenants.contains_key(name));
+        self.fallen.retain(|name| tenants.contains_key(name));
+        self.moved.retain(|name, went| tenants.contains_key(name) && is_watched(*went, now));
         self.out.extend(rolling);
         self.joined.extend(self.out.iter().cloned());
         if self.out.is_empty() {
             self.joined.clear();
         }
-        let may = self.joined.contains(tenant) || self.joined.len() < size(tenants.len(), percent);
+        let room = self.fallen.is_empty() && self.joined.len() < size(tenants.len(), percent);
+        let may = self.joined.contains(tenant) || room;
         if may {
             self.joined.insert(tenant.to_owned());
             self.waiting.remove(tenant);
             if available {
                 self.out.insert(tenant.to_owned());
+                self.moved.insert(tenant.to_owned(), now);
             }
         } else {
             self.waiting.insert(tenant.to_owned());
@@ -124,7 +139,20 @@ impl Waves {
     /// ask again.
     pub fn back(&mut self, tenant: &str) -> BTreeSet<String> {
         self.out.remove(tenant);
+        self.fallen.remove(tenant);
         if self.out.is_empty() { std::mem::take(&mut self.waiting) } else { BTreeSet::new() }
+    }
+
+    /// Whether a change reached the Tenant not long ago.
+    pub fn has_moved(&self, tenant: &str, now: Instant) -> bool {
+        self.moved.get(tenant).is_some_and(|went| is_watched(*went, now))
+    }
+
+    /// A pass has ended, and the Tenant is out: if it was back before, it fell.
+    pub fn fell(&mut self, tenant: &str, now: Instant) {
+        if self.has_moved(tenant, now) && self.out.insert(tenant.to_owned()) {
+            self.fallen.insert(tenant.to_owned());
+        }
     }
 
     /// Tenants that the next wave waits for.
@@ -133,9 +161,19 @@ impl Waves {
     }
 }
 
+fn is_watched(went: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(went) < WATCHED
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Waves {
+        fn asks(&mut self, tenant: &str, available: bool, tenants: &BTreeMap<String, bool>) -> bool {
+            self.ask(tenant, available, tenants, 10, Instant::now())
+        }
+    }
 
     fn tenants(rolling: &[&str]) -> BTreeMap<String, bool> {
         (0..20)
@@ -182,25 +220,25 @@ mod tests {
     fn the_next_wave_begins_when_the_last_one_is_back() {
         let mut waves = Waves::default();
         let all = tenants(&[]);
-        assert!(waves.ask("t00", true, &all, 10) && waves.ask("t01", true, &all, 10));
-        assert!(!waves.ask("t02", true, &all, 10));
+        assert!(waves.asks("t00", true, &all) && waves.asks("t01", true, &all));
+        assert!(!waves.asks("t02", true, &all));
         assert_eq!(waves.back("t02"), BTreeSet::new(), "its pass has ended, and it waits");
-        assert!(waves.ask("t00", true, &all, 10), "who is in it may go on");
+        assert!(waves.asks("t00", true, &all), "who is in it may go on");
         assert_eq!(waves.back("t00"), BTreeSet::new());
-        assert!(!waves.ask("t02", true, &all, 10), "a wave isn't filled up again");
+        assert!(!waves.asks("t02", true, &all), "a wave isn't filled up again");
         assert_eq!(waves.back("t01"), ["t02".to_owned()].into());
-        assert!(waves.ask("t02", true, &all, 10));
+        assert!(waves.asks("t02", true, &all));
     }
 
     #[test]
     fn after_a_restart_the_statuses_say_who_is_out() {
         let mut waves = Waves::default();
         let all = tenants(&["t00", "t01"]);
-        assert!(!waves.ask("t02", true, &all, 10));
-        assert!(waves.ask("t01", true, &all, 10));
+        assert!(!waves.asks("t02", true, &all));
+        assert!(waves.asks("t01", true, &all));
         assert_eq!(waves.back("t00"), BTreeSet::new());
         assert_eq!(waves.back("t01"), ["t02".to_owned()].into());
-        assert!(waves.ask("t02", true, &tenants(&[]), 10));
+        assert!(waves.asks("t02", true, &tenants(&[])));
     }
 
     #[test]
@@ -208,12 +246,41 @@ mod tests {
         let mut waves = Waves::default();
         let mut all = tenants(&[]);
         for index in 0..20 {
-            assert!(waves.ask(&format!("t{index:02}"), false, &all, 10));
+            assert!(waves.asks(&format!("t{index:02}"), false, &all));
         }
-        assert!(waves.ask("t00", true, &all, 10) && waves.ask("t01", true, &all, 10));
-        assert!(!waves.ask("t02", true, &all, 10));
+        assert!(waves.asks("t00", true, &all) && waves.asks("t01", true, &all));
+        assert!(!waves.asks("t02", true, &all));
         all.remove("t00");
         all.remove("t01");
-        assert!(waves.ask("t02", true, &all, 10));
+        assert!(waves.asks("t02", true, &all));
+    }
+
+    /// A service that comes up and then falls over: what felled it must not go further.
+    #[test]
+    fn who_falls_after_it_was_back_stops_the_waves() {
+        let (mut waves, start) = (Waves::default(), Instant::now());
+        let all = tenants(&[]);
+        assert!(
+            waves.asks("t00", true, &all) && waves.asks("t01", true, &all) && !waves.asks("t02", true, &all)
+        );
+        waves.fell("t00", start);
+        assert_eq!(waves.back("t00"), BTreeSet::new(), "it was not back before: that is no fall");
+        assert_eq!(waves.back("t01"), ["t02".to_owned()].into());
+        assert!(waves.asks("t02", true, &all));
+        // Of the first wave, while the second is under way with room for one more.
+        waves.fell("t00", start);
+        waves.fell("t09", start);
+        assert!(!waves.asks("t03", true, &tenants(&["t00", "t02"])), "t09 was never reached, t00 was");
+        assert!(waves.asks("t02", true, &tenants(&["t00", "t02"])), "who is in the wave may go on");
+        assert_eq!(waves.back("t02"), BTreeSet::new());
+        assert!(!waves.asks("t03", true, &tenants(&["t00"])));
+        assert_eq!(waves.back("t00"), ["t03".to_owned()].into());
+        assert!(waves.asks("t03", true, &all));
+        // Long after: that has other reasons.
+        let later = start + 2 * WATCHED;
+        assert!(waves.has_moved("t00", start) && !waves.has_moved("t00", later));
+        assert_eq!(waves.back("t03"), BTreeSet::new());
+        waves.fell("t00", later);
+        assert!(waves.asks("t04", true, &all));
     }
 }

@@ -50,6 +50,7 @@ struct Inner {
     git_fetch: Histograms<1>,
     sandbox: Gauges<1>,
     hooks: Counters<1>,
+    issuers: Counters<1>,
     forge: Counters<1>,
     trail: Counters<1>,
 }
@@ -97,6 +98,7 @@ impl Metrics {
             git_fetch: Family::new_with_constructor(short),
             sandbox: Family::default(),
             hooks: Family::default(),
+            issuers: Family::default(),
             forge: Family::default(),
             trail: Family::default(),
         };
@@ -160,6 +162,11 @@ impl Metrics {
         self.inner.hooks.get_or_create(&[plain("outcome", outcome)]).inc();
     }
 
+    /// The keys of an issuer of tokens were `read`, or that `failed`.
+    pub fn issuer(&self, outcome: &'static str) {
+        self.inner.issuers.get_or_create(&[plain("outcome", outcome)]).inc();
+    }
+
     /// A post to a forge was `written`, was the `same` already, or failed.
     pub fn forge(&self, outcome: &'static str) {
         self.inner.forge.get_or_create(&[plain("outcome", outcome)]).inc();
@@ -200,25 +207,8 @@ impl Metrics {
 impl Inner {
     /// Names carry their unit; help texts say what a reader may conclude.
     fn register(&mut self) {
+        self.register_times();
         let registry = &mut self.registry;
-        registry.register_with_unit(
-            "git_fetch",
-            "Time of Git fetches, by outcome",
-            Unit::Seconds,
-            self.git_fetch.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile",
-            "Time of passes, by controller and outcome",
-            Unit::Seconds,
-            self.reconcile.clone(),
-        );
-        registry.register_with_unit(
-            "commit_to_applied",
-            "Time from seeing a commit to having applied it to a Tenant",
-            Unit::Seconds,
-            self.commit_to_applied.clone(),
-        );
         registry.register(
             "api_calls",
             "Calls to the API server, by verb and outcome",
@@ -242,6 +232,11 @@ impl Inner {
             self.hooks.clone(),
         );
         registry.register(
+            "issuer_fetches",
+            "Fetches of the keys that tokens of push hooks are signed with, by outcome",
+            self.issuers.clone(),
+        );
+        registry.register(
             "forge_posts",
             "Comments and statuses for the forge, by outcome",
             self.forge.clone(),
@@ -254,6 +249,28 @@ impl Inner {
         let build: Gauges<1> = Family::default();
         build.get_or_create(&[plain("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "The version that runs", build);
+    }
+
+    fn register_times(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "git_fetch",
+            "Time of Git fetches, by outcome",
+            Unit::Seconds,
+            self.git_fetch.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile",
+            "Time of passes, by controller and outcome",
+            Unit::Seconds,
+            self.reconcile.clone(),
+        );
+        registry.register_with_unit(
+            "commit_to_applied",
+            "Time from seeing a commit to having applied it to a Tenant",
+            Unit::Seconds,
+            self.commit_to_applied.clone(),
+        );
     }
 }
 
@@ -274,6 +291,7 @@ mod tests {
         metrics.zone_loss("Survives", 5);
         metrics.git_fetch("ok", Duration::from_millis(120));
         metrics.hook("accepted");
+        metrics.issuer("read");
         metrics.forge("written");
         metrics.trail("written", 2);
         metrics.sandbox("none");
@@ -301,6 +319,7 @@ mod tests {
             "tenantry_zone_loss_services{answer=\"Survives\"} 5",
             "tenantry_git_fetch_seconds_count{outcome=\"ok\"} 1",
             "tenantry_hooks_total{outcome=\"accepted\"} 1",
+            "tenantry_issuer_fetches_total{outcome=\"read\"} 1",
             "tenantry_forge_posts_total{outcome=\"written\"} 1",
             "tenantry_trail_records_total{outcome=\"written\"} 2",
             "tenantry_sandbox_info{landlock=\"full\"} 1",

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod call;
 pub mod health;
 pub mod http;
+pub mod https;
 pub mod lease;
 pub mod metrics;
 pub mod queue;

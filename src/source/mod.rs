@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Everything that talks to a server happens in a process of its own (`child`): killed at the
-//! deadline, confined to one folder. The repository is bare, never checked out, so symbolic
+//! deadline, confined to one folder. So does merging, which nothing else can bound. The repository is bare, never checked out, so symbolic
 //! links, submodules, filters and hooks of a repository have nothing to act on.
 //! Every way to be too large, too slow or too deep ends in an error of its own.
 
@@ -34,12 +34,13 @@ pub use error::{Class, SourceError};
 pub use folder::sweep;
 pub use parent::{Sandbox, sandbox};
 pub use read::{
-    APPROVALS, Lineage, Local, LocalError, commit_info, holds, lineage, material, merge_base, read,
+    APPROVALS, Lineage, Local, LocalError, commit_info, heard, holds, lineage, material, merge_base, read,
 };
 pub use revert::{Checkout, RevertError, Reverted};
 pub use settings::{CommitId, Credentials, DeployKey, Limits, Reference, Secret, Settings};
 pub use snapshot::{CommitInfo, Door, File, Person, Snapshot};
 
+use crate::trust::history::Difference;
 use protocol::{Done, Operation};
 
 /// The oldest libgit2 without the memory bugs of 2026 (CVE-2026-53583 to -53587, -5917).
@@ -110,6 +111,30 @@ pub async fn fetch_since(
     match parent::run(settings, Operation::Fetch { commit: *commit, base }).await? {
         Done::Fetched { commit, received, stored, fresh } => Ok(Fetched { commit, received, stored, fresh }),
         _ => Err(unexpected()),
+    }
+}
+
+/// The first of some merges, which are here, that holds something else than merging its parents gives; and what.
+///
+/// # Errors
+/// `Timeout`, or `Corrupt`.
+pub async fn first_changed(
+    settings: &Settings,
+    merges: Vec<CommitId>,
+) -> Result<Option<(CommitId, Difference)>, SourceError> {
+    if merges.is_empty() {
+        return Ok(None);
+    }
+    match parent::alone(settings, Operation::Compare { merges }).await {
+        Ok(Done::Compared { differs }) => Ok(differs),
+        Ok(_) => Err(unexpected()),
+        Err(SourceError::Timeout { after, .. }) => {
+            Err(SourceError::Timeout { what: "merging again what the forge merged".to_owned(), after })
+        }
+        Err(error) => {
+            read::note_damage(settings, &error)?;
+            Err(error)
+        }
     }
 }
 

@@ -115,6 +115,27 @@ pub(super) async fn run(settings: &Settings, operation: Operation) -> Result<Don
     })
 }
 
+/// Runs one operation that asks no server in a process of its own, which is given no secret.
+pub(super) async fn alone(settings: &Settings, operation: Operation) -> Result<Done, SourceError> {
+    let deadline = Instant::now() + settings.deadline;
+    let at = Address::parse(&settings.url)?;
+    let request = Request {
+        operation,
+        url: at.to_string(),
+        https: at.is_https(),
+        addresses: Vec::new(),
+        proxy: None,
+        authorization: None,
+        login: None,
+        ca_pem: None,
+        reference: settings.reference.clone(),
+        repository: settings.repository.clone(),
+        limits: settings.limits.clone(),
+        deadline: settings.deadline,
+    };
+    once(settings, &request, &at, deadline).await
+}
+
 /// One fetch process from start to end.
 async fn once(
     settings: &Settings,

@@ -12,6 +12,7 @@ use super::error::SourceError;
 use super::known_hosts::{HostKeys, Verdict};
 use super::settings::{CommitId, Limits, Reference};
 use super::text;
+use crate::trust::history::Difference;
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "git-child";
@@ -64,6 +65,8 @@ pub(super) enum Operation {
     Fetch { commit: CommitId, base: Option<CommitId> },
     /// Bring the notes with approvals into the repository folder.
     FetchNotes,
+    /// Find the first of some merges in the repository folder that holds something else than merging its parents gives.
+    Compare { merges: Vec<CommitId> },
     /// Try to open a file, to see whether the sandbox holds.
     Probe { path: PathBuf },
 }
@@ -91,6 +94,9 @@ pub(super) enum Done {
     /// What the notes with approvals are now; `None` when there are none.
     Notes {
         tip: Option<CommitId>,
+    },
+    Compared {
+        differs: Option<(CommitId, Difference)>,
     },
     Probed {
         readable: bool,

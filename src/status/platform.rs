@@ -160,7 +160,13 @@ fn synced(report: &SourceReport, tells_secrets: bool) -> Verdict {
         let message = format!("{} findings in the files; the first: {first}", status.finding_count);
         return Verdict::no(reasons::FINDINGS, message);
     }
-    let short: String = status.applied.chars().take(8).collect();
+    let short = |id: &str| id.chars().take(8).collect::<String>();
+    if status.applied.is_empty() {
+        let message =
+            format!("revision {} is accepted, and its Tenants are written", short(&status.accepted));
+        return Verdict::unknown(reasons::PROGRESSING, message);
+    }
+    let short = short(&status.applied);
     let warning = if tells_secrets {
         "; the credentials travel unencrypted: use https in spec.source.git.url"
     } else {

@@ -79,7 +79,8 @@ pub enum ReadOnly {
 pub struct Work {
     /// Digest of what the cluster gives.
     pub inputs: String,
-    /// Whether the pass brought a change of the Platform or of the operator to services that were available.
+    /// Whether the pass, or one not long before it, brought a change of the Platform or of the operator to services that
+    /// were available.
     pub in_wave: bool,
 }
 

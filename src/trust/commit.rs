@@ -11,6 +11,9 @@ const AUTHOR: usize = 100;
 /// Longest address that is compared, in characters.
 const ADDRESS: usize = 320;
 
+/// The trailer that names who else wrote a commit, in small letters.
+const CO_AUTHOR: &str = "co-authored-by:";
+
 /// The header that holds a signature.
 const SIGNATURE: &[u8] = b"gpgsig";
 
@@ -27,6 +30,8 @@ pub struct Commit {
     pub author: String,
     /// Mail addresses of author and committer, as they are written, made harmless.
     pub addresses: [String; 2],
+    /// Who else wrote it, by what its message says: mail addresses, or names where there is none, made harmless.
+    pub co_authors: Vec<String>,
     /// When it was committed, by the committer's clock: seconds since 1970.
     pub committed: i64,
     /// The bytes that were signed: all but the signature.
@@ -54,17 +59,34 @@ impl Commit {
         let mut payload = raw[..start].to_vec();
         let signature = extras(&mut reader, &mut payload)?;
         payload.extend_from_slice(reader.rest);
+        let co_authors = co_authors(reader.rest);
         Ok(Self {
             id: id.to_owned(),
             tree,
             parents,
             author: author.name,
             addresses: [author.address, committer.address],
+            co_authors,
             committed: committer.time,
             payload,
             signature,
         })
     }
+}
+
+/// Who a message names as further authors. Git takes trailers from the last lines only; here every line counts, for
+/// forges and people differ in where they put them, and whoever is named too often can approve too little, never too
+/// much.
+fn co_authors(message: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(message);
+    let named = |line: &str| {
+        let line = line.trim();
+        let is = line.get(..CO_AUTHOR.len()).is_some_and(|key| key.eq_ignore_ascii_case(CO_AUTHOR));
+        let who = line.get(CO_AUTHOR.len()..).filter(|_| is)?.trim();
+        let address = who.rsplit_once('<').map_or(who, |(_, rest)| rest.split('>').next().unwrap_or(rest));
+        Some(sanitize(address.trim(), ADDRESS)).filter(|address| !address.is_empty())
+    };
+    text.split(['\n', '\r']).filter_map(named).collect()
 }
 
 /// The headers after the committer: all but the signature go into the payload. Stops at the empty line.
@@ -175,6 +197,28 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&commit.payload), payload);
         let unsigned = Commit::parse("id", payload.as_bytes()).expect("sound");
         assert_eq!((unsigned.signature, unsigned.payload), (None, payload.into_bytes()));
+    }
+
+    #[test]
+    fn everybody_whom_the_message_names_as_author_is_one() {
+        let of = |message: &str| {
+            let raw = format!("{PLAIN}\nSubject\n\n{message}");
+            Commit::parse("id", raw.as_bytes()).expect("sound").co_authors
+        };
+        assert_eq!(of("Body\n"), [] as [&str; 0]);
+        let message = "Body\n\nCo-authored-by: Cy <cy@example.com>\nCO-AUTHORED-BY:Dee Dee < dee@example.com >\r\n  co-authored-by: eve\n";
+        assert_eq!(of(message), ["cy@example.com", "dee@example.com", "eve"]);
+        assert_eq!(
+            of("Co-authored-by: a <b> <c@example.com>\n\nmore text"),
+            ["c@example.com"],
+            "not at the end"
+        );
+        assert_eq!(of("Co-authored-by: \nCo-authored-by\nNot-co-authored-by: x <y>"), [] as [&str; 0]);
+        assert_eq!(of("Co-authored-by: Ada \u{202e}<a\u{202e}@x"), ["a\\u{202e}@x"]);
+        // What isn't text is passed over, and hides nothing.
+        let raw =
+            [format!("{PLAIN}\n").as_bytes(), b"\xff\xfe\nco-authored-by: x <x@example.com>\n\xc3"].concat();
+        assert_eq!(Commit::parse("id", &raw).expect("sound").co_authors, ["x@example.com"]);
     }
 
     #[test]

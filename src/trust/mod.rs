@@ -23,7 +23,7 @@ pub mod signers;
 mod window;
 
 pub use commit::Commit;
-pub use history::{Mode, Refused, Rules, judge};
+pub use history::{Mode, Refused, Rules, Signed, judge};
 pub use signature::Refusal;
 pub use signers::Signers;
 pub(crate) use signers::admits;

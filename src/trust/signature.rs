@@ -11,6 +11,7 @@ use ssh_key::{LineEnding, PublicKey, SshSig, public::KeyData};
 
 use super::{
     commit::Commit,
+    history::Difference,
     openpgp,
     signers::{Entry, Signers, Use, fingerprint},
 };
@@ -52,6 +53,8 @@ pub enum Refusal {
     OutsideValidity(String),
     /// A forge's key signed something that isn't a merge.
     NotAMerge(String),
+    /// A forge's key signed a merge that holds something else than merging its parents gives.
+    NotTheMerge(Difference),
 }
 
 impl fmt::Display for Refusal {
@@ -72,6 +75,20 @@ impl fmt::Display for Refusal {
             Self::NotListed(key) => write!(f, "key not listed: {key}"),
             Self::OutsideValidity(who) => write!(f, "key outside its validity: {who}"),
             Self::NotAMerge(who) => write!(f, "signed by the forge ({who}), which may sign merges only"),
+            Self::NotTheMerge(Difference::Own { paths, more }) => {
+                let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
+                let paths = paths.join(", ");
+                write!(
+                    f,
+                    "only the forge signed this merge, and it holds changes of its own: merging its parents gives something else in {paths}{more}"
+                )
+            }
+            Self::NotTheMerge(Difference::Untold { why }) => {
+                write!(
+                    f,
+                    "only the forge signed this merge, and what merging its parents gives can't be told: {why}"
+                )
+            }
         }
     }
 }

@@ -18,6 +18,7 @@
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
 //! - [`approvals`]: the rules of who approves what
+//! - [`hook`]: who may ask a source for a look
 //! - [`cidr`], [`folders`], [`names`], [`pattern`], [`ssh_url`]: values that the rules speak of
 
 pub mod approvals;
@@ -26,6 +27,7 @@ pub mod cidr;
 pub mod cross;
 pub mod folders;
 pub mod ground;
+pub mod hook;
 pub mod image;
 pub mod json;
 pub mod manifest;

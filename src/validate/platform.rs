@@ -148,6 +148,7 @@ fn check_source(spec: &PlatformSpec, problems: &mut Vec<Problem>) {
     }
     check_ssh(git, problems);
     check_verification(git, spec.environment, problems);
+    git.hook.iter().for_each(|hook| super::hook::check(hook, problems));
     let path = git.path.as_deref().unwrap_or_default();
     if let Err(Unusable { field, problem }) = folders(path, git.platform_path.as_deref()) {
         let written = if field == "path" { path } else { git.platform_path.as_deref().unwrap_or_default() };

@@ -1,12 +1,13 @@
 //! A restart while a head is held: what was accepted is healed, and the head stays out.
 
 use serde_json::{Value, json};
-use tenantry_testbed::Repo;
+use tenantry_testbed::{Fault, Matcher, Repo, eventually};
 
 use crate::{
     alone,
     support::{
         Kit, Outcome, at,
+        kit::SOON,
         objects::{condition, text},
         signed,
     },
@@ -81,6 +82,53 @@ async fn a_restart_does_not_let_a_held_head_in() -> Outcome {
     kit.object(&path, "the second", applied(second)).await?;
     kit.merge(&path, "tess", &json!({"spec": {"source": null}})).await?;
     kit.clean_up("held-one").await
+}
+
+/// Killed between the verdict and the last write, the operator goes on: it doesn't judge again what is half done.
+#[tokio::test]
+async fn what_was_accepted_is_applied_to_its_end_whoever_is_taken_out_meanwhile() -> Outcome {
+    let Some((_turn, mut kit)) = alone().await? else { return Ok(()) };
+    let repo = kit.world.git.create("begun")?;
+    signed::list(&kit, "begun", &[("tess@example.com", 1), ("else@example.com", 2)]).await?;
+    let asks = json!({"mode": "EveryCommit", "signers": {"kind": "ConfigMap", "name": "begun"}});
+    let git = json!({"url": repo.url(), "path": "tenants", "interval": "1s", "verification": asks});
+    let commit = |seed: u8, tag: &str| -> Outcome<String> {
+        let text = file(tag).replace("held-one", "begun-one").replace("name: held", "name: begun");
+        let id = signed::commit(&repo, Some(seed), "tenants/one.yaml", &text)?;
+        signed::push(&repo)?;
+        Ok(id)
+    };
+    let first = commit(1, "1")?;
+    kit.own_platform("begun", &json!({"source": {"git": git}})).await?;
+    let path = at("platforms", "", "begun");
+    let applied = |commit: String| move |one: &Value| one["status"]["source"]["applied"] == commit.as_str();
+    kit.object(&path, "the first", applied(first)).await?;
+
+    // The first write of the second revision doesn't come through.
+    let proxy = &kit.world.proxy;
+    let hang = proxy.fail(Matcher::call("apply", "tenants"), Fault::Hang);
+    let second = commit(2, "2")?;
+    let begun = eventually(SOON, "the first write", || async {
+        if proxy.hits(hang) > 0 { Ok(()) } else { Err("none yet".to_owned()) }
+    });
+    begun.await?;
+    let platform = kit.the(&path).await?;
+    assert_eq!(text(&platform, "/status/source/accepted"), second, "said before it is done");
+    kit.world.kill_operator();
+    proxy.heal(hang);
+    signed::list(&kit, "begun", &[("tess@example.com", 1)]).await?;
+    kit.world.start_operator(&[]).await?;
+    kit.object(&path, "the second", applied(second.clone())).await?;
+    let tenant = kit.the(&at("tenants", "", "begun-one")).await?;
+    assert_eq!(tenant["spec"]["services"][0]["image"], "registry.k8s.io/pause:2");
+
+    // The next one is judged by who is left.
+    let third = commit(2, "3")?;
+    let platform = kit.until_of(&path, "SourceSynced", "False", "UnverifiedCommit").await?;
+    assert_eq!(text(&platform, "/status/source/head"), third);
+    assert_eq!(text(&platform, "/status/source/accepted"), second);
+    kit.merge(&path, "tess", &json!({"spec": {"source": null}})).await?;
+    kit.clean_up("begun-one").await
 }
 
 /// The brake, too: what was accepted is read again and healed, and what was seen before lets it pass.

@@ -18,6 +18,8 @@ mod gitea;
 mod held;
 mod leaders;
 mod quiet;
+
+mod reviews;
 mod zone_loss;
 
 use support::{Kit, Outcome};

@@ -9,7 +9,7 @@ use crate::scan;
 pub type Except = (&'static str, &'static str);
 
 /// Rooms that are pure as a whole.
-const PURE_ROOMS: [&str; 20] = [
+const PURE_ROOMS: [&str; 23] = [
     "src/api/",
     "src/validate/",
     "src/desired/",
@@ -27,8 +27,11 @@ const PURE_ROOMS: [&str; 20] = [
     "src/forge/place.rs",
     "src/forge/types.rs",
     "src/hook/answer.rs",
+    "src/hook/keep.rs",
+    "src/hook/keys.rs",
     "src/hook/limit.rs",
     "src/hook/signature.rs",
+    "src/hook/token.rs",
     "src/trail/chain.rs",
     "src/trail/record.rs",
 ];

@@ -199,13 +199,13 @@ async fn a_merge_needs_approvals_only_for_what_it_adds() -> Outcome {
     source.applied(&merged).await?;
     source.runs("2").await?;
 
-    // The merge says something else than what was approved.
+    // The merge says something else than what was approved. Signed by the forge it would come no further than signatures.
     let third = topic("3")?;
     signed::approve(repo, &[ADA, BOB], &third)?;
     merge("Merge topic")?;
     std::fs::write(repo.work().join("tenants/one.yaml"), file("merging-one", "merging", "9"))?;
     repo.git(["commit", "--quiet", "--all", "--amend", "-m", "Merge topic"])?;
-    let evil = signed::sign(repo, Some(FORGE))?;
+    let evil = signed::sign(repo, Some(TESS))?;
     source.push()?;
     source.held(&evil, &merged, "2", "rule two has 0 of 2 for tenants/one.yaml").await?;
     source.waits("OtherChange: what they approved is not this change of the path").await?;
@@ -223,7 +223,7 @@ async fn a_merge_needs_approvals_only_for_what_it_adds() -> Outcome {
     repo.git(["merge", "--quiet", "--no-ff", "-m", "Merge topic", "topic"])?;
     repo.git(["checkout", "--quiet", &first, "--", "tenants/one.yaml"])?;
     repo.git(["commit", "--quiet", "--amend", "-m", "Merge topic"])?;
-    let back = signed::sign(repo, Some(FORGE))?;
+    let back = signed::sign(repo, Some(TESS))?;
     source.push()?;
     source.held(&back, &honest, "3", "rule two has 0 of 2 for tenants/one.yaml, ").await?;
     signed::approve(repo, &[ADA, CY], &back)?;

@@ -12,6 +12,7 @@ use crate::{
     source::{Source, file},
     support::{
         Outcome, at,
+        issuer::Issuer,
         kit::SOON,
         objects::text,
         world::{SYSTEM, World},
@@ -117,6 +118,62 @@ async fn a_signed_hook_shows_a_push_and_nothing_else_does() -> Outcome {
     source.clean_up(&["hooked-one"]).await
 }
 
+#[tokio::test]
+async fn a_token_of_the_named_issuer_shows_a_push_and_a_strangers_does_not() -> Outcome {
+    let issuer = Issuer::start();
+    let audience = "https://hooks.example.com";
+    let oidc = json!({
+        "issuer": issuer.url, "audience": audience, "ca": {"name": "issuer-vouched"},
+        "claims": [{"name": "repository", "value": "acme/config"}, {"name": "ref", "value": "refs/heads/main"}],
+    });
+    let Some(source) = Source::start("vouched", &json!({"interval": "1h"})).await? else { return Ok(()) };
+    let (kit, world) = (&source.kit, source.kit.world);
+    source.synced("False", "EmptyRepository").await?;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "issuer-vouched"}, "stringData": {"ca.crt": issuer.ca},
+    });
+    kit.apply(&at("secrets", SYSTEM, "issuer-vouched"), "tess", &secret).await?;
+    let hook = |oidc: &Value| json!({"spec": {"source": {"git": {"hook": {"oidc": oidc}}}}});
+    // Anybody's job gets a token for this audience: such settings are refused at the door.
+    let mut open = oidc.clone();
+    open["claims"] = json!([]);
+    let refused = kit.merge(&source.platform(), "tess", &hook(&open)).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("whose tokens are taken")));
+    kit.merge(&source.platform(), "tess", &hook(&oidc)).await?;
+
+    let path = at("tenants", "", "vouched-one");
+    let tenant = |tag: &str| file("vouched-one", "vouched", tag);
+    source.commit(&[("tenants/one.yaml", Some(&tenant("1")))]).await?;
+    let main = json!({"repository": "acme/config", "ref": "refs/heads/main", "jti": "canary-claim-8c1e"});
+    let with = |token: &str| format!("Authorization: Bearer {token}");
+    let good = issuer.token(audience, &main);
+    accepted(&source, "vouched", &with(&good), "canary-body").await?;
+    kit.object(&path, "the first push", image("1")).await?;
+    kit.ready("vouched-one").await?;
+
+    // Another repository's job, another branch's, another audience's, an old one, somebody else's issuer.
+    source.commit(&[("tenants/one.yaml", Some(&tenant("2")))]).await?;
+    let stranger = Issuer::start();
+    for token in [
+        issuer.token(audience, &json!({"repository": "mallory/config", "ref": "refs/heads/main"})),
+        issuer.token(audience, &json!({"repository": "acme/config", "ref": "refs/heads/topic"})),
+        issuer.token("https://elsewhere.example.com", &main),
+        issuer.token(audience, &json!({"repository": "acme/config", "ref": "refs/heads/main", "exp": 1})),
+        stranger.token(audience, &main),
+        format!("{good}x"),
+    ] {
+        assert_eq!(post(world, "vouched", &with(&token), "").await?, 401);
+        assert_eq!(post(world, "nobody", &with(&token), "").await?, 401);
+    }
+    assert!(image("1")(&kit.the(&path).await?), "none of them shows the push");
+    assert_eq!(post(world, "nobody", &with(&good), "").await?, 401);
+    assert_eq!(post(world, "vouched", &with(&good), "").await?, 202);
+    kit.object(&path, "the second push", image("2")).await?;
+    told_nobody(&source).await?;
+    assert!(!world.logs().contains(&good), "the token is in the log");
+    source.clean_up(&["vouched-one"]).await
+}
+
 /// Token and body are nowhere.
 async fn told_nobody(source: &Source) -> Outcome {
     let kit = &source.kit;
@@ -125,7 +182,10 @@ async fn told_nobody(source: &Source) -> Outcome {
         texts.push((plural.to_owned(), format!("{:?}", kit.list(&at(plural, "", "")).await?)));
     }
     for (place, text) in &texts {
-        assert!(!text.contains("canary-hook") && !text.contains("canary-body"), "told in {place}");
+        assert!(
+            !text.contains("canary-hook") && !text.contains("canary-body") && !text.contains("canary-claim"),
+            "told in {place}"
+        );
     }
     Ok(())
 }

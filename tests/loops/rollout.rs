@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Kit, Outcome, at,
     kit::{SOON, service},
-    objects::{condition, text},
+    objects::{condition, name, text},
 };
 
 const TENANTS: [&str; 6] = ["wave-a", "wave-b", "wave-c", "wave-d", "wave-e", "wave-f"];
@@ -105,4 +105,57 @@ async fn held_back(kit: &Kit, waits: &[&'static str]) -> Outcome {
     kit.object(&at("deployments", edits, "web"), "its own change", |now| grace(now) == 20).await?;
     kit.tenant("wave-new", json!({"services": [service("web")]})).await?;
     kit.object(&at("deployments", "wave-new", "web"), "the new one", |now| grace(now) == 20).await.map(drop)
+}
+
+/// A change that lets services come up and fall over afterwards goes no further until they stand again.
+#[tokio::test]
+async fn a_tenant_that_falls_after_it_was_back_stops_the_waves() -> Outcome {
+    let Some(mut kit) = Kit::new().await? else { return Ok(()) };
+    let rules = |seconds: u32| json!({"rollout": {"maxPercent": 50}, "defaults": {"terminationGracePeriod": format!("{seconds}s")}});
+    let (first, second) = ("fall-a", "fall-b");
+    kit.own_platform("fall", &rules(10)).await?;
+    for tenant in [first, second] {
+        kit.tenant(tenant, json!({"services": [service("web")]})).await?;
+    }
+    for tenant in [first, second] {
+        kit.ready(tenant).await?;
+    }
+    let pause = |until: Value| json!({"metadata": {"annotations": {"tenantry.dev/paused-until": until}}});
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    kit.merge(&at("tenants", "", second), "tess", &pause(json!(soon.to_string()))).await?;
+    kit.until(second, "Paused", "True", "").await?;
+    kit.own_platform("fall", &rules(20)).await?;
+    let grace = |now: &Value| now["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].clone();
+    kit.object(&at("deployments", first, "web"), "reached", |now| grace(now) == 20).await?;
+    let back = |now: &Value| {
+        now["status"]["applied"]["rollingOut"].is_null() && condition(now, "Ready")["status"] == "True"
+    };
+    kit.object(&at("tenants", "", first), "back", back).await?;
+
+    // It falls: its pods go, and no new ones may be made.
+    let none = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}},
+    });
+    let quota = at("resourcequotas", first, "none");
+    kit.apply(&quota, "mallory", &none).await?;
+    kit.object(&quota, "counted", |now| now["status"]["hard"]["pods"] == "0").await?;
+    for pod in kit.list(&at("pods", first, "")).await? {
+        kit.delete(&at("pods", first, name(&pod))).await?;
+    }
+    let fallen = |now: &Value| now["status"]["applied"]["rollingOut"] == true;
+    kit.object(&at("tenants", "", first), "fallen", fallen).await?;
+    kit.merge(&at("tenants", "", second), "tess", &pause(Value::Null)).await?;
+    let waits = kit.until(second, "Reconciling", "True", "WaitingForWave").await?;
+    let said = text(&condition(&waits, "Reconciling"), "/message").to_owned();
+    assert!(said.contains(&format!("until the services of {first} are available again")), "{said}");
+    assert_eq!(grace(&kit.the(&at("deployments", second, "web")).await?), 10);
+
+    kit.delete(&quota).await?;
+    kit.ready(first).await?;
+    kit.object(&at("deployments", second, "web"), "its turn", |now| grace(now) == 20).await?;
+    kit.ready(second).await?;
+    for tenant in [first, second] {
+        kit.clean_up(tenant).await?;
+    }
+    Ok(())
 }

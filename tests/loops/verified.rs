@@ -177,5 +177,21 @@ async fn a_forge_may_merge_what_is_signed() -> Outcome {
     let edit = source.change(Some(3), "3")?;
     source.push()?;
     source.held(&edit, &merged, "2", "which may sign merges only").await?;
+
+    // A merge of what is signed that holds more than that: whoever has the forge's key can't slip anything in.
+    source.repo.git(["reset", "--quiet", "--hard", &merged])?;
+    merge(Some(1), "3")?;
+    let tenant = file("forge-one", "forge", "evil");
+    std::fs::write(source.repo.work().join(PATH), tenant)?;
+    source.repo.git(["commit", "--quiet", "--all", "--amend", "-m", "Merge topic"])?;
+    let evil = signed::sign(&source.repo, Some(3))?;
+    source.push()?;
+    let said = format!("holds changes of its own: merging its parents gives something else in {PATH}");
+    source.held(&evil, &merged, "2", &said).await?;
+    source.repo.git(["reset", "--quiet", "--hard", &merged])?;
+    let good = merge(Some(1), "4")?;
+    source.push()?;
+    source.applied(&good).await?;
+    source.runs("4").await?;
     source.clean_up(&["forge-one"]).await
 }

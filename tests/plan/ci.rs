@@ -45,3 +45,30 @@ fn github_scripts_hold_no_expressions() {
     assert_eq!(yaml["permissions"], serde_json::json!({}));
     assert!(text("github.yaml").contains("\n  pull_request:\n"), "never pull_request_target");
 }
+
+/// What the hooks' files tell people to write into a Platform is a Platform, and the job asks for such a token.
+#[test]
+fn hooks_ask_for_the_tokens_that_the_platform_takes() {
+    for (name, job) in
+        [("github-hook.yaml", "/jobs/hook/permissions"), ("gitlab-hook.yaml", "/tenantry-hook/id_tokens")]
+    {
+        let text = text(name);
+        let yaml: serde_json::Value = serde_saphyr::from_str(&text).expect("the file is YAML");
+        assert!(
+            yaml.pointer(job).is_some_and(|asks| asks.as_object().is_some_and(|asks| asks.len() == 1)),
+            "{name}"
+        );
+        let lines = text.lines().filter_map(|line| line.strip_prefix("#   "));
+        let shown: String = lines.map(|line| format!("{line}\n")).collect();
+        let shown: serde_json::Value = serde_saphyr::from_str(&shown).expect("what it shows is YAML");
+        let hook: tenantry::api::hook::Hook = serde_json::from_value(shown["hook"].clone()).expect("a hook");
+        let mut problems = Vec::new();
+        tenantry::validate::hook::check(&hook, &mut problems);
+        assert!(problems.is_empty() && hook.oidc.is_some(), "{name}: {problems:?}");
+    }
+    let yaml: serde_json::Value =
+        serde_saphyr::from_str(&text("github-hook.yaml")).expect("the file is YAML");
+    let script = yaml["jobs"]["hook"]["steps"][0]["run"].as_str().expect("a script");
+    assert!(!script.contains("${{"), "{script}");
+    assert_eq!(yaml["permissions"], serde_json::json!({}));
+}

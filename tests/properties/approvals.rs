@@ -6,8 +6,8 @@ use proptest::{prelude::*, sample::subsequence};
 use serde_json::json;
 use ssh_key::{PrivateKey, private::Ed25519Keypair};
 use tenantry::trust::{
-    Signers,
-    approval::{Change, Origin, People, Rules, Verdict, Vote, judge, people::Person},
+    Commit, Signers,
+    approval::{Change, Origin, People, Rules, Verdict, Vote, judge, note::writers, people::Person},
 };
 
 use crate::many;
@@ -20,11 +20,26 @@ const PATHS: [&str; 4] = ["tenants/a.yaml", "tenants/b/c.yaml", "platform/p.yaml
 const PATTERNS: [&str; 5] = ["**", "tenants/**", "**/*.yaml", "platform/*", "tenants/?.yaml"];
 
 fn people() -> People {
+    People::of(&signers())
+}
+
+fn signers() -> Signers {
     let line = |(who, seed): &(&str, u8)| {
         let key = PrivateKey::from(Ed25519Keypair::from_seed(&[*seed; 32]));
         format!("{who} {}\n", key.public_key().to_openssh().expect("a key"))
     };
-    People::of(&Signers::parse(&LINES.iter().map(line).collect::<String>()).expect("a list"))
+    Signers::parse(&LINES.iter().map(line).collect::<String>()).expect("a list")
+}
+
+/// A commit by gus, with these co-authors.
+fn by_pairs(number: usize, co_authors: &[&str]) -> Commit {
+    let named: String = co_authors
+        .iter()
+        .map(|name| format!("Co-Authored-By: {} <{}>\n", name.to_uppercase(), name))
+        .collect();
+    let (tree, who) = ("4b825dc642cb6eb9a060e54bf8d69288fbee4904", "gus <gus> 1767225600 +0000");
+    let raw = format!("tree {tree}\nauthor {who}\ncommitter {who}\n\nA change\n\n{named}");
+    Commit::parse(&commit(number), raw.as_bytes()).expect("a commit")
 }
 
 fn commit(number: usize) -> String {
@@ -110,6 +125,29 @@ proptest! {
         let (one, two) = (verdict(&case, &case.votes), verdict(&case, &twice));
         prop_assert_eq!(one.passes(), two.passes());
         prop_assert_eq!(one.approvers, two.approvers);
+    }
+
+    /// Naming one more co-author never makes more pass, and nobody who is named counts for what they are named on.
+    #[test]
+    fn co_authors_are_authors(case in cases(), named in prop::collection::vec(some(&NAMES), 4), more in 0..NAMES.len()) {
+        let (people, signers) = (people(), signers());
+        let wrote = |named: &[Vec<&str>]| {
+            let commits: Vec<Commit> = named.iter().enumerate().map(|(n, names)| by_pairs(n, names)).collect();
+            writers(&commits, &signers, &people)
+        };
+        let mut named = named;
+        let before = Case { wrote: wrote(&named), ..case };
+        named.iter_mut().for_each(|names| names.push(NAMES[more]));
+        let after = Case { wrote: wrote(&named), ..before.clone() };
+        let (one, two) = (verdict(&before, &before.votes), verdict(&after, &after.votes));
+        prop_assert!(one.passes() || !two.passes());
+        let person = people.person(NAMES[more]);
+        let writes = |change: &&Change| !change.writers.is_empty();
+        for change in after.changes.iter().filter(writes) {
+            for name in two.approvers.get(&change.path).into_iter().flatten() {
+                prop_assert!(people.person(name) != person, "{} of {}", name, change.path);
+            }
+        }
     }
 
     /// What a rule has is the number of different people who may approve, did, and wrote nothing of it: counted here in

@@ -47,7 +47,7 @@ impl World {
             self.note(*id, "a line");
         }
         let notes = fetch_notes(&self.settings).await?;
-        material(&self.settings, Some(base), head, lineage, notes, Vec::new())
+        material(&self.settings, Some(base), head, lineage, notes)
     }
 }
 
@@ -112,7 +112,7 @@ async fn hand_made_notes_are_bounded() -> Result<(), SourceError> {
         fetch_since(&world.settings, &head, Some(base)).await?;
         let notes = fetch_notes(&world.settings).await?;
         let lineage = lineage(&world.settings, Some(base), head)?;
-        let found = material(&world.settings, Some(base), head, lineage, notes, Vec::new())?;
+        let found = material(&world.settings, Some(base), head, lineage, notes)?;
         Ok(found.notes.into_iter().map(|note| note.content).collect())
     };
     // The same commit at two depths: both count.

@@ -8,6 +8,7 @@ mod content;
 mod faults;
 mod hostile;
 mod lineage;
+mod merges;
 mod recovery;
 mod repo;
 mod secrets;

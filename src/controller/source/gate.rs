@@ -1,19 +1,17 @@
-//! The gate between looking and deciding: is the new head signed, and does it continue what was accepted?
+//! The gate between looking and deciding: does the new head continue what was accepted, is it signed, and approved?
 
 use kube::ResourceExt;
 
 use crate::{
     api::{
         Platform, marks,
-        verification::{SignersRef, Verification, VerificationMode},
+        verification::{Verification, VerificationMode},
     },
-    observe::secrets,
     plan::brake::Acknowledged,
     source::{self, Class, CommitId, Lineage, Reference, Settings, SourceError},
-    trust::{Mode, Rules, Signers, judge},
 };
 
-use super::{super::context::Context, approvals, approvals::Approvers, hold::Hold};
+use super::{super::context::Context, approvals, approvals::Approvers, hold::Hold, signed};
 
 /// Judges a head that was fetched: why it is held, or who approved what of it. `accepted` is the last revision that
 /// came through here, `notes` the newest state of the notes with approvals.
@@ -39,16 +37,16 @@ pub(super) async fn pass(
     if let Some(hold) = continues(platform, settings, accepted, head, &lineage) {
         return Ok(Err(hold));
     }
-    let kept = approvals::asked(platform).map(|_| lineage.clone());
-    if let Some(hold) = signed(ctx, platform, settings, head, lineage).await? {
-        return Ok(Err(hold));
+    let Some(verification) = asked(platform) else { return Ok(Ok(Approvers::new())) };
+    if let Some(missing) = lineage.missing {
+        return Ok(Err(Hold::incomplete(head, missing, name(platform), false)));
     }
-    match kept {
-        Some(lineage) => {
-            let case = approvals::Case { accepted, head, lineage, notes };
-            approvals::pass(ctx, platform, settings, case).await
+    match signed::pass(ctx, settings, verification, head, lineage).await? {
+        Err(hold) => Ok(Err(hold)),
+        Ok(signed) => {
+            let case = approvals::Case { accepted, head, notes };
+            approvals::pass(ctx, platform, settings, signed, case).await
         }
-        None => Ok(Ok(Approvers::new())),
     }
 }
 
@@ -63,10 +61,9 @@ fn continues(
     // Who names a whole commit in the trust root means that commit.
     let pinned = matches!(settings.reference, Reference::Commit(_));
     let accepted = accepted.filter(|_| !lineage.descends && !pinned && !acknowledged(platform, head))?;
-    let name = platform.metadata.name.as_deref().unwrap_or_default();
     Some(match lineage.missing {
-        Some(missing) => Hold::incomplete(head, missing, name, true),
-        None => Hold::rewritten(head, accepted, name),
+        Some(missing) => Hold::incomplete(head, missing, name(platform), true),
+        None => Hold::rewritten(head, accepted, name(platform)),
     })
 }
 
@@ -75,58 +72,15 @@ fn acknowledged(platform: &Platform, head: CommitId) -> bool {
     said.is_some_and(|said| Acknowledged::read(said).commit == head.to_string())
 }
 
-/// Whether the new commits are signed as the Platform asks.
-async fn signed(
-    ctx: &Context,
-    platform: &Platform,
-    settings: &Settings,
-    head: CommitId,
-    lineage: Lineage,
-) -> Result<Option<Hold>, SourceError> {
-    let git = platform.spec.source.as_ref().map(|source| &source.git);
-    let Some((mode, from, forge)) = git.and_then(|git| git.verification.as_ref()).and_then(asked) else {
-        return Ok(None);
-    };
-    if let Some(missing) = lineage.missing {
-        let name = platform.metadata.name.as_deref().unwrap_or_default();
-        return Ok(Some(Hold::incomplete(head, missing, name, false)));
-    }
-    let (signers, list) = match self::signers(ctx, head, &from).await {
-        Ok(found) => found,
-        Err(hold) => return Ok(Some(hold)),
-    };
-    blocking(settings, move |_| {
-        let commits: Vec<_> = lineage.commits.into_iter().map(|(id, raw)| (id.to_string(), raw)).collect();
-        let rules = Rules { mode, signers: &signers, forge: &forge };
-        let refused = judge(&head.to_string(), &commits, &rules).err();
-        Ok(refused.map(|refused| Hold::unverified(head, &refused, &list)))
-    })
-    .await
+fn name(platform: &Platform) -> &str {
+    platform.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// The list of signers, and how it is called.
-pub(super) async fn signers(
-    ctx: &Context,
-    head: CommitId,
-    from: &SignersRef,
-) -> Result<(Signers, String), Hold> {
-    let list = format!("{} {}/{}", from.kind.as_str(), ctx.namespace, from.name);
-    let lists = secrets::signers(&ctx.client, &ctx.namespace, from).await;
-    let lists = lists.map_err(|error| Hold::no_signers(head, &error.to_string()))?;
-    match Signers::read(lists.ssh.as_deref(), lists.openpgp.as_deref()) {
-        Ok(signers) => Ok((signers, list)),
-        Err(error) => Err(Hold::no_signers(head, &format!("{list}: {error}"))),
-    }
-}
-
-/// What the Platform asks for, if it asks for signatures.
-fn asked(verification: &Verification) -> Option<(Mode, SignersRef, Vec<String>)> {
-    let mode = match verification.mode {
-        VerificationMode::None => return None,
-        VerificationMode::Head => Mode::Head,
-        VerificationMode::EveryCommit => Mode::EveryCommit,
-    };
-    Some((mode, verification.signers.clone()?, verification.forge_signers.clone()))
+/// What the Platform asks for, if it asks for signatures or approvals.
+fn asked(platform: &Platform) -> Option<&Verification> {
+    let verification = platform.spec.source.as_ref()?.git.verification.as_ref()?;
+    let asks = verification.mode != VerificationMode::None || verification.approvals.is_some();
+    asks.then_some(verification)
 }
 
 /// Runs what reads disks or computes long, off the worker threads.

@@ -44,6 +44,10 @@ impl Hold {
             Refusal::NotListed(_) | Refusal::OutsideValidity(_) => {
                 format!("list the key in {list}, or push the change again signed by a listed key")
             }
+            Refusal::NotAMerge(_) => format!(
+                "let the forge join branches by a merge commit, not by squash or rebase, or push the change again signed by a key of {list}"
+            ),
+            Refusal::NotTheMerge(_) => format!("merge it yourself, and push that signed by a key of {list}"),
             _ => format!("push the change again signed by a key of {list}"),
         };
         let message = format!(

@@ -1,7 +1,8 @@
 //! The source loop: Git → source → validate → Tenants written to the cluster.
 //!
 //! - [`look`]: asks the repository, and reads what changed
-//! - [`gate`]: whether a new head is taken over, with [`approvals`] as its last stage; a [`hold`] says why not
+//! - [`gate`]: whether a new head is taken over, with [`signed`] and [`approvals`] as its last stages; a [`hold`] says
+//!   why not
 //! - [`brake`]: whether it does too much at once to what runs
 //! - [`write`]: brings Tenants to what their files say
 //! - [`note`]: writes down what came of it
@@ -47,6 +48,7 @@ mod hold;
 mod look;
 mod note;
 mod settings;
+mod signed;
 mod write;
 
 pub(super) use gate::blocking;
@@ -79,6 +81,8 @@ struct Memory {
     decided: Option<Decided>,
     /// What the API server refused since the last look.
     refused: write::Refused,
+    /// The status doesn't say yet that the revision is accepted: nothing of it is written before.
+    unsaid: bool,
     /// Failures that are in the change trail already.
     noted: note::Noted,
     /// Writes that failed in a row, and when they are tried again.
@@ -118,12 +122,13 @@ pub async fn run(ctx: Context, name: String, wake: Arc<Wake>) {
             step(&ctx, &platform, &mut memory, &wake).await;
             let stepped = Instant::now();
             let due = memory.due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
+            let calm = if memory.unsaid { Duration::ZERO } else { CALM };
             let found = tokio::select! {
                 found = landed(&mut memory.looking) => Some(found),
                 () = tokio::time::sleep(due), if memory.looking.is_none() => None,
                 () = sleep_until(memory.again) => None,
                 () = wake.rung() => {
-                    tokio::time::sleep(CALM.saturating_sub(stepped.elapsed())).await;
+                    tokio::time::sleep(calm.saturating_sub(stepped.elapsed())).await;
                     None
                 }
             };
@@ -193,6 +198,13 @@ async fn bring(
     decide_anew(memory, platform, rules, owners(ctx));
     let plan_only = is_plan_only(platform);
     let paused = plan_only || pause::until(&platform.metadata, jiff::Timestamp::now()).is_some();
+    let revision = snapshot.revision.to_string();
+    // Acceptance is said before anything of it is done: an operator that is killed in between goes on, and doesn't judge
+    // what is half done once more, by other signers, or by an acknowledgement that no longer fits what is left to do.
+    memory.unsaid = !paused && previous(platform).accepted != revision;
+    if memory.unsaid {
+        return Some(report(memory, &revision, &write::Written::default(), platform));
+    }
     let Memory { look, decided, refused, noted, .. } = &mut *memory;
     let written = match decided {
         Some(decided) if !paused => write::all(ctx, platform, look, &decided.decision, refused, noted).await,
@@ -201,7 +213,6 @@ async fn bring(
     memory.stumbles = if written.retry { memory.stumbles + 1 } else { 0 };
     let wait = || Backoff::RECONCILE.delay(memory.stumbles, backoff::unit());
     memory.again = written.retry.then(|| Instant::now() + wait());
-    let revision = snapshot.revision.to_string();
     let mut report = report(memory, &revision, &written, platform);
     if plan_only {
         let message = format!(

@@ -1,9 +1,16 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::hook::keys::Keys;
 use crate::runtime::shutdown::Trigger;
 
 const TOKEN: &str = "a token of the tests";
@@ -14,6 +21,8 @@ struct Fake {
     key: Arc<Key>,
     standby: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
+    trusted: Arc<Trusted>,
+    unknown: Arc<AtomicUsize>,
 }
 
 impl Gate for Fake {
@@ -23,6 +32,14 @@ impl Gate for Fake {
 
     fn key(&self, platform: &str) -> Option<Arc<Key>> {
         (platform == "shop").then(|| Arc::clone(&self.key))
+    }
+
+    fn trusted(&self, platform: &str) -> Option<Arc<Trusted>> {
+        (platform == "shop").then(|| Arc::clone(&self.trusted))
+    }
+
+    fn unknown_key(&self, _platform: &str) {
+        self.unknown.fetch_add(1, Ordering::Relaxed);
     }
 
     fn ask(&self, platform: &str) {
@@ -35,6 +52,8 @@ struct Bed {
     fake: Fake,
     addr: SocketAddr,
     metrics: Metrics,
+    /// A good token of the issuer that `shop` trusts.
+    token: String,
     _trigger: Trigger,
 }
 
@@ -43,11 +62,13 @@ impl Bed {
         let local = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
         let server = bind(local).await.unwrap();
         let key = Arc::new(Key::new(TOKEN).unwrap());
-        let fake = Fake { key, standby: Arc::default(), asked: Arc::default() };
+        let (trusted, token) = vouching();
+        let (standby, asked, unknown) = Default::default();
+        let fake = Fake { key, standby, asked, trusted: Arc::new(trusted), unknown };
         let (trigger, shutdown) = Shutdown::new();
         let (addr, metrics) = (server.addr(), Metrics::new());
         tokio::spawn(serve(server, fake.clone(), metrics.clone(), shutdown));
-        Self { fake, addr, metrics, _trigger: trigger }
+        Self { fake, addr, metrics, token, _trigger: trigger }
     }
 
     /// Sends a request as it is, and returns the whole answer.
@@ -74,6 +95,26 @@ impl Bed {
     fn asked(&self) -> usize {
         self.fake.asked.load(Ordering::Relaxed)
     }
+}
+
+/// An issuer's key as a Platform trusts it, and a token that it signed.
+fn vouching() -> (Trusted, String) {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let coded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let point = pair.public_key().as_ref();
+    let (x, y) = (coded(&point[1..33]), coded(&point[33..]));
+    let keys = json!({"keys": [{"kty": "EC", "kid": "k", "crv": "P-256", "x": x, "y": y}]});
+    let oidc = json!({"issuer": "https://issuer.example.com", "audience": "hooks", "subject": "me"});
+    let oidc = serde_json::from_value(oidc).unwrap();
+    let now = jiff::Timestamp::now().as_second();
+    let claims = json!({
+        "iss": "https://issuer.example.com", "aud": "hooks", "sub": "me", "iat": now, "exp": now + 300,
+    });
+    let part = |value: &serde_json::Value| coded(value.to_string().as_bytes());
+    let text = format!("{}.{}", part(&json!({"alg": "ES256", "kid": "k"})), part(&claims));
+    let signature = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+    let trusted = Trusted::new(oidc, Keys::parse(&keys).unwrap()).unwrap();
+    (trusted, format!("{text}.{}", coded(signature.as_ref())))
 }
 
 /// The answer without the date.
@@ -109,6 +150,39 @@ async fn who_is_not_signed_learns_nothing() {
             bed.send(format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_token_stands_in_for_a_signature() {
+    let bed = Bed::start().await;
+    let send = async |platform: &str, authorization: &str| {
+        let head = format!("POST /hooks/{platform} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        bed.send(format!("{head}Authorization: {authorization}\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes())
+            .await
+    };
+    let good = format!("Bearer {}", bed.token);
+    let answer = send("shop", &good).await;
+    assert!(answer.starts_with("HTTP/1.1 202 ") && bed.asked() == 1, "{answer}");
+    // Whoever isn't vouched for learns as much as whoever isn't signed.
+    let wrong = plain(&bed.post("shop", "another token, as long", "{}").await);
+    let twice = format!("{good}\r\nAuthorization: {good}");
+    let (text, _) = good.rsplit_once('.').unwrap();
+    for (platform, authorization) in [
+        ("nobody", good.as_str()),
+        ("shop", &good[..good.len() - 9]),
+        ("shop", &format!("{text}.")),
+        ("shop", "Bearer x"),
+        ("shop", "Basic eDp5"),
+        ("shop", &twice),
+        ("shop", &format!("Bearer {}", "a".repeat(9000))),
+    ] {
+        assert_eq!(plain(&send(platform, authorization).await), wrong, "{platform} {authorization}");
+    }
+    assert_eq!(bed.asked(), 1);
+    assert_eq!(bed.fake.unknown.load(Ordering::Relaxed), 1, "nobody's keys know none");
+    // A wrong signature beside a good token takes nothing from it.
+    let both = send("shop", &format!("{good}\r\nX-Gitlab-Token: wrong")).await;
+    assert!(both.starts_with("HTTP/1.1 202 "), "{both}");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
-//! The fetch process: all network work of Git, in a process of its own that can
+//! The fetch process: all network work of Git, and what can't be bounded otherwise, in a process of its own that can
 //! be killed, sees one folder and forgets everything when it ends.
 
 mod agent;
 mod fetch;
 mod host_key;
 mod http;
+mod merge;
 mod notes;
 mod refs;
 mod sandbox;
@@ -72,19 +73,17 @@ fn serve(request: &Request) -> Answer {
     super::harden();
     bound_objects(request.limits.object_bytes);
     // Certificates are files of the system, so they are read before the door closes.
-    let client = match &request.login {
-        Some(login) => Client::Shell(Shell::new(login.clone(), request.addresses.clone())),
-        None => match agent::build(request) {
-            Ok(agent) => Client::Web(Web::new(agent, request)),
-            Err(failure) => return failed(None, failure),
-        },
+    let client = match client(request) {
+        Ok(client) => client,
+        Err(failure) => return failed(None, failure),
     };
     // Listing references touches no file at all.
     let folder = match request.operation {
         Operation::Resolve => None,
-        Operation::Fetch { .. } | Operation::FetchNotes | Operation::Probe { .. } => {
-            Some(request.repository.as_path())
-        }
+        Operation::Fetch { .. }
+        | Operation::FetchNotes
+        | Operation::Compare { .. }
+        | Operation::Probe { .. } => Some(request.repository.as_path()),
     };
     let ports: Vec<u16> = request.addresses.iter().map(std::net::SocketAddr::port).collect();
     let landlock = match sandbox::restrict(folder, &ports, &request.limits) {
@@ -96,13 +95,27 @@ fn serve(request: &Request) -> Answer {
         std::thread::sleep(end.saturating_duration_since(Instant::now()) + Duration::from_millis(500));
         std::process::exit(i32::from(EXIT_DEADLINE));
     });
+    let server = || match client {
+        Some(client) => Ok(Server::new(client, request, end)),
+        None => Err(Failure::Other { detail: "there is no server to ask".to_owned() }),
+    };
     let result = match &request.operation {
         Operation::Probe { path } => Ok(Done::Probed { readable: std::fs::File::open(path).is_ok() }),
-        Operation::Resolve => refs::resolve(request, Server::new(client, request, end)),
+        Operation::Compare { merges } => merge::compare(request, merges),
+        Operation::Resolve => server().and_then(|server| refs::resolve(request, server)),
         Operation::Fetch { commit, base } => {
-            fetch::fetch(request, *commit, *base, &Server::new(client, request, end))
+            server().and_then(|server| fetch::fetch(request, *commit, *base, &server))
         }
-        Operation::FetchNotes => notes::fetch(request, &Server::new(client, request, end)),
+        Operation::FetchNotes => server().and_then(|server| notes::fetch(request, &server)),
     };
     Answer { landlock: Some(landlock), result }
+}
+
+/// How the server is spoken to; nothing where none is asked.
+fn client(request: &Request) -> Result<Option<Client>, Failure> {
+    match (&request.operation, &request.login) {
+        (Operation::Compare { .. } | Operation::Probe { .. }, _) => Ok(None),
+        (_, Some(login)) => Ok(Some(Client::Shell(Shell::new(login.clone(), request.addresses.clone())))),
+        (_, None) => agent::build(request).map(|agent| Some(Client::Web(Web::new(agent, request)))),
+    }
 }

@@ -3,7 +3,7 @@
 //! All of it is told by comparing trees; what changed in a file is not looked at. The comparison is our own: libgit2's
 //! knows no trees that hold a name twice, and its binding ends the thread at a mode that it doesn't know.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
@@ -58,6 +58,20 @@ pub(super) fn changes(
         }
     }
     Ok(facts.into_iter().map(|(path, facts)| facts.told(path, head)).collect())
+}
+
+/// Paths that differ between two trees. What isn't UTF-8 in a path is replaced.
+pub(in super::super) fn differing(
+    repository: &Repository,
+    old: Oid,
+    new: Oid,
+) -> Result<BTreeSet<String>, SourceError> {
+    // The process that asks has a deadline of its own.
+    let deadline = Duration::from_secs(3600);
+    let end = Instant::now() + deadline;
+    let comparing = Comparing { repository, known: HashSet::new(), end, deadline };
+    let paths = comparing.differing(Some(old), Some(new))?;
+    Ok(paths.into_keys().map(|path| String::from_utf8_lossy(&path).into_owned()).collect())
 }
 
 /// What is known of a changed path.

@@ -171,7 +171,7 @@ impl Local {
         let gathered =
             lineage::lineage(repository, Some(base), head).and_then(|lineage| match lineage.missing {
                 Some(_) => Err(SourceError::Corrupt { detail: "its history was cut off".to_owned() }),
-                None => gather(repository, Some(base), head, lineage, tip, Vec::new(), DEADLINE),
+                None => gather(repository, Some(base), head, lineage, tip, DEADLINE),
             });
         gathered.map_err(|error| match error {
             SourceError::Corrupt { detail } => {

@@ -29,6 +29,7 @@ pub use local::{Local, LocalError};
 pub use notes::APPROVALS;
 use walk::{Gathered, Root, Walk, damaged};
 
+pub(super) use changes::differing;
 pub(super) use lineage::whole;
 
 /// Findings kept of one revision; the rest is counted.
@@ -75,8 +76,7 @@ pub fn lineage(settings: &Settings, base: Option<CommitId>, head: CommitId) -> R
     with_repository(settings, |repository| lineage::lineage(repository, base, head))
 }
 
-/// What the approvals of a change are judged by; `notes` is what [`fetch_notes`](super::fetch_notes) brought, `words`
-/// is what a forge says of approvals. Blocking.
+/// What the approvals of a change are judged by; `notes` is what [`fetch_notes`](super::fetch_notes) brought. Blocking.
 ///
 /// # Errors
 /// `Timeout`, or `Corrupt`.
@@ -86,10 +86,29 @@ pub fn material(
     head: CommitId,
     lineage: Lineage,
     notes: Option<CommitId>,
-    words: Vec<Word>,
 ) -> Result<Material, SourceError> {
     with_repository(settings, |repository| {
-        gather(repository, accepted, head, lineage, notes, words, settings.deadline)
+        gather(repository, accepted, head, lineage, notes, settings.deadline)
+    })
+}
+
+/// The same, with what a forge says of approvals: the commits that it names are looked at, too. Blocking.
+///
+/// # Errors
+/// `Timeout`, or `Corrupt`.
+pub fn heard(
+    settings: &Settings,
+    accepted: Option<CommitId>,
+    head: CommitId,
+    material: Material,
+    words: Vec<Word>,
+) -> Result<Material, SourceError> {
+    let new: Vec<CommitId> = material.commits.iter().filter_map(|(id, _)| id.parse().ok()).collect();
+    let material = Material { words, ..material };
+    with_repository(settings, |repository| {
+        let asked = asked(&material);
+        let changes = changes::changes(repository, accepted, head, &new, &asked, settings.deadline)?;
+        Ok(Material { changes, ..material })
     })
 }
 
@@ -99,16 +118,20 @@ fn gather(
     head: CommitId,
     lineage: Lineage,
     tip: Option<CommitId>,
-    words: Vec<Word>,
     deadline: Duration,
 ) -> Result<Material, SourceError> {
     let new: Vec<CommitId> = lineage.commits.iter().map(|(id, _)| *id).collect();
     let notes = tip.map(|tip| notes::notes(repository, tip, &new)).transpose()?.unwrap_or_default();
-    let approved = notes.iter().map(|note| &note.commit).chain(words.iter().map(|word| &word.commit));
-    let approved: Vec<CommitId> = approved.filter_map(|id| id.parse().ok()).collect();
-    let changes = changes::changes(repository, accepted, head, &new, &approved, deadline)?;
     let commits = lineage.commits.into_iter().map(|(id, raw)| (id.to_string(), raw)).collect();
-    Ok(Material { commits, notes, changes, words })
+    let material = Material { commits, notes, ..Material::default() };
+    let changes = changes::changes(repository, accepted, head, &new, &asked(&material), deadline)?;
+    Ok(Material { changes, ..material })
+}
+
+/// The commits that somebody may have approved.
+fn asked(material: &Material) -> Vec<CommitId> {
+    let noted = material.notes.iter().map(|note| &note.commit);
+    noted.chain(material.words.iter().map(|word| &word.commit)).filter_map(|id| id.parse().ok()).collect()
 }
 
 /// The newest commit that both have in their history, as far as that is here. Blocking.
@@ -164,10 +187,19 @@ fn with_repository<T>(
         }
     };
     let result = open(&folder).and_then(|repository| work(&repository));
-    if matches!(result, Err(SourceError::Corrupt { .. })) {
-        folder.mark_corrupt().map_err(disk)?;
+    if let Err(error) = &result {
+        note_damage(settings, error)?;
     }
     result
+}
+
+/// Of a damaged copy the next fetch makes a new one.
+pub(super) fn note_damage(settings: &Settings, error: &SourceError) -> Result<(), SourceError> {
+    let disk = |source| SourceError::Disk { path: settings.repository.display().to_string(), source };
+    match error {
+        SourceError::Corrupt { .. } => Folder::new(&settings.repository).mark_corrupt().map_err(disk),
+        _ => Ok(()),
+    }
 }
 
 /// The objects alone. The fetch process wrote the folder, and a process that was taken over could

@@ -12,8 +12,9 @@
 //! history and not in the accepted one's), so an amended, rebased or squashed commit has to be approved again, while
 //! a merge that takes an approved branch as it is needs no more. The head's own approvals count for every path.
 //!
-//! **Who wrote a path** approves nothing of it: author, committer and signer of every new commit that changed it; of
-//! merges only those that changed it themselves. Without signed commits these are what the commits say of themselves.
+//! **Who wrote a path** approves nothing of it: author, committer, co-authors (`Co-authored-by:`) and signer of every new
+//! commit that changed it; of merges only those that changed it themselves. Without signed commits these are what the
+//! commits say of themselves.
 //!
 //! **One person counts once**, however many keys and names they have: lines of the list of signers that share a key or
 //! a name are one person.

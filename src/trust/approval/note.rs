@@ -130,11 +130,12 @@ fn vote(line: &str, commit: &str, tree: Option<&str>, by: &By<'_>) -> Result<Vot
     Ok(Vote { commit: commit.to_owned(), principals, origin: Origin::Signed })
 }
 
-/// Who wrote each commit: author, committer, and whose key signed it, whether that holds or not.
+/// Who wrote each commit: author, committer, co-authors, and whose key signed it, whether that holds or not.
 #[must_use]
 pub fn writers(commits: &[Commit], signers: &Signers, people: &People) -> HashMap<String, BTreeSet<Person>> {
     let of = |commit: &Commit| {
-        let mut names: BTreeSet<Person> = commit.addresses.iter().map(|name| people.person(name)).collect();
+        let named = commit.addresses.iter().chain(&commit.co_authors);
+        let mut names: BTreeSet<Person> = named.map(|name| people.person(name)).collect();
         let principals = signed_by(commit, signers).into_iter().flat_map(|entry| &entry.principals);
         names.extend(principals.map(|name| people.person(name)));
         (commit.id.clone(), names)

@@ -126,6 +126,20 @@ fn who_wrote_it_does_not_count_whatever_name_or_key_they_use() {
 }
 
 #[test]
+fn who_is_named_as_co_author_does_not_count() {
+    let commit = id(1);
+    let mut pair = material(&commit, &approved(&commit, 2));
+    assert!(verdict(&pair, 1, 1).passes());
+    pair.commits = vec![(commit.clone(), plain(&[], "A change\n\nCo-authored-by: B <BOB@example.com>"))];
+    assert_eq!(reasons(&verdict(&pair, 1, 1)), ["SelfApproval: they wrote it"]);
+    // Nor does the forge's word for them; somebody else's approval does.
+    pair.words = vec![Word { user: "bob".to_owned(), commit: commit.clone(), at: at(1) }];
+    assert!(!verdict(&pair, 1, 1).passes());
+    pair.notes[0].content = Some(approved(&commit, 3).into_bytes());
+    assert!(verdict(&pair, 1, 1).passes());
+}
+
+#[test]
 fn one_person_with_two_keys_or_names_counts_once() {
     let commit = id(1);
     let lines = [

@@ -18,11 +18,15 @@ fn commits(list: &[(u8, &[u8], Option<u8>)]) -> Vec<(String, Vec<u8>)> {
     list.iter().map(one).collect()
 }
 
+fn borrowed(commits: &[(String, Vec<u8>)]) -> Vec<(String, &[u8])> {
+    commits.iter().map(|(id, raw)| (id.clone(), raw.as_slice())).collect()
+}
+
 /// The number of the commit that doesn't pass, how many more, and why.
 fn wrong(mode: Mode, list: &[(u8, &[u8], Option<u8>)]) -> Option<(String, usize, String)> {
     let (signers, forge) = (signers(), ["forge@example.com".to_owned()]);
     let rules = Rules { mode, signers: &signers, forge: &forge };
-    let refused = judge(&id(list[0].0), &commits(list), &rules).err()?;
+    let refused = judge(&id(list[0].0), &borrowed(&commits(list)), &rules).err()?;
     assert_eq!(refused.author, "Ada <ada@example.com>");
     Some((refused.commit.trim_start_matches('0').to_owned(), refused.more, refused.refusal.to_string()))
 }
@@ -64,12 +68,36 @@ fn a_forge_vouches_for_merges_of_what_is_verified() {
     }
 }
 
+/// Whoever signs for themselves answers for what a merge holds; of the others it has to be told.
+#[test]
+fn merges_that_only_a_forge_vouches_for_are_named_the_oldest_first() {
+    let (signers, forge) = (signers(), ["forge@example.com".to_owned()]);
+    let list: &[(u8, &[u8], Option<u8>)] = &[
+        (6, &[5, 4], FORGE),
+        (5, &[3, 2], ADA),
+        (4, &[2, 1], FORGE),
+        (3, &[1], BOB),
+        (2, &[1], ADA),
+        (1, &[], BOB),
+    ];
+    let commits = commits(list);
+    for (mode, expected) in [(Mode::EveryCommit, vec![id(4), id(6)]), (Mode::Head, vec![id(4), id(6)])] {
+        let rules = Rules { mode, signers: &signers, forge: &forge };
+        let signed = judge(&id(6), &borrowed(&commits), &rules).expect("signed");
+        assert_eq!(signed.merges().collect::<Vec<_>>(), expected, "{mode:?}");
+        let own = Difference::Own { paths: vec!["a.yaml".into(), "b.yaml".into()], more: 2 };
+        let refused = signed.refuse(&id(4), own);
+        assert_eq!((refused.commit, refused.author.as_str()), (id(4), "Ada <ada@example.com>"));
+        assert!(refused.refusal.to_string().ends_with("gives something else in a.yaml, b.yaml and 2 more"));
+    }
+}
+
 #[test]
 fn a_head_that_is_not_here_does_not_pass() {
     let signers = signers();
     let rules = Rules { mode: Mode::EveryCommit, signers: &signers, forge: &[] };
     assert!(judge(&id(1), &[], &rules).is_err());
-    assert!(judge(&id(1), &commits(&[(2, &[], ADA)]), &rules).is_err());
+    assert!(judge(&id(1), &borrowed(&commits(&[(2, &[], ADA)])), &rules).is_err());
 }
 
 /// What GnuPG signed with a forge's key: `tests/fixtures/openpgp/make.sh`.
@@ -89,15 +117,15 @@ fn a_forge_may_sign_with_openpgp() {
     let rules = Rules { mode: Mode::EveryCommit, signers: &signers, forge: &forge };
     let merge = (id(4), with_signature(fixture!("merge").as_bytes(), fixture!("merge.sig")));
     let merged = |seed| [merge.clone(), commits(&[(3, &[9], seed)]).remove(0)];
-    assert_eq!(judge(&id(4), &merged(ADA), &rules), Ok(()));
-    assert!(judge(&id(4), &merged(NOBODY), &rules).is_err(), "a merge of what nobody signed");
+    let judged = judge(&id(4), &borrowed(&merged(ADA)), &rules).expect("signed");
+    assert_eq!(judged.merges().collect::<Vec<_>>(), [id(4)]);
+    assert!(judge(&id(4), &borrowed(&merged(NOBODY)), &rules).is_err(), "a merge of what nobody signed");
     let edit = [(id(1), with_signature(fixture!("commit").as_bytes(), fixture!("forge.sig")))];
+    let edit = borrowed(&edit);
     let refused = judge(&id(1), &edit, &rules).expect_err("an edit in the forge's editor");
     assert_eq!(refused.refusal, super::Refusal::NotAMerge("noreply@forge.example".into()));
     let rules = Rules { forge: &[], ..rules };
-    assert_eq!(
-        judge(&id(1), &edit, &rules),
-        Ok(()),
-        "a person's key, where nobody says that it is a forge's"
-    );
+    let judged =
+        judge(&id(1), &edit, &rules).expect("a person's key, where nobody says that it is a forge's");
+    assert_eq!(judged, Signed::default());
 }
