@@ -18,7 +18,6 @@ mod gitea;
 mod held;
 mod leaders;
 mod quiet;
-
 mod reviews;
 mod zone_loss;
 
