@@ -18,6 +18,7 @@ mod gitea;
 mod held;
 mod leaders;
 mod quiet;
+mod watchdog;
 
 use support::{Kit, Outcome};
 use tokio::sync::{Mutex, MutexGuard};

@@ -15,7 +15,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub use self::containerfile::image_config;
+pub use self::containerfile::{image_config, operator_image};
 use self::tar::Tar;
 use crate::error::{Error, Result, io};
 

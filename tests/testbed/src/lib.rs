@@ -31,7 +31,7 @@ pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, opera
 pub use error::{Error, Result};
 pub use git::{Credentials, GitServer, Repo, git_as, git_command};
 pub use gitea::Gitea;
-pub use image::{ImageConfig, ImageFile, image_config, oci_layout, program_files};
+pub use image::{ImageConfig, ImageFile, image_config, oci_layout, operator_image, program_files};
 pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};

@@ -1,9 +1,37 @@
-//! What a Containerfile says of the image that it makes: the packed one says the same.
+//! The operator's image, and what its Containerfile says of it: the packed one says the same.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::ImageConfig;
+use super::{ImageConfig, oci_layout, program_files};
 use crate::error::{Error, Result, io};
+use crate::programs::repository_root;
+
+/// Where systems keep the certificates that they trust, as one file.
+const CERTIFICATES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Packs the operator's image under this name, from its program and this machine's libraries and certificates, and
+/// returns its digest. What `charts/Containerfile` makes, without an engine.
+///
+/// # Errors
+/// As [`oci_layout`] and [`program_files`], or this machine has no certificates.
+pub fn operator_image(name: &str, program: &Path, out: &Path) -> Result<String> {
+    let containerfile = repository_root().join("charts/Containerfile");
+    let config = image_config(&containerfile, name)?;
+    let place = config.entrypoint.first().map(String::as_str).unwrap_or_default();
+    let mut files = program_files(place, program)?;
+    let certificates = CERTIFICATES.iter().map(PathBuf::from).find(|path| path.is_file());
+    let certificates = certificates.ok_or(Error::Missing {
+        program: "a file with trusted certificates",
+        get: "install your system's package of them (Debian, Alpine, Fedora: ca-certificates)",
+    })?;
+    files.push((CERTIFICATES[0].to_owned(), certificates, 0o644));
+    oci_layout(&files, &config, out)
+}
 
 /// `USER`, `ENV` and `ENTRYPOINT` of a Containerfile's last stage; one `ENV` a line, `ENTRYPOINT` as JSON.
 ///
