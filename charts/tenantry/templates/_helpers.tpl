@@ -39,7 +39,7 @@ capabilities:
 {{- define "tenantry.tokenVolume" -}}
 name: token
 projected:
-  defaultMode: 0440
+  defaultMode: 288 # 0440
   sources:
     - serviceAccountToken:
         path: token

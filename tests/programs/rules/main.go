@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -42,7 +43,8 @@ func run() error {
 	if len(os.Args) != 2 {
 		return errors.New("usage: rules FILE < state.json")
 	}
-	groups, errs := rulefmt.ParseFile(os.Args[1], false, model.UTF8Validation, parser.Options{})
+	reader := parser.NewParser(parser.Options{})
+	groups, errs := rulefmt.ParseFile(os.Args[1], false, model.UTF8Validation, reader, slog.Default())
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -88,12 +90,10 @@ func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, match
 			matches = matches && matcher.Matches(series.Labels[matcher.Name])
 		}
 		if matches {
-			var flat []string
-			for name, value := range series.Labels {
-				flat = append(flat, name, value)
-			}
-			one := storage.MockSeries([]int64{q.state.Now * 1000}, []float64{series.Value}, flat)
-			set.all = append(set.all, one)
+			set.all = append(set.all, promql.NewStorageSeries(promql.Series{
+				Metric: labels.FromMap(series.Labels),
+				Floats: []promql.FPoint{{T: q.state.Now * 1000, F: series.Value}},
+			}))
 		}
 	}
 	return set
