@@ -114,8 +114,8 @@ fn walk(schema: &Value, at: &str, open: &mut Vec<String>) {
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         walk(field, &if at.is_empty() { name.clone() } else { format!("{at}.{name}") }, open);
     }
-    for inner in ["items", "additionalProperties"] {
-        walk(&schema[inner], &format!("{at}[]"), open);
+    for inner in ["items", "additionalProperties"].iter().filter_map(|inner| schema.get(inner)) {
+        walk(inner, &format!("{at}[]"), open);
     }
 }
 
