@@ -122,6 +122,9 @@ async fn a_dead_operator_is_not_a_green_one() -> Outcome {
     kit.clean_up("watched").await
 }
 
+/// What makes a good status a wrong one.
+type Spoil = fn(&mut Value);
+
 /// A Tenant's status with every word taken back, as the watchdog sends it.
 fn taken_back(tenant: &Value) -> Value {
     let mut status = tenant["status"].clone();
@@ -148,7 +151,7 @@ async fn the_watchdog_may_take_words_back_and_say_none() -> Outcome {
         async move { dog.apply(&status, marks::MANAGER_STATUS, &body).await }
     };
     let good = taken_back(&tenant);
-    let wrong: [(&str, fn(&mut Value)); 5] = [
+    let wrong: [(&str, Spoil); 5] = [
         ("a True condition", |body| body["status"]["conditions"][0]["status"] = json!("True")),
         ("another reason", |body| body["status"]["conditions"][0]["reason"] = json!("Succeeded")),
         ("a new condition", |body| {
