@@ -183,6 +183,8 @@ pub mod reasons {
     pub const WAITING_FOR_WAVE: &str = "WaitingForWave";
     /// A change of the rules or of the operator goes from Tenant to Tenant.
     pub const ROLLING_OUT: &str = "RollingOut";
+    /// No operator renews its Lease, so that nothing keeps the status true; the watchdog says so.
+    pub const OPERATOR_NOT_RUNNING: &str = "OperatorNotRunning";
     /// The CRD in the cluster isn't the one that this operator knows.
     pub const CRD_VERSION_SKEW: &str = "CRDVersionSkew";
     /// A promise isn't kept; `PromisesKept`'s message names it.

@@ -1,6 +1,7 @@
 //! Status of our own kinds. Nothing else is written by the manager `tenantry-status`.
 
 use http::Method;
+use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
 use crate::{
@@ -20,7 +21,7 @@ impl Writer {
     /// # Errors
     /// As [`CallError`].
     pub async fn tenant_status(&self, tenant: &Tenant, status: &TenantStatus) -> Result<Tenant, CallError> {
-        self.status("tenants", "Tenant", &tenant.metadata, &json!(status)).await
+        self.status("tenants", "Tenant", &names(&tenant.metadata), &json!(status)).await
     }
 
     /// Writes a Platform's status and returns the Platform as it is now.
@@ -32,18 +33,36 @@ impl Writer {
         platform: &Platform,
         status: &PlatformStatus,
     ) -> Result<Platform, CallError> {
-        self.status("platforms", "Platform", &platform.metadata, &json!(status)).await
+        self.status("platforms", "Platform", &names(&platform.metadata), &json!(status)).await
     }
 
-    /// The uid goes along: a status is never written to another object of the same name.
+    /// Writes a status over the one that was read, and never over a newer one: who speaks meanwhile is right.
+    /// As the operator's own manager, so that the operator finds nobody else's fields when it is back.
+    ///
+    /// # Errors
+    /// As [`CallError`]; `Conflict` when the object has changed.
+    pub async fn status_of_this_version(
+        &self,
+        plural: &str,
+        kind: &str,
+        meta: &ObjectMeta,
+        status: &Value,
+    ) -> Result<(), CallError> {
+        let Some(version) = meta.resource_version.as_deref().filter(|version| !version.is_empty()) else {
+            return Err(CallError::Conflict(format!("the {kind} has no resourceVersion")));
+        };
+        let mut named = names(meta);
+        named["resourceVersion"] = json!(version);
+        self.status(plural, kind, &named, status).await.map(|_: Value| ())
+    }
     async fn status<T: serde::de::DeserializeOwned>(
         &self,
         plural: &str,
         kind: &str,
-        meta: &kube::api::ObjectMeta,
+        meta: &Value,
         status: &Value,
     ) -> Result<T, CallError> {
-        let name = meta.name.as_deref().unwrap_or_default();
+        let name = meta["name"].as_str().unwrap_or_default();
         let uri = format!(
             "/apis/{}/{plural}/{name}/status?fieldManager={}&force=true",
             marks::API_VERSION,
@@ -51,11 +70,16 @@ impl Writer {
         );
         let body = json!({
             "apiVersion": marks::API_VERSION, "kind": kind,
-            "metadata": {"name": name, "uid": meta.uid},
+            "metadata": meta,
             "status": status,
         });
         self.send(Method::PATCH, &uri, "application/apply-patch+yaml", &body).await
     }
+}
+
+/// The uid goes along: a status is never written to another object of the same name.
+fn names(meta: &ObjectMeta) -> Value {
+    json!({"name": meta.name, "uid": meta.uid})
 }
 
 /// Writes the inventory ahead of a pass, and nothing else of the status.

@@ -6,6 +6,7 @@
 //! - [`rollback`]: a revert commit in a repository of the user's own
 //! - [`approve`]: an approval of a commit, in the repository's notes
 //! - [`status`], [`why`]: with one, read only
+//! - [`watchdog`]: says in every status that there is no operator, where there is none
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -28,6 +29,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod validate;
+pub mod watchdog;
 pub mod why;
 
 /// What the program says of itself.
@@ -64,6 +66,7 @@ enum Command {
     History(history::Args),
     Rollback(rollback::Args),
     Approve(approve::Args),
+    Watchdog(watchdog::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::History(args) => history::main(&args),
         Command::Rollback(args) => rollback::main(&args),
         Command::Approve(args) => approve::main(&args),
+        Command::Watchdog(args) => watchdog::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

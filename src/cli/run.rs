@@ -1,6 +1,12 @@
 //! `tenantry run`: the operator.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -17,6 +23,7 @@ use crate::{
     observe::{
         crds::Definitions,
         watch::{READ_DEADLINE, Watches},
+        world::World,
     },
     runtime::{
         api_client::{self, IN_FLIGHT, Target},
@@ -203,8 +210,13 @@ fn context(
         let queue = platforms.clone();
         move || queue.stats()
     });
+    let world: Arc<Mutex<World>> = Arc::default();
+    metrics.watch_promises({
+        let world = Arc::clone(&world);
+        move || world.lock().unwrap_or_else(PoisonError::into_inner).promises()
+    });
     Context {
-        world: Arc::default(),
+        world,
         recorder: Recorder::new(client.clone(), reporter),
         writer: Writer::new(client.clone(), leadership),
         client,

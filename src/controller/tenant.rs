@@ -178,7 +178,8 @@ async fn look(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready, (why, next): (
 async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     let mut wanted = build(ready);
     let inputs = waves::given(&ready.tenant, &ready.platform, &ready.inputs);
-    let turn = turn::turn(ctx, tenant, &mut wanted, &inputs, !ready.exceeds.is_empty());
+    let exceeds = !ready.exceeds.is_empty();
+    let turn = turn::turn(ctx, tenant, &mut wanted, &inputs, is_available(ctx, tenant, ready), exceeds);
     let tenant = &match turn::announce(ctx, tenant, &turn, &inputs).await {
         Ok(tenant) => tenant,
         Err(next) => return next,
@@ -208,6 +209,12 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     measure(ctx, tenant, &pass);
     let left = left(ready, &pass, scales, &turn);
     finish(ctx, tenant, status, left, next).await
+}
+
+/// Whether a change that the Tenant didn't ask for could take something away: as its status says, or, where a
+/// watchdog has written over that, as the cluster shows.
+fn is_available(ctx: &Context, tenant: &Tenant, ready: &Ready) -> bool {
+    waves::is_ready(tenant) || waves::silenced(tenant) && status::is_back(&ready.tenant, &observe(ctx, ready))
 }
 
 fn build(ready: &Ready) -> Listed {

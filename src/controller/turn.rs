@@ -61,8 +61,15 @@ impl Turn {
     }
 }
 
-/// Whose turn it is; `exceeds` where a limit is against the spec.
-pub(super) fn turn(ctx: &Context, tenant: &Tenant, wanted: &mut Listed, inputs: &str, exceeds: bool) -> Turn {
+/// Whose turn it is; `available` where the Tenant has something to lose, `exceeds` where a limit is against the spec.
+pub(super) fn turn(
+    ctx: &Context,
+    tenant: &Tenant,
+    wanted: &mut Listed,
+    inputs: &str,
+    available: bool,
+    exceeds: bool,
+) -> Turn {
     if exceeds && waves::is_applied(tenant) {
         return Turn::Exceeds;
     }
@@ -86,7 +93,6 @@ pub(super) fn turn(ctx: &Context, tenant: &Tenant, wanted: &mut Listed, inputs: 
         tenants.iter().map(|tenant| (tenant.name_any(), waves::is_out(tenant))).collect();
     let mut board = ctx.board();
     let waves = board.waves.entry(platform.clone()).or_default();
-    let available = waves::is_ready(tenant);
     if waves.ask(&name, available, &tenants, percent, Instant::now()) {
         return Turn::Wave(available);
     }

@@ -108,27 +108,50 @@ pub async fn all<K>(client: &Client) -> Result<Vec<Result<K, (String, String)>>,
 where
     K: Resource<Scope = ClusterResourceScope, DynamicType = ()> + DeserializeOwned,
 {
-    let resource = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    let mut params = ListParams::default().limit(MOST);
     let mut all = Vec::new();
+    let mut next = None;
     loop {
-        let page = deadline(DEADLINE, api.list(&params)).await.map_err(|error| match error {
-            // A kind that is served answers with an empty list.
-            CallError::NotFound(_) => CallError::NotFound(format!(
-                "the cluster has no {}; apply the definitions: tenantry crds | kubectl apply --server-side -f -",
-                K::plural(&())
-            )),
-            other => other,
-        })?;
+        let page = page::<K>(client, MOST, next.as_deref()).await?;
         for object in page.items {
             let name = object.name_any();
             let typed = serde_json::to_value(object).and_then(serde_json::from_value::<K>);
             all.push(typed.map_err(|error| (name, error.to_string())));
         }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(all),
+        next = page.next;
+        if next.is_none() {
+            return Ok(all);
         }
     }
+}
+
+/// Some objects of a kind, as they are.
+#[derive(Debug)]
+pub struct Page {
+    /// The objects.
+    pub items: Vec<DynamicObject>,
+    /// What asks for the next page; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// One page of a cluster-scoped kind, of at most `limit` objects.
+///
+/// # Errors
+/// The list can't be read.
+pub async fn page<K>(client: &Client, limit: u32, token: Option<&str>) -> Result<Page, CallError>
+where
+    K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
+{
+    let resource = ApiResource::erase::<K>(&());
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let mut params = ListParams::default().limit(limit);
+    params.continue_token = token.map(str::to_owned);
+    let page = deadline(DEADLINE, api.list(&params)).await.map_err(|error| match error {
+        // A kind that is served answers with an empty list.
+        CallError::NotFound(_) => CallError::NotFound(format!(
+            "the cluster has no {}; apply the definitions: tenantry crds | kubectl apply --server-side -f -",
+            K::plural(&())
+        )),
+        other => other,
+    })?;
+    Ok(Page { items: page.items, next: page.metadata.continue_.filter(|token| !token.is_empty()) })
 }

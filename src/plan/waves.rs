@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     api::{
         Tenant,
-        conditions::{Condition, ConditionStatus, ConditionType, find},
+        conditions::{Condition, ConditionStatus, ConditionType, find, reasons},
         kinds::Kind,
         tenant_status::AppliedStatus,
     },
@@ -52,7 +52,8 @@ pub fn given(tenant: &ValidatedTenant, platform: &ValidatedPlatform, inputs: &In
 
 /// Whether the present spec was applied as a whole. A status of an older version doesn't say so; being Ready does.
 pub fn is_applied(tenant: &Tenant) -> bool {
-    let ready = || ready(tenant).map(|ready| ready.observed_generation);
+    let was_ready = |one: &&Condition| one.status == ConditionStatus::True || silenced(tenant);
+    let ready = || find_ready(tenant).filter(was_ready).map(|ready| ready.observed_generation);
     let generation = applied(tenant).map(|applied| applied.generation).or_else(ready);
     generation.is_some() && generation == tenant.metadata.generation
 }
@@ -68,12 +69,16 @@ fn applied(tenant: &Tenant) -> Option<&AppliedStatus> {
 
 /// Whether the Tenant has anything to lose.
 pub fn is_ready(tenant: &Tenant) -> bool {
-    ready(tenant).is_some()
+    find_ready(tenant).is_some_and(|ready| ready.status == ConditionStatus::True)
 }
 
-fn ready(tenant: &Tenant) -> Option<&Condition> {
-    let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice())?;
-    find(conditions, ConditionType::Ready).filter(|ready| ready.status == ConditionStatus::True)
+/// Whether the status doesn't say any more what the Tenant has to lose, because a watchdog found no operator.
+pub fn silenced(tenant: &Tenant) -> bool {
+    find_ready(tenant).is_some_and(|ready| ready.reason == reasons::OPERATOR_NOT_RUNNING)
+}
+
+fn find_ready(tenant: &Tenant) -> Option<&Condition> {
+    find(&tenant.status.as_ref()?.conditions, ConditionType::Ready)
 }
 
 /// Most Tenants of a wave.
@@ -209,6 +214,15 @@ mod tests {
             }]}))
         };
         assert!(must_ask(&ready(3), &all, "i") && !must_ask(&ready(2), &all, "i"));
+        assert!(is_ready(&ready(3)) && !silenced(&ready(3)));
+        // What a watchdog has written over it is no reason to let all go at once.
+        let mut quiet = ready(3);
+        let said = &mut quiet.status.as_mut().expect("it has one").conditions[0];
+        said.status = ConditionStatus::Unknown;
+        assert!(!must_ask(&quiet, &all, "i"), "it may lie down");
+        quiet.status.as_mut().expect("it has one").conditions[0].reason =
+            reasons::OPERATOR_NOT_RUNNING.into();
+        assert!(must_ask(&quiet, &all, "i") && silenced(&quiet));
     }
 
     #[test]

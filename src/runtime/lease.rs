@@ -12,6 +12,7 @@ mod api;
 mod decide;
 mod elector;
 mod leadership;
+mod silence;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::api::{KubeLease, LeaseApi, Record, Stored};
 pub use self::elector::Elector;
 pub use self::leadership::{Leadership, Role, WriteError};
+pub use self::silence::{Silence, silence};
 
 /// Name of the Lease that replicas compete for, in the operator's namespace.
 pub const NAME: &str = "tenantry";

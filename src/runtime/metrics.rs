@@ -187,6 +187,11 @@ impl Metrics {
         self.sources().health = Some(health);
     }
 
+    /// Reports, at each scrape, on how many objects each promise is kept, isn't, and isn't known.
+    pub fn watch_promises(&self, ask: impl Fn() -> Vec<(&'static str, [usize; 3])> + Send + Sync + 'static) {
+        self.sources().promises = Some(Box::new(ask));
+    }
+
     /// Reports whether this replica leads.
     pub fn watch_leadership(&self, leadership: Leadership) {
         self.sources().leadership = Some(leadership);
@@ -300,6 +305,7 @@ mod tests {
         let stats = Stats { urgent: 1, bulk: 2, delayed: 3, running: 4, oldest };
         metrics.watch_queue("tenant", move || stats);
         metrics.watch_leadership(Leadership::always());
+        metrics.watch_promises(|| vec![("isolation", [4, 1, 2])]);
         let health = Health::default();
         health.watch("tenants").synced();
         metrics.watch_health(health);
@@ -327,6 +333,9 @@ mod tests {
             "tenantry_queue_depth{queue=\"tenant\",state=\"running\"} 4.0",
             "tenantry_queue_oldest_seconds{queue=\"tenant\"} 1.5",
             "tenantry_leader 1.0",
+            "tenantry_promises{promise=\"isolation\",status=\"true\"} 4.0",
+            "tenantry_promises{promise=\"isolation\",status=\"false\"} 1.0",
+            "tenantry_promises{promise=\"isolation\",status=\"unknown\"} 2.0",
             "tenantry_watch_synced{watch=\"tenants\"} 1.0",
         ] {
             assert!(text.lines().any(|have| have == line), "no {line} in\n{text}");

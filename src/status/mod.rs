@@ -8,6 +8,7 @@
 //! - [`progress`]: which news can wait
 //! - [`set`]: how a condition is kept
 //! - [`reader`]: what of it a reader may believe
+//! - [`silence`]: what it says while no operator keeps it true
 //! - [`why`]: the first thing that is not as it should be, and the next step
 
 pub mod applied;
@@ -16,6 +17,7 @@ pub mod progress;
 pub mod promises;
 pub mod reader;
 pub mod set;
+pub mod silence;
 pub mod tenant;
 pub mod why;
 pub mod zone_loss;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     api::{
         Tenant,
-        conditions::{Condition, ConditionStatus, ConditionType, find},
+        conditions::{Condition, ConditionStatus, ConditionType, find, reasons},
         tenant_status::{ServiceStatus, TenantSummary},
     },
     validate::text::sanitize,
@@ -142,6 +142,11 @@ pub fn unreadable(name: &str, error: &str) -> View {
 
 fn believed(condition: Condition, generation: i64, operator: &Operator) -> Condition {
     let why = match operator {
+        // The watchdog was here before us.
+        Operator::Silent(_) if condition.reason == reasons::OPERATOR_NOT_RUNNING => {
+            let message = sanitize(&condition.message, MESSAGE);
+            return Condition { message, ..condition };
+        }
         Operator::Silent(why) => why.clone(),
         Operator::Running if condition.observed_generation < generation => format!(
             "the operator has not seen the present spec yet: it speaks of generation {}, not {generation}",
@@ -243,6 +248,19 @@ mod tests {
         let view = view(&tenant(3, 3), &silent);
         assert_eq!((view.ready, view.conditions[0].reason.as_str()), (ConditionStatus::Unknown, NOT_CURRENT));
         assert!(view.message.ends_with("last said: True, Succeeded: applied\\u{202e}"), "{}", view.message);
+    }
+
+    #[test]
+    fn what_the_watchdog_said_is_not_said_twice() {
+        let mut tenant = tenant(3, 3);
+        let said = Condition {
+            status: ConditionStatus::Unknown,
+            reason: reasons::OPERATOR_NOT_RUNNING.to_owned(),
+            message: "no operator".to_owned(),
+            ..tenant.status.clone().unwrap().conditions[0].clone()
+        };
+        tenant.status.as_mut().unwrap().conditions = vec![said.clone()];
+        assert_eq!(view(&tenant, &operator(Some("me"), 61)).conditions, [said]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::conditions::{Condition, ConditionStatus, ConditionType};
+use crate::api::conditions::{Condition, ConditionStatus, ConditionType, reasons};
 
 /// Longest message, in bytes.
 const LONGEST: usize = 2048;
@@ -78,9 +78,15 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// Leaves a condition as it was.
+    /// Leaves a condition as it was. What a watchdog said is not left: there is an operator again.
     pub fn keep(&mut self, type_: ConditionType) {
-        self.list.extend(self.previous.iter().find(|one| one.type_ == type_.as_str()).cloned());
+        match self.previous.iter().find(|one| one.type_ == type_.as_str()) {
+            Some(before) if before.reason == reasons::OPERATOR_NOT_RUNNING => {
+                let message = "nothing was looked at yet since the operator is back";
+                self.set(type_, Verdict::unknown(reasons::INPUT_UNREADABLE, message));
+            }
+            before => self.list.extend(before.cloned()),
+        }
     }
 
     /// What a condition says now.
@@ -95,11 +101,11 @@ impl<'a> Conditions<'a> {
     }
 }
 
-fn whole_second(now: Timestamp) -> String {
+pub(super) fn whole_second(now: Timestamp) -> String {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
-fn shorten(mut message: String) -> String {
+pub(super) fn shorten(mut message: String) -> String {
     if message.len() > LONGEST {
         let cut = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
         message.truncate(cut);

@@ -257,6 +257,7 @@ fn of_reason(view: &View, reason: &str) -> String {
         | reasons::INVALID_FILE => {
             format!("see the Platform's findings: kubectl get platform {} -o yaml", view.platform)
         }
+        reasons::OPERATOR_NOT_RUNNING => "an operator is back, and says it anew: wait a moment".to_owned(),
         _ => format!("see everything that is said of it: tenantry status {name}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tenantry::api::{kinds::Kind, marks};
+use tenantry::api::{conditions::reasons, kinds::Kind, marks};
 use tenantry::desired::pull_secret;
 
 use crate::documents;
@@ -140,6 +140,24 @@ fn the_planner_may_try_what_the_operator_does() {
     assert_eq!(spec["matchConstraints"]["resourceRules"], everything);
     assert_eq!(spec["validations"][0]["expression"], "request.?dryRun.orValue(false)");
     assert_eq!(all[bound].1["spec"]["validationActions"], serde_json::json!(["Deny"]));
+}
+
+/// It may take words back and look at one Lease: a stolen token of it can say that nobody knows, and no more.
+#[test]
+fn the_watchdog_may_do_no_more_than_it_does() {
+    let all = |kind: &str| -> Vec<String> {
+        let rights = rights(&role(kind, "tenantry-watchdog"));
+        rights.iter().map(|one| format!("{} {} {:?}", one.verb, one.resource, one.names)).collect()
+    };
+    let cluster =
+        ["list tenants {}", "list platforms {}", "patch tenants/status {}", "patch platforms/status {}"];
+    assert_eq!(all("ClusterRole"), cluster);
+    assert_eq!(all("Role"), [format!("get leases {{{:?}}}", tenantry::runtime::lease::NAME)]);
+    let guard = documents("manifests/install").into_iter().map(|(_, document)| document);
+    let mut guard = guard
+        .filter(|one| one["metadata"]["name"] == "tenantry-status" && one["spec"]["validations"].is_array());
+    let text = guard.next().expect("there is the guard on status").to_string();
+    assert!(text.contains(&format!("one.reason == '{}'", reasons::OPERATOR_NOT_RUNNING)), "{text}");
 }
 
 #[test]

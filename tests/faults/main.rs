@@ -19,6 +19,7 @@ mod held;
 mod leaders;
 mod quiet;
 mod reviews;
+mod watchdog;
 mod zone_loss;
 
 use support::{Kit, Outcome};

@@ -31,6 +31,58 @@ fn a_status_write_does_not_wake_its_tenant() {
     assert!(!wakes(&signals, "acme"), "{signals:?}");
 }
 
+/// A watchdog may write a moment after the operator came back, and no pass is due then.
+#[test]
+fn what_a_watchdog_said_wakes_who_it_was_said_of() {
+    let mut world = world();
+    let said = Condition {
+        type_: "Ready".into(),
+        status: ConditionStatus::Unknown,
+        observed_generation: 1,
+        last_transition_time: "2026-01-01T00:00:00Z".into(),
+        reason: "OperatorNotRunning".into(),
+        message: String::new(),
+    };
+    let silenced = |version: u64| {
+        let mut tenant = (*tenant("acme", "t1", version, json!({}))).clone();
+        tenant.status = Some(TenantStatus { conditions: vec![said.clone()], ..TenantStatus::default() });
+        std::sync::Arc::new(tenant)
+    };
+    assert!(wakes(&world.tenant_seen(silenced(2)), "acme"));
+    assert!(!wakes(&world.tenant_seen(silenced(3)), "acme"), "once");
+    let mut shop = (*platform(1, json!({}))).clone();
+    shop.metadata.resource_version = Some("4".into());
+    shop.status.get_or_insert_default().conditions = vec![said];
+    assert_eq!(world.platform_seen(std::sync::Arc::new(shop)), [Signal::Platform("shop".into())]);
+}
+
+#[test]
+fn promises_are_counted_over_tenants_and_platforms() {
+    let mut world = world();
+    let says = |type_: &str, status| Condition {
+        type_: type_.into(),
+        status,
+        observed_generation: 1,
+        last_transition_time: "2026-01-01T00:00:00Z".into(),
+        reason: "x".into(),
+        message: String::new(),
+    };
+    let mut acme = (*tenant("acme", "t1", 2, json!({}))).clone();
+    acme.status.get_or_insert_default().conditions =
+        vec![says("SourceSynced", ConditionStatus::False), says("ZoneSpread", ConditionStatus::Unknown)];
+    world.tenant_seen(std::sync::Arc::new(acme));
+    let mut shop = (*platform(2, json!({}))).clone();
+    shop.status.get_or_insert_default().conditions = vec![says("SourceSynced", ConditionStatus::True)];
+    world.platform_seen(std::sync::Arc::new(shop));
+    let expected = [
+        ("isolation", [0, 0, 0]),
+        ("config-as-code", [1, 1, 0]),
+        ("availability", [0, 0, 0]),
+        ("zone-spread", [0, 0, 1]),
+    ];
+    assert_eq!(world.promises(), expected);
+}
+
 #[test]
 fn a_new_generation_or_a_request_wakes_it() {
     let mut world = world();

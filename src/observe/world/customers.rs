@@ -6,8 +6,9 @@ use kube::ResourceExt;
 
 use crate::api::{
     Platform, Tenant,
-    conditions::{ConditionStatus, ConditionType, find},
+    conditions::{Condition, ConditionStatus, ConditionType, find, reasons},
     marks,
+    promises::TABLE,
 };
 
 use super::{Signal, World, id};
@@ -62,6 +63,9 @@ impl World {
         match known {
             None => vec![own, platform],
             Some(known) if known.metadata.uid != tenant.metadata.uid || asks_anew(known, tenant) => {
+                vec![own, platform]
+            }
+            Some(known) if !said_silent(conditions(known)) && said_silent(conditions(tenant)) => {
                 vec![own, platform]
             }
             Some(known) if known.status != tenant.status || is_relabelled(known, tenant) => vec![platform],
@@ -146,8 +150,14 @@ impl World {
             return Vec::new();
         }
         let changed = known.is_none_or(|known| is_changed(known, &platform));
+        let said = |one: &Platform| said_silent(one.status.iter().flat_map(|status| &status.conditions));
+        let silenced = known.is_some_and(|known| !said(known) && said(&platform));
         self.platforms.insert(name.clone(), platform);
-        if changed { self.platform_signals(&name) } else { Vec::new() }
+        match (changed, silenced) {
+            (true, _) => self.platform_signals(&name),
+            (false, true) => vec![Signal::Platform(name)],
+            (false, false) => Vec::new(),
+        }
     }
 
     /// We wrote a Platform's status; the answer may bring a spec that nobody has seen yet.
@@ -210,10 +220,43 @@ impl World {
         counts
     }
 
+    /// Each promise that has a condition: on how many Tenants and Platforms it is kept, isn't, and isn't known.
+    pub fn promises(&self) -> Vec<(&'static str, [usize; 3])> {
+        let of_tenants = self.tenants.values().map(|tenant| conditions(tenant).collect::<Vec<_>>());
+        let of_platforms = self
+            .platforms
+            .values()
+            .map(|one| one.status.iter().flat_map(|status| &status.conditions).collect());
+        let all: Vec<Vec<&Condition>> = of_tenants.chain(of_platforms).collect();
+        let count = |type_: ConditionType| {
+            let mut counts = [0; 3];
+            for one in all.iter().filter_map(|one| one.iter().find(|one| one.type_ == type_.as_str())) {
+                counts[match one.status {
+                    ConditionStatus::True => 0,
+                    ConditionStatus::False => 1,
+                    ConditionStatus::Unknown => 2,
+                }] += 1;
+            }
+            counts
+        };
+        TABLE.iter().filter_map(|promise| Some((promise.id, count(promise.condition?)))).collect()
+    }
+
     /// Names of every Tenant.
     pub fn tenant_names(&self) -> Vec<String> {
         self.tenants.keys().cloned().collect()
     }
+}
+
+/// What a Tenant's status says.
+fn conditions(tenant: &Tenant) -> impl Iterator<Item = &Condition> {
+    tenant.status.iter().flat_map(|status| &status.conditions)
+}
+
+/// Whether a watchdog has said that there is no operator. To whoever reads this there is one: it may have come
+/// back between the watchdog's last look and its write.
+fn said_silent<'a>(mut conditions: impl Iterator<Item = &'a Condition>) -> bool {
+    conditions.any(|one| one.reason == reasons::OPERATOR_NOT_RUNNING)
 }
 
 /// A resource version as a number: see [`super::Live`].

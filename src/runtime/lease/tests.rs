@@ -1,6 +1,7 @@
 //! Elections in paused time, over a fake Lease that can be slow, deaf or gone.
 
 mod fake;
+mod quiet;
 
 use std::sync::{Arc, Mutex};
 

@@ -16,12 +16,15 @@ use crate::runtime::queue::Stats;
 
 type Ask = Box<dyn Fn() -> Stats + Send + Sync>;
 
+type AskPromises = Box<dyn Fn() -> Vec<(&'static str, [usize; 3])> + Send + Sync>;
+
 /// Who is asked.
 #[derive(Default)]
 pub(super) struct Sources {
     pub queues: BTreeMap<&'static str, Ask>,
     pub health: Option<Health>,
     pub leadership: Option<Leadership>,
+    pub promises: Option<AskPromises>,
 }
 
 /// Asks the sources and writes their answers.
@@ -93,6 +96,17 @@ fn queues(stats: &[(&str, Stats)], encoder: &mut DescriptorEncoder<'_>) -> fmt::
     Series { name: "queue_oldest", help, unit: Some(Unit::Seconds), values: oldest }.encode(encoder)
 }
 
+fn promises(counts: &[(&'static str, [usize; 3])], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let of = |(promise, counts): &(&'static str, [usize; 3])| {
+        let states = ["true", "false", "unknown"].into_iter().zip(*counts);
+        let promise = *promise;
+        states.map(move |(status, count)| (vec![("promise", promise), ("status", status)], number(count)))
+    };
+    let help = "Tenants and Platforms, by promise and by what its condition says";
+    let values = counts.iter().flat_map(of).collect();
+    Series { name: "promises", help, unit: None, values }.encode(encoder)
+}
+
 fn watches(health: &Health, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let ages = health.watch_ages();
     let labelled = |value: fn(&WatchAge) -> f64| {
@@ -113,6 +127,9 @@ impl Collector for Scrape {
         queues(&stats, &mut encoder)?;
         if let Some(health) = &sources.health {
             watches(health, &mut encoder)?;
+        }
+        if let Some(ask) = &sources.promises {
+            promises(&ask(), &mut encoder)?;
         }
         if let Some(leadership) = &sources.leadership {
             let leads = f64::from(u8::from(leadership.is_leader()));

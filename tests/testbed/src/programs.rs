@@ -81,6 +81,23 @@ pub fn gitea_sources() -> Result<PathBuf> {
         output: format!("{said}{}", String::from_utf8_lossy(&output.stderr)).trim().to_owned(),
     })
 }
+
+const HELM: Recipe = Recipe {
+    name: "helm",
+    label: "helm v4.3.1",
+    package: "helm.sh/helm/v4/cmd/helm",
+    ldflags: "-s -w",
+    links: &[],
+};
+
+const RULES: Recipe = Recipe {
+    name: "rules",
+    label: "Prometheus' reading of alerts",
+    package: ".",
+    ldflags: "-s -w",
+    links: &[],
+};
+
 const GIT_SSH: Recipe =
     Recipe { name: "git-ssh", label: "git server over SSH", package: ".", ldflags: "-s -w", links: &[] };
 
@@ -99,6 +116,22 @@ pub fn kubernetes() -> Result<PathBuf> {
 /// Go is missing, or the build fails.
 pub fn kwok() -> Result<PathBuf> {
     find_or_build(&KWOK)
+}
+
+/// Helm, which installs charts.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn helm() -> Result<PathBuf> {
+    find_or_build(&HELM)
+}
+
+/// Which alerts of a file hold, by Prometheus' own code: `tests/programs/rules`.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn rules() -> Result<PathBuf> {
+    find_or_build(&RULES)
 }
 
 /// The Git server over SSH.

@@ -42,7 +42,7 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    fn on(server: &Arc<Mutex<Server>>) -> Self {
+    pub(super) fn on(server: &Arc<Mutex<Server>>) -> Self {
         Self { server: Arc::clone(server), road: Arc::default() }
     }
 
