@@ -18,6 +18,7 @@ mod cluster;
 mod error;
 mod git;
 mod gitea;
+mod image;
 mod operator;
 mod process;
 pub mod programs;
@@ -30,6 +31,7 @@ pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, opera
 pub use error::{Error, Result};
 pub use git::{Credentials, GitServer, Repo, git_as, git_command};
 pub use gitea::Gitea;
+pub use image::{ImageConfig, ImageFile, image_config, oci_layout, program_files};
 pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
