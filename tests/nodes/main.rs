@@ -15,7 +15,6 @@ mod leftovers;
 mod outages;
 mod recovery;
 mod refused;
-mod rewind;
 mod running;
 mod site;
 mod story;

@@ -23,8 +23,6 @@ pub(crate) struct ControlPlane {
     controllers: Vec<Process>,
     apiserver: Option<Process>,
     etcd: Process,
-    /// For clients, and for other members that there are none of.
-    etcd_ports: (u16, u16),
     program: PathBuf,
     apiserver_args: Vec<String>,
     address: Ipv4Addr,
@@ -40,15 +38,14 @@ impl ControlPlane {
         program: &Path,
         kwok: Option<PathBuf>,
     ) -> Result<Self> {
-        let (etcd_ports, port) = ((run.port()?, run.port()?), run.port()?);
-        let etcd = Process::start(run, "etcd", etcd(run, program, etcd_ports)?)?;
-        let mut args = apiserver_args(authority, etcd_ports.0, port);
+        let (etcd_port, peer_port, port) = (run.port()?, run.port()?, run.port()?);
+        let etcd = Process::start(run, "etcd", etcd(run, program, etcd_port, peer_port)?)?;
+        let mut args = apiserver_args(authority, etcd_port, port);
         args.extend(options.apiserver_args.iter().cloned());
         let mut plane = Self {
             controllers: Vec::new(),
             apiserver: None,
             etcd,
-            etcd_ports,
             program: program.to_path_buf(),
             apiserver_args: args,
             address: authority.address(),
@@ -97,19 +94,6 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Stops the API server and etcd, changes etcd's folder, and starts both again.
-    pub(crate) fn while_etcd_sleeps(
-        &mut self,
-        run: &Arc<Run>,
-        change: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<()> {
-        self.stop_apiserver();
-        self.etcd.stop(Duration::from_secs(10));
-        change(&run.folder("etcd")?)?;
-        self.etcd = Process::start(run, "etcd", etcd(run, &self.program, self.etcd_ports)?)?;
-        self.start_apiserver(run)
-    }
-
     pub(crate) fn apiserver_pid(&self) -> Result<u32> {
         let stopped = || Error::Invalid("the API server is stopped; start it first".into());
         self.apiserver.as_ref().map(Process::id).ok_or_else(stopped)
@@ -155,7 +139,7 @@ impl Cluster {
     }
 }
 
-fn etcd(run: &Run, program: &Path, (port, peer_port): (u16, u16)) -> Result<Command> {
+fn etcd(run: &Run, program: &Path, port: u16, peer_port: u16) -> Result<Command> {
     let (url, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
     let mut command = Command::new(program);
     command.args(["etcd", "--name=default", "--unsafe-no-fsync", "--log-level=warn"]);

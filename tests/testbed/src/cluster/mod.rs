@@ -3,7 +3,6 @@
 mod apply;
 mod control_plane;
 mod nodes;
-mod snapshot;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
