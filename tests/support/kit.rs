@@ -92,49 +92,6 @@ impl Kit {
         self.until_of(&at("tenants", "", tenant), type_, status, words).await
     }
 
-    pub async fn until_of(&self, path: &str, type_: &str, status: &str, words: &str) -> Outcome<Value> {
-        let what = format!("{path} {type_}={status} {words}");
-        let waited = eventually(SOON * 2, &what, || async {
-            let object = self.the(path).await.map_err(|error| error.to_string())?;
-            let found = condition(&object, type_);
-            let said = format!("{}: {}", text(&found, "/reason"), text(&found, "/message"));
-            let current = found["observedGeneration"] == object["metadata"]["generation"];
-            if current && found["status"] == status && said.contains(words) {
-                Ok(object)
-            } else {
-                Err(found.to_string())
-            }
-        });
-        Ok(waited.await?)
-    }
-
-    /// Waits until an object is as `right` says; returns it.
-    pub async fn object(&self, path: &str, what: &str, right: impl Fn(&Value) -> bool) -> Outcome<Value> {
-        let what = format!("{path}: {what}");
-        let waited = eventually(SOON, &what, || async {
-            let found = self.get(path).await.map_err(|error| error.to_string())?;
-            match found {
-                Some(object) if right(&object) => Ok(object),
-                Some(mut object) => {
-                    object["metadata"]["managedFields"].take();
-                    Err(object.to_string())
-                }
-                None => Err("it is not there".into()),
-            }
-        });
-        Ok(waited.await?)
-    }
-
-    /// Waits until an object is gone.
-    pub async fn gone(&self, path: &str) -> Outcome {
-        let what = format!("{path} to be gone");
-        let waited = eventually(SOON, &what, || async {
-            let found = self.get(path).await.map_err(|error| error.to_string())?;
-            found.map_or(Ok(()), |object| Err(object["metadata"].to_string()))
-        });
-        Ok(waited.await?)
-    }
-
     /// uid and resourceVersion of everything that is ours in a tenant's namespace, by plural and name.
     pub async fn children(&self, namespace: &str) -> Outcome<BTreeMap<String, (String, String)>> {
         let mut found = BTreeMap::new();
@@ -184,6 +141,54 @@ impl Kit {
             }
         }
         Ok(())
+    }
+}
+
+/// Waiting; a [`Kit`] can, too.
+impl Call {
+    /// Waits until a condition of an object speaks of the present spec and has this status, and a reason
+    /// or message with these words.
+    pub async fn until_of(&self, path: &str, type_: &str, status: &str, words: &str) -> Outcome<Value> {
+        let what = format!("{path} {type_}={status} {words}");
+        let waited = eventually(SOON * 2, &what, || async {
+            let object = self.the(path).await.map_err(|error| error.to_string())?;
+            let found = condition(&object, type_);
+            let said = format!("{}: {}", text(&found, "/reason"), text(&found, "/message"));
+            let current = found["observedGeneration"] == object["metadata"]["generation"];
+            if current && found["status"] == status && said.contains(words) {
+                Ok(object)
+            } else {
+                Err(found.to_string())
+            }
+        });
+        Ok(waited.await?)
+    }
+
+    /// Waits until an object is as `right` says; returns it.
+    pub async fn object(&self, path: &str, what: &str, right: impl Fn(&Value) -> bool) -> Outcome<Value> {
+        let what = format!("{path}: {what}");
+        let waited = eventually(SOON, &what, || async {
+            let found = self.get(path).await.map_err(|error| error.to_string())?;
+            match found {
+                Some(object) if right(&object) => Ok(object),
+                Some(mut object) => {
+                    object["metadata"]["managedFields"].take();
+                    Err(object.to_string())
+                }
+                None => Err("it is not there".into()),
+            }
+        });
+        Ok(waited.await?)
+    }
+
+    /// Waits until an object is gone.
+    pub async fn gone(&self, path: &str) -> Outcome {
+        let what = format!("{path} to be gone");
+        let waited = eventually(SOON, &what, || async {
+            let found = self.get(path).await.map_err(|error| error.to_string())?;
+            found.map_or(Ok(()), |object| Err(object["metadata"].to_string()))
+        });
+        Ok(waited.await?)
     }
 }
 

@@ -23,6 +23,7 @@ const ORGANIZATION: [u64; 4] = [2, 5, 4, 10];
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
+    address: Ipv4Addr,
 }
 
 /// A certificate and its key, as PEM text.
@@ -49,14 +50,14 @@ pub(crate) fn write_private(path: &Path, content: &str) -> Result<()> {
 
 impl Authority {
     /// A new authority; writes `ca.crt`, the server's certificate and the keys for
-    /// service account tokens into `folder`.
-    pub(crate) fn create(folder: PathBuf) -> Result<Self> {
+    /// service account tokens into `folder`. The server may also be called by `address`.
+    pub(crate) fn create(folder: PathBuf, address: Ipv4Addr) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "tenantry-testbed-ca");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let issuer = CertifiedIssuer::self_signed(params, key()?).map_err(invalid)?;
-        let authority = Self { issuer, folder };
+        let authority = Self { issuer, folder, address };
         write_private(&authority.path("ca.crt"), &authority.issuer.pem())?;
         let server = authority.server()?;
         write_private(&authority.path("server.crt"), &server.cert)?;
@@ -72,10 +73,15 @@ impl Authority {
         self.folder.join(name)
     }
 
+    /// The address that the server's certificates name beside loopback.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     /// A certificate for a server on this machine.
     pub(crate) fn server(&self) -> Result<Identity> {
         let mut params = CertificateParams::new(SERVER_NAMES.map(String::from).to_vec()).map_err(invalid)?;
-        for address in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(10, 96, 0, 1)] {
+        for address in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(10, 96, 0, 1), self.address] {
             params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(address)));
         }
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");

@@ -25,6 +25,10 @@ const GET_GIT: &str = "get it from https://git-scm.com (Debian: apt install git,
 /// A program that the testbed builds by itself.
 struct Recipe {
     name: &'static str,
+    /// The folder of its sources below `tests/programs`.
+    sources: &'static str,
+    /// Build tags of Go.
+    tags: &'static str,
     label: &'static str,
     package: &'static str,
     ldflags: &'static str,
@@ -34,6 +38,8 @@ struct Recipe {
 
 const KUBERNETES: Recipe = Recipe {
     name: "kubernetes",
+    sources: "kubernetes",
+    tags: "",
     label: "kubernetes v1.36.3 control plane",
     package: ".",
     ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 \
@@ -41,8 +47,18 @@ const KUBERNETES: Recipe = Recipe {
     links: &["etcd", "kube-apiserver", "kubectl"],
 };
 
+/// The same with kubelet and kube-proxy; only real nodes need it.
+const NODES: Recipe = Recipe {
+    name: "nodes",
+    tags: "nodes",
+    label: "kubernetes v1.36.3 with kubelet and kube-proxy",
+    ..KUBERNETES
+};
+
 const KWOK: Recipe = Recipe {
     name: "kwok",
+    sources: "kwok",
+    tags: "",
     label: "kwok v0.8.0 (simulated nodes)",
     package: "sigs.k8s.io/kwok/cmd/kwok",
     ldflags: "-s -w",
@@ -51,6 +67,8 @@ const KWOK: Recipe = Recipe {
 
 const GITEA: Recipe = Recipe {
     name: "gitea",
+    sources: "gitea",
+    tags: "",
     label: "gitea v1.27.3 (a forge)",
     package: "gitea.dev",
     ldflags: "-s -w -X main.Version=1.27.3",
@@ -84,22 +102,23 @@ pub fn gitea_sources() -> Result<PathBuf> {
 
 const HELM: Recipe = Recipe {
     name: "helm",
+    sources: "helm",
+    tags: "",
     label: "helm v4.3.1",
     package: "helm.sh/helm/v4/cmd/helm",
     ldflags: "-s -w",
     links: &[],
 };
 
-const RULES: Recipe = Recipe {
-    name: "rules",
-    label: "Prometheus' reading of alerts",
-    package: ".",
-    ldflags: "-s -w",
-    links: &[],
-};
+const RULES: Recipe = small("rules", "Prometheus' reading of alerts");
+const GIT_SSH: Recipe = small("git-ssh", "git server over SSH");
+const COREDNS: Recipe = small("coredns", "CoreDNS");
+const WEB: Recipe = small("web", "small web server");
 
-const GIT_SSH: Recipe =
-    Recipe { name: "git-ssh", label: "git server over SSH", package: ".", ldflags: "-s -w", links: &[] };
+/// A program that is its folder's own, and so cached under the folder's name.
+const fn small(name: &'static str, label: &'static str) -> Recipe {
+    Recipe { name, sources: name, tags: "", label, package: ".", ldflags: "-s -w", links: &[] }
+}
 
 /// The control-plane program; its first argument chooses etcd, kube-apiserver, … .
 /// Beside it lie links `etcd`, `kube-apiserver` and `kubectl`.
@@ -108,6 +127,30 @@ const GIT_SSH: Recipe =
 /// Go is missing, or the build fails.
 pub fn kubernetes() -> Result<PathBuf> {
     find_or_build(&KUBERNETES)
+}
+
+/// [`kubernetes`] with `kubelet` and `kube-proxy`. Linux only.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub(crate) fn nodes() -> Result<PathBuf> {
+    find_or_build(&NODES)
+}
+
+/// The cluster's name service.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub(crate) fn coredns() -> Result<PathBuf> {
+    find_or_build(&COREDNS)
+}
+
+/// A small web server that can also be a client, for containers; see its own documentation.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn web() -> Result<PathBuf> {
+    find_or_build(&WEB)
 }
 
 /// kwok, which simulates nodes and the life of their pods.
@@ -198,7 +241,7 @@ pub fn cache_folder() -> Result<PathBuf> {
 }
 
 fn find_or_build(recipe: &Recipe) -> Result<PathBuf> {
-    let sources = repository_root().join("tests/programs").join(recipe.name);
+    let sources = repository_root().join("tests/programs").join(recipe.sources);
     let key = key(&sources)?;
     let bin = cache_folder()?.join("bin");
     fs::create_dir_all(&bin).map_err(io("create", &bin))?;
@@ -255,7 +298,7 @@ fn build(recipe: &Recipe, sources: &Path, folder: &Path) -> Result<()> {
     let errors = log_file.try_clone().map_err(io("write", &log))?;
     let program = work.join(format!("tenantry-{}", recipe.name));
     let mut child = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags", recipe.ldflags, "-o"])
+        .args(["build", "-trimpath", "-tags", recipe.tags, "-ldflags", recipe.ldflags, "-o"])
         .arg(&program)
         .arg(recipe.package)
         .current_dir(sources)

@@ -22,8 +22,14 @@ use crate::error::{Error, Result, io};
 /// Ports are taken from here: outside the range that systems use for outgoing connections.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// Kills every process that a file in `$1/pids` names, then removes the folder, as
-/// soon as its input ends.
+/// The folders of reservations.
+const RESERVED: [&str; 2] = ["ports", "networks"];
+
+/// What a run leaves beside processes and its folder, as a script in that folder.
+const CLEAN: &str = "clean.sh";
+
+/// Kills every process that a file in `$1/pids` names, runs the clean-up script if there
+/// is one, then removes the folder, as soon as its input ends.
 const REAPER: &str = r#"
 cat >/dev/null
 for round in 1 2; do
@@ -32,6 +38,7 @@ for round in 1 2; do
     read -r pid rest <"$file" || continue
     [ "$round" = 1 ] && { kill -KILL -"$pid" || kill -KILL "$pid"; } 2>/dev/null
   done
+  [ -f "$1/clean.sh" ] && sh "$1/clean.sh" "$1" >/dev/null 2>&1
   rm -rf "$1"
   [ -d "$1" ] && sleep 1
 done
@@ -95,26 +102,42 @@ impl Run {
     /// # Errors
     /// No port is free.
     pub fn port(&self) -> Result<u16> {
-        let root = root()?;
-        let _lock = lock(&root)?;
-        let ports = root.join("ports");
-        fs::create_dir_all(&ports).map_err(io("create", &ports))?;
         let span = u32::from(PORTS.end - PORTS.start);
         let seed = std::process::id().wrapping_mul(2_654_435_761) >> 8;
-        for step in 0..span {
-            let offset = u16::try_from((seed + step) % span).unwrap_or(0);
-            let port = PORTS.start + offset;
-            let reservation = ports.join(port.to_string());
-            if reservation.exists() || TcpListener::bind(("127.0.0.1", port)).is_err() {
-                continue;
-            }
-            let name = self.dir.file_name().unwrap_or_default();
-            fs::write(&reservation, name.as_encoded_bytes()).map_err(io("write", &reservation))?;
-            return Ok(port);
+        let ports = (0..span).map(|step| PORTS.start + u16::try_from((seed + step) % span).unwrap_or(0));
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        self.reserve("ports", ports, free)?.ok_or_else(|| {
+            Error::Invalid(
+                "no free port between 20000 and 32000; stop other programs that listen there".into(),
+            )
+        })
+    }
+
+    /// The first number of a kind that is free and that no other run on this machine has.
+    pub(crate) fn reserve(
+        &self,
+        kind: &str,
+        mut numbers: impl Iterator<Item = u16>,
+        free: impl Fn(u16) -> bool,
+    ) -> Result<Option<u16>> {
+        let root = root()?;
+        let _lock = lock(&root)?;
+        let folder = root.join(kind);
+        fs::create_dir_all(&folder).map_err(io("create", &folder))?;
+        let found = numbers.find(|number| !folder.join(number.to_string()).exists() && free(*number));
+        if let Some(number) = found {
+            let (reservation, name) = (folder.join(number.to_string()), self.dir.file_name());
+            fs::write(&reservation, name.unwrap_or_default().as_encoded_bytes())
+                .map_err(io("write", &reservation))?;
         }
-        Err(Error::Invalid(
-            "no free port between 20000 and 32000; stop other programs that listen there".into(),
-        ))
+        Ok(found)
+    }
+
+    /// A script that removes what this run makes beside processes and its folder; it gets the folder as
+    /// its argument, once the run's processes are dead, and may run more than once.
+    pub(crate) fn clean_with(&self, script: &str) -> Result<()> {
+        let path = self.dir.join(CLEAN);
+        fs::write(&path, script).map_err(io("write", &path))
     }
 
     /// The process id of the reaper.
@@ -132,9 +155,10 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         kill_noted(&self.dir);
+        clean(&self.dir);
         if std::env::var_os("TENANTRY_KEEP_RUN").is_none() {
             let _ = fs::remove_dir_all(&self.dir);
-            release_ports(&self.dir);
+            release(&self.dir);
         }
         let reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut reaper) = reaper {
@@ -202,10 +226,11 @@ fn sweep(root: &Path) {
         let owner = fs::read_to_string(run.join("owner")).unwrap_or_default();
         if is_run && !lives(&owner) {
             kill_noted(&run);
+            clean(&run);
             let _ = fs::remove_dir_all(&run);
         }
     }
-    for reservation in entries(&root.join("ports")) {
+    for reservation in reservations(root) {
         let run = fs::read_to_string(&reservation).unwrap_or_default();
         if run.is_empty() || !root.join(run).is_dir() {
             let _ = fs::remove_file(reservation);
@@ -225,10 +250,24 @@ fn kill_noted(run: &Path) {
     }
 }
 
-fn release_ports(run: &Path) {
+/// Runs the run's clean-up script, if it has one.
+fn clean(run: &Path) {
+    if run.join(CLEAN).is_file() {
+        let mut command = Command::new("sh");
+        command.arg(run.join(CLEAN)).arg(run).stdin(Stdio::null());
+        let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// What all runs have reserved.
+fn reservations(root: &Path) -> Vec<PathBuf> {
+    RESERVED.iter().flat_map(|kind| entries(&root.join(kind))).collect()
+}
+
+fn release(run: &Path) {
     let (Some(root), Some(name)) = (run.parent(), run.file_name()) else { return };
     let Ok(_lock) = lock(root) else { return };
-    for reservation in entries(&root.join("ports")) {
+    for reservation in reservations(root) {
         if fs::read(&reservation).is_ok_and(|content| content == name.as_encoded_bytes()) {
             let _ = fs::remove_file(reservation);
         }

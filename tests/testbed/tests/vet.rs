@@ -56,3 +56,16 @@ fn the_control_plane_program_passes_vet() -> Outcome {
     assert!(vet.status.success(), "{}", printed(&vet));
     Ok(())
 }
+
+/// The small programs are quick to look at as a whole.
+#[test]
+fn the_small_programs_pass_vet() -> Outcome {
+    let programs = repository_root().join("tests/programs");
+    for name in ["web", "coredns", "git-ssh"] {
+        let unformatted = run(&programs.join(name), "gofmt", &["-l", "."])?;
+        assert_eq!(printed(&unformatted), "", "run gofmt -w . in {name}");
+    }
+    let vet = run(&programs.join("web"), "go", &["vet", "."])?;
+    assert!(vet.status.success(), "{}", printed(&vet));
+    Ok(())
+}

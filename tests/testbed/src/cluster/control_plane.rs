@@ -1,5 +1,6 @@
 //! The processes of a control plane, and when it is ready.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crate::certs::{Authority, write_kubeconfig};
 use crate::cluster::{Cluster, Options};
 use crate::error::{Error, Result};
+use crate::nodes::Fleet;
 use crate::process::Process;
 use crate::registry::Run;
 use crate::wait::eventually;
@@ -23,6 +25,7 @@ pub(crate) struct ControlPlane {
     etcd: Process,
     program: PathBuf,
     apiserver_args: Vec<String>,
+    address: Ipv4Addr,
     port: u16,
 }
 
@@ -45,32 +48,37 @@ impl ControlPlane {
             etcd,
             program: program.to_path_buf(),
             apiserver_args: args,
+            address: authority.address(),
             port,
         };
         plane.start_apiserver(run)?;
-        if let Some(kwok) = kwok {
+        if options.controllers {
+            let url = plane.url();
             let user = |user: &str, groups: &[&str]| -> Result<PathBuf> {
                 let path = authority.path(&format!("{}.kubeconfig", user.trim_start_matches("system:")));
                 let identity = authority.client(user, groups)?;
-                write_kubeconfig(&path, &plane.url(), &authority.path("ca.crt"), Some(&identity))?;
+                write_kubeconfig(&path, &url, &authority.path("ca.crt"), Some(&identity))?;
                 Ok(path)
             };
-            let manager =
+            let mut manager =
                 controller_manager(program, authority, &user("system:kube-controller-manager", &[])?);
+            manager.args(&options.manager_args);
             let scheduler = scheduler(program, &user("system:kube-scheduler", &[])?);
-            let kwok = nodes(run, &kwok, &user("kwok", &["system:masters"])?)?;
             plane.controllers = vec![
                 Process::start(run, "kube-controller-manager", manager)?,
                 Process::start(run, "kube-scheduler", scheduler)?,
-                Process::start(run, "kwok", kwok)?,
             ];
+            if let Some(kwok) = kwok {
+                let kwok = nodes(run, &kwok, &user("kwok", &["system:masters"])?)?;
+                plane.controllers.push(Process::start(run, "kwok", kwok)?);
+            }
         }
         Ok(plane)
     }
 
     /// The API server's address.
     pub(crate) fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}:{}", self.address, self.port)
     }
 
     pub(crate) fn stop_apiserver(&mut self) {
@@ -104,9 +112,12 @@ impl Cluster {
         self.wait_api(timeout).await?;
         let own = self.own()?;
         if own.options.controllers {
-            self.create_nodes().await?;
+            if own.fleet.is_none() {
+                self.create_nodes().await?;
+            }
             self.wait_nodes(timeout).await?;
         }
+        own.fleet.iter().try_for_each(Fleet::check)?;
         own.plane().check()
     }
 
@@ -143,7 +154,7 @@ fn apiserver_args(authority: &Authority, etcd_port: u16, port: u16) -> Vec<Strin
     let file = |name: &str| authority.path(name).display().to_string();
     vec![
         format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
-        "--bind-address=127.0.0.1".into(),
+        format!("--bind-address={}", authority.address()),
         format!("--secure-port={port}"),
         format!("--tls-cert-file={}", file("server.crt")),
         format!("--tls-private-key-file={}", file("server.key")),

@@ -4,6 +4,7 @@ mod apply;
 mod control_plane;
 mod nodes;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::certs::{Authority, write_kubeconfig, write_private};
 use crate::error::{Error, Result, kube_error};
+use crate::nodes::{Fleet, Programs, RealNodes};
 use crate::programs;
 use crate::registry::Run;
 use control_plane::ControlPlane;
@@ -39,8 +41,12 @@ pub struct Options {
     pub node: NodeShape,
     /// With controller-manager, scheduler and nodes; without them objects are only stored.
     pub controllers: bool,
+    /// Real nodes instead of simulated ones: needs root on Linux, see [`crate::skip_real_nodes`].
+    pub real_nodes: Option<RealNodes>,
     /// More flags for kube-apiserver.
     pub apiserver_args: Vec<String>,
+    /// More flags for kube-controller-manager.
+    pub manager_args: Vec<String>,
 }
 
 impl Default for Options {
@@ -51,7 +57,9 @@ impl Default for Options {
             zones: vec![zone("zone-a"), zone("zone-b"), zone("zone-c")],
             node: NodeShape::default(),
             controllers: true,
+            real_nodes: None,
             apiserver_args: Vec::new(),
+            manager_args: Vec::new(),
         }
     }
 }
@@ -61,6 +69,14 @@ impl Options {
     #[must_use]
     pub fn api_only() -> Self {
         Self { zones: Vec::new(), controllers: false, ..Self::default() }
+    }
+
+    /// Three zones in one region with a real node each.
+    #[must_use]
+    pub fn real_nodes(real: RealNodes) -> Self {
+        let mut options = Self { real_nodes: Some(real), ..Self::default() };
+        options.zones.iter_mut().for_each(|zone| zone.nodes = 1);
+        options
     }
 }
 
@@ -75,6 +91,8 @@ pub struct Cluster {
 
 /// What only a cluster of our own has.
 struct Own {
+    /// Before the control plane: what is dropped first ends first.
+    fleet: Option<Fleet>,
     plane: Mutex<ControlPlane>,
     authority: Authority,
     options: Options,
@@ -118,21 +136,28 @@ impl Cluster {
     }
 
     async fn try_start(options: Options) -> Result<Self> {
-        let with_nodes = options.controllers;
-        let programs = blocking(move || {
-            Ok((programs::kubernetes()?, if with_nodes { Some(programs::kwok()?) } else { None }))
+        let (controllers, real) = (options.controllers, options.real_nodes.is_some());
+        let programs = blocking(move || match (controllers, real) {
+            (true, true) => Programs::find().map(|real| (real.kubernetes.clone(), None, Some(real))),
+            (true, false) => Ok((programs::kubernetes()?, Some(programs::kwok()?), None)),
+            (false, _) => Ok((programs::kubernetes()?, None, None)),
         });
-        let (kubernetes, kwok) = programs.await?;
+        let (kubernetes, kwok, real) = programs.await?;
         let run = Run::start()?;
-        let authority = Authority::create(run.folder("pki")?)?;
+        let fleet = real.map(|programs| Fleet::new(&run, programs, &options)).transpose()?;
+        let address = fleet.as_ref().map_or(Ipv4Addr::LOCALHOST, Fleet::address);
+        let authority = Authority::create(run.folder("pki")?, address)?;
+        let mut options = options;
+        fleet.iter().try_for_each(|fleet| fleet.flags(&authority, &mut options))?;
         let plane = ControlPlane::start(&run, &authority, &options, &kubernetes, kwok)?;
         let kubeconfig = run.dir().join("kubeconfig");
         let admin = authority.client(ADMIN, &["system:masters"])?;
         write_kubeconfig(&kubeconfig, &plane.url(), &authority.path("ca.crt"), Some(&admin))?;
         let config = load(&kubeconfig, None).await?;
         let kubectl = kubernetes.with_file_name("kubectl");
-        let own = Own { plane: Mutex::new(plane), authority, options };
-        let cluster = Self { own: Some(own), config, kubeconfig, kubectl, run };
+        let own = Own { fleet, plane: Mutex::new(plane), authority, options };
+        let mut cluster = Self { own: Some(own), config, kubeconfig, kubectl, run };
+        cluster.start_fleet().await?;
         cluster.wait_ready(Duration::from_secs(90)).await?;
         Ok(cluster)
     }
@@ -255,6 +280,26 @@ impl Cluster {
     pub(crate) fn authority(&self) -> Result<(&Authority, String)> {
         let own = self.own()?;
         Ok((&own.authority, own.plane().url()))
+    }
+
+    /// Starts the real nodes, if there are to be some.
+    async fn start_fleet(&mut self) -> Result<()> {
+        if self.fleet().is_err() {
+            return Ok(());
+        }
+        self.wait_api(Duration::from_secs(60)).await?;
+        let Some(own) = &mut self.own else { return Ok(()) };
+        let url = own.plane().url();
+        if let Some(fleet) = &mut own.fleet {
+            fleet.start(&own.authority, &url, &own.options)?;
+        }
+        self.start_dns().await
+    }
+
+    /// The real nodes.
+    pub(crate) fn fleet(&self) -> Result<&Fleet> {
+        let simulated = || Error::Invalid("this cluster's nodes are simulated".into());
+        self.own()?.fleet.as_ref().ok_or_else(simulated)
     }
 
     fn own(&self) -> Result<&Own> {

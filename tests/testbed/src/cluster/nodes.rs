@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result, kube_error};
+use crate::nodes::Fleet;
 use crate::wait::eventually;
 
 /// The label that says in which zone a node is.
@@ -79,7 +80,12 @@ impl Cluster {
         let client = self.client();
         let nodes: Api<Node> = Api::all(client.clone());
         let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
-        let alive = || self.own().and_then(|own| own.plane().check());
+        let own = self.own()?;
+        let expected: u32 = own.options.zones.iter().map(|zone| zone.nodes).sum();
+        let alive = || {
+            own.fleet.iter().try_for_each(Fleet::check)?;
+            own.plane().check()
+        };
         eventually(timeout, "all nodes to be Ready", || {
             let (nodes, accounts, alive) = (nodes.clone(), accounts.clone(), alive());
             async move {
@@ -92,8 +98,9 @@ impl Cluster {
                     .filter(|node| !takes_pods(node))
                     .filter_map(|n| n.metadata.name.clone())
                     .collect();
-                if !waiting.is_empty() {
-                    return Err(format!("not Ready: {}", waiting.join(", ")));
+                if !waiting.is_empty() || list.items.len() < expected as usize {
+                    let known = list.items.len();
+                    return Err(format!("{known} of {expected} known; not Ready: {}", waiting.join(", ")));
                 }
                 accounts.get("default").await.map(|_| Ok(())).map_err(|error| error.to_string())
             }

@@ -25,6 +25,16 @@ pub(crate) async fn text(cluster: &Cluster, repo: &Repo, samples: &Samples, end:
     parts.join("\n")
 }
 
+/// What only real nodes can show.
+pub(crate) fn real_nodes(cluster: &Cluster) -> String {
+    let kubectl = kubectl(cluster);
+    format!(
+        "Containers really run, in three zones; one asks another by its name:\n\
+         \x20    {kubectl} get pods -A -o wide\n\
+         \x20    {kubectl} -n acme exec deployment/worker -- /web get http://web:8080/\n"
+    )
+}
+
 /// `kubectl` if there is one, else ours.
 fn kubectl(cluster: &Cluster) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tenantry_testbed::{
-    Cluster, Error, GitServer, OPERATOR_USER, Operator, OperatorOptions, Options, Repo, Result,
+    Cluster, Error, GitServer, OPERATOR_USER, Operator, OperatorOptions, Options, RealNodes, Repo, Result,
     operator_groups, programs,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +34,9 @@ struct Args {
     /// Use this context of your kubeconfig instead of a cluster of its own.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+    /// Real nodes with running containers instead of simulated ones: root on Linux only. A small web server stands in for all images.
+    #[arg(long, conflicts_with = "context")]
+    real_nodes: bool,
     /// Seconds until all Tenants must be Ready.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     timeout: u64,
@@ -103,11 +106,15 @@ async fn stop_signal() {
 
 async fn demo(args: &Args) -> Result<()> {
     let samples = Samples::load()?;
-    let context = args.context.is_some();
+    let (context, real) = (args.context.is_some(), args.real_nodes);
     let binary = tokio::task::spawn_blocking(move || -> Result<PathBuf> {
         programs::git()?;
-        programs::kubernetes()?;
-        if !context {
+        if real {
+            tenantry_testbed::prepare_real_nodes()?;
+        } else {
+            programs::kubernetes()?;
+        }
+        if !context && !real {
             programs::kwok()?;
         }
         build::tenantry()
@@ -128,6 +135,9 @@ async fn demo(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
+    if args.real_nodes {
+        println!("\n{}", hints::real_nodes(&demo.cluster));
+    }
     println!("\n{}", hints::text(&demo.cluster, &demo.repo, &demo.samples, &left(args)).await);
     demo.forever(&mut tenants).await
 }
@@ -136,6 +146,10 @@ impl Demo {
     async fn start(args: &Args, samples: Samples, binary: PathBuf) -> Result<Self> {
         let start = Instant::now();
         let cluster = match &args.context {
+            None if args.real_nodes => {
+                say(start, "starting etcd, kube-apiserver, controllers and three real nodes in three zones");
+                Cluster::start(Options::real_nodes(RealNodes { images: samples.images.clone() })).await?
+            }
             None => {
                 say(start, "starting etcd, kube-apiserver, controllers and nodes in three zones");
                 Cluster::start(Options::default()).await?

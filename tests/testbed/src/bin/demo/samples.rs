@@ -1,5 +1,6 @@
 //! The sample configuration repository, `manifests/samples`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub(crate) struct Samples {
     pub(crate) files: Vec<String>,
     /// A file with a least replica count, that count, and whether it is also the most: for the hints.
     pub(crate) editable: Option<(String, u64, bool)>,
+    /// The images of all services, once each.
+    pub(crate) images: Vec<String>,
     platform: Vec<Value>,
 }
 
@@ -33,18 +36,23 @@ impl Samples {
             .collect();
         files.sort();
         let (mut tenants, mut names, mut editable) = (Vec::new(), Vec::new(), None);
+        let mut images = BTreeSet::new();
         for file in files {
             let name = format!("tenants/{}", file.file_name().unwrap_or_default().to_string_lossy());
             names.push(name.clone());
             for document in documents(&file)?.iter().filter(|document| document["kind"] == "Tenant") {
                 tenants.extend(document["metadata"]["name"].as_str().map(String::from));
+                let services = document.pointer("/spec/services").and_then(Value::as_array);
+                let named = services.into_iter().flatten().filter_map(|service| service["image"].as_str());
+                images.extend(named.map(String::from));
                 let count =
                     |field: &str| document.pointer(&format!("/spec/services/0/replicas/{field}"))?.as_u64();
                 let found = count("min").map(|min| (name.clone(), min, count("max") == Some(min)));
                 editable = editable.or(found);
             }
         }
-        Ok(Self { root, tenants, files: names, editable, platform })
+        let images = images.into_iter().collect();
+        Ok(Self { root, tenants, files: names, editable, images, platform })
     }
 
     /// The name of the Platform.

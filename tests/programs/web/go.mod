@@ -1,0 +1,3 @@
+module tenantry.dev/testing/web
+
+go 1.26.0
