@@ -1,6 +1,7 @@
 //! A change that no Tenant asked for goes from Tenant to Tenant in waves, and stops where services don't come back.
 
 use serde_json::{Value, json};
+use tenantry_testbed::eventually;
 
 use crate::support::{
     Kit, Outcome, at,
@@ -34,7 +35,7 @@ async fn reached(kit: &Kit, seconds: u32) -> Outcome<Vec<&'static str>> {
 
 /// Waits until so many Tenants wait for a wave; returns the others.
 async fn waiting(kit: &Kit, count: usize) -> Outcome<Vec<&'static str>> {
-    let said = tenantry_testbed::eventually(SOON * 2, "Tenants that wait", || async {
+    let said = eventually(SOON * 2, "Tenants that wait", || async {
         let (mut others, mut said) = (Vec::new(), Vec::new());
         for tenant in TENANTS {
             let now = kit.the(&at("tenants", "", tenant)).await.map_err(|error| error.to_string())?;
@@ -62,13 +63,19 @@ async fn rules_reach_tenants_in_waves_and_stop_where_services_do_not_come_back()
     // No node has that much: the new pods never come up, and the old ones stay.
     rules(&mut kit, 20, "900Gi").await?;
     let first = waiting(&kit, 4).await?;
-    assert_eq!(reached(&kit, 20).await?, first, "a wave of two, and nobody else");
+    // Who goes no longer waits before its Deployment is written.
+    eventually(SOON, "the first wave", || async {
+        let now = reached(&kit, 20).await.map_err(|error| error.to_string())?;
+        if now == first { Ok(()) } else { Err(format!("{now:?}, not {first:?}")) }
+    })
+    .await?;
     // The Platform counts soon after its Tenants say so.
     let words = "reaches 2 of 6 Tenants at a time; 4 wait";
     let platform = kit.until_of(&at("platforms", "", "wave"), "Reconciling", "True", words).await?;
     let said = condition(&platform, "Reconciling");
     assert_eq!(said["reason"], "RollingOut");
     assert!(text(&said, "/message").contains(first[0]), "{said}");
+    assert_eq!(reached(&kit, 20).await?, first, "a wave of two, and nobody else");
 
     let waits: Vec<&str> = TENANTS.into_iter().filter(|one| !first.contains(one)).collect();
     held_back(&kit, &waits).await?;
