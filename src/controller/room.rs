@@ -1,6 +1,9 @@
 //! Counts now and then whether the pods of each zone would find room elsewhere.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use tracing::warn;
 
@@ -44,7 +47,7 @@ pub async fn run(ctx: Context, period: Duration) {
 
 /// Every Platform's label for zones is played through by itself.
 async fn count(ctx: &Context) -> Result<Fits, String> {
-    let keys = ctx.world().zone_labels();
+    let keys = ctx.world().zone_keys().cloned().collect::<BTreeSet<_>>();
     if keys.is_empty() {
         return Ok(Fits::new());
     }

@@ -3,9 +3,9 @@
 
 use kube::{
     Client,
-    api::{ListParams, Request},
+    api::{ListParams, ObjectList, Request},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use crate::{
     observe::watch::READ_DEADLINE,
@@ -23,21 +23,6 @@ const PAGE: u32 = 200;
 /// Pages of one list: 200,000 pods, more than Kubernetes is made for.
 const MOST_PAGES: usize = 1000;
 
-/// What is decoded of a list.
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default)]
-    metadata: PageMeta,
-    items: Vec<T>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PageMeta {
-    #[serde(rename = "continue")]
-    next: Option<String>,
-}
-
 /// Counts every node and pod.
 ///
 /// # Errors
@@ -49,7 +34,7 @@ pub async fn take(client: &Client) -> Result<Census, CallError> {
     Ok(census)
 }
 
-async fn pages<T: DeserializeOwned>(
+async fn pages<T: Clone + DeserializeOwned>(
     client: &Client,
     path: &str,
     mut take: impl FnMut(T),
@@ -57,9 +42,9 @@ async fn pages<T: DeserializeOwned>(
     let mut params = ListParams::default().limit(PAGE);
     for _ in 0..MOST_PAGES {
         let request = Request::new(path).list(&params).map_err(kube::Error::BuildRequest)?;
-        let page: Page<T> = deadline(READ_DEADLINE, client.request(request)).await?;
+        let page: ObjectList<T> = deadline(READ_DEADLINE, client.request(request)).await?;
         page.items.into_iter().for_each(&mut take);
-        match page.metadata.next.filter(|token| !token.is_empty()) {
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(()),
         }

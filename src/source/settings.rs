@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::error::SourceError;
@@ -154,7 +155,7 @@ impl Credentials {
         match self {
             Self::Basic { username, password } => {
                 let pair = format!("{username}:{}", password.expose());
-                Some(format!("Basic {}", text::base64(pair.as_bytes())))
+                Some(format!("Basic {}", STANDARD.encode(pair)))
             }
             Self::Bearer(token) => Some(format!("Bearer {}", token.expose())),
             Self::DeployKey(_) => None,

@@ -11,8 +11,8 @@ use crate::{
     alerts, cluster, helm, least,
     support::{
         Call, Outcome, at,
-        kit::{CHILDREN, SOON, merge, service},
-        objects::{condition, name, text, uid},
+        kit::{SOON, merge, service},
+        objects::{condition, text, uid},
         world::{SYSTEM, platform},
     },
 };
@@ -94,17 +94,9 @@ impl Site {
 
     /// What must outlive everything: who each object is, and which version of it is there.
     async fn tenants_things(&self) -> Outcome<BTreeMap<String, String>> {
-        let mut things = BTreeMap::new();
-        for plural in CHILDREN {
-            for object in self.call.list(&at(plural, "acme", "")).await? {
-                let ours = text(&object, "/metadata/labels/app.kubernetes.io~1managed-by") == "tenantry";
-                if ours {
-                    let version = text(&object, "/metadata/resourceVersion");
-                    things
-                        .insert(format!("{plural}/{}", name(&object)), format!("{} {version}", uid(&object)));
-                }
-            }
-        }
+        let children = self.call.children("acme").await?;
+        let mut things: BTreeMap<String, String> =
+            children.into_iter().map(|(child, (uid, version))| (child, format!("{uid} {version}"))).collect();
         let whole = [
             at("namespaces", "", "acme"),
             at("tenants", "", "acme"),

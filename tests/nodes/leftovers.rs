@@ -3,14 +3,13 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
 use serde_json::json;
-use tenantry_testbed::{Cluster, Options, RealNodes, Run, WEB_IMAGE, eventually, skip_real_nodes};
+use tenantry_testbed::{Cluster, Options, RealNodes, Run, WEB_IMAGE, eventually, run_owner, skip_real_nodes};
 
 use crate::{
     site::{SOON, is_ready, turn},
@@ -47,19 +46,9 @@ struct Owner {
 }
 
 fn start_owner() -> Outcome<Owner> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["--exact", "leftovers::owner", "--nocapture"])
-        .env(OWNER, "1")
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().ok_or("no stdout")?;
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        if let ["OWNER", folder, reaper] = line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            return Ok(Owner { child, folder: PathBuf::from(folder), reaper: (*reaper).to_owned() });
-        }
-    }
-    Err("the owner said nothing".into())
+    let (child, words) = run_owner("leftovers::owner", OWNER)?;
+    let [folder, reaper] = words.as_slice() else { return Err(format!("the owner said {words:?}").into()) };
+    Ok(Owner { child, folder: PathBuf::from(folder), reaper: reaper.clone() })
 }
 
 /// What a run has outside its folder.

@@ -4,38 +4,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tenantry::source::{Class, SourceError};
+use tenantry_testbed::server_tls;
 
 use crate::World;
 use crate::repo::put;
 use crate::server::Server;
 
-/// A server certificate for 127.0.0.1 and the PEM of the CA that signed it.
-fn certificates(names: &[&str]) -> (Arc<ServerConfig>, String) {
-    let ca_key = KeyPair::generate().expect("a key");
-    let mut ca = CertificateParams::new(Vec::new()).expect("names");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_cert = ca.self_signed(&ca_key).expect("signed");
-    let key = KeyPair::generate().expect("a key");
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let issuer = Issuer::from_params(&ca, &ca_key);
-    let cert = CertificateParams::new(names).expect("names").signed_by(&key, &issuer).expect("signed");
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], private)
-        .expect("a server certificate");
-    (Arc::new(config), ca_cert.pem())
-}
-
 fn world(names: &[&str]) -> (World, String) {
-    let (tls, ca) = certificates(names);
+    let (tls, ca) = server_tls(names).expect("a certificate");
     let mut world = World::new();
     world.repo.commit("main", "one", &[put("a.yaml", "a: 1")]);
     world.server = Server::start_with(world.folder.path(), Some(tls));

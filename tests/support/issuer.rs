@@ -14,11 +14,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 pub const CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -52,7 +48,7 @@ struct State {
 impl Issuer {
     /// Starts one whose only key is `first`.
     pub fn start() -> Self {
-        let (tls, ca) = certificates();
+        let (tls, ca) = tenantry_testbed::server_tls(&["127.0.0.1"]).expect("a certificate");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("https://{}", listener.local_addr().expect("bound"));
         let issuer = Self { url, ca, state: Arc::default() };
@@ -148,27 +144,6 @@ fn serve(tls: Arc<ServerConfig>, stream: TcpStream, state: &Mutex<State>, url: &
     stream.write_all(&body)?;
     stream.conn.send_close_notify();
     stream.flush()
-}
-
-/// A certificate for 127.0.0.1, and that of the authority that signed it.
-fn certificates() -> (Arc<ServerConfig>, String) {
-    let ca_key = KeyPair::generate().expect("a key");
-    let mut ca = CertificateParams::new(Vec::new()).expect("names");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_cert = ca.self_signed(&ca_key).expect("signed");
-    let key = KeyPair::generate().expect("a key");
-    let signer = rcgen::Issuer::from_params(&ca, &ca_key);
-    let cert = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("names");
-    let cert = cert.signed_by(&key, &signer).expect("signed");
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], private)
-        .expect("a server certificate");
-    (Arc::new(config), ca_cert.pem())
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

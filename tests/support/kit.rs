@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Longest wait for something that takes a moment.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// Every kind of child, by plural; all but namespaces live in the tenant's.
 pub const CHILDREN: [&str; 11] = [
@@ -92,21 +92,6 @@ impl Kit {
         self.until_of(&at("tenants", "", tenant), type_, status, words).await
     }
 
-    /// uid and resourceVersion of everything that is ours in a tenant's namespace, by plural and name.
-    pub async fn children(&self, namespace: &str) -> Outcome<BTreeMap<String, (String, String)>> {
-        let mut found = BTreeMap::new();
-        for plural in CHILDREN {
-            let path =
-                format!("{}?labelSelector=app.kubernetes.io/managed-by=tenantry", at(plural, namespace, ""));
-            for object in self.list(&path).await? {
-                let key = format!("{plural}/{}", name(&object));
-                let version = text(&object, "/metadata/resourceVersion").to_owned();
-                found.insert(key, (uid(&object).to_owned(), version));
-            }
-        }
-        Ok(found)
-    }
-
     /// Names of everything that is ours in a tenant's namespace: `plural/name`.
     pub async fn child_names(&self, namespace: &str) -> Outcome<Vec<String>> {
         Ok(self.children(namespace).await?.into_keys().collect())
@@ -144,13 +129,28 @@ impl Kit {
     }
 }
 
-/// Waiting; a [`Kit`] can, too.
+/// Looking at what is there, and waiting; a [`Kit`] can, too.
 impl Call {
+    /// uid and resourceVersion of everything that is ours in a tenant's namespace, by plural and name.
+    pub async fn children(&self, namespace: &str) -> Outcome<BTreeMap<String, (String, String)>> {
+        let mut found = BTreeMap::new();
+        for plural in CHILDREN {
+            let path =
+                format!("{}?labelSelector=app.kubernetes.io/managed-by=tenantry", at(plural, namespace, ""));
+            for object in self.list(&path).await? {
+                let key = format!("{plural}/{}", name(&object));
+                let version = text(&object, "/metadata/resourceVersion").to_owned();
+                found.insert(key, (uid(&object).to_owned(), version));
+            }
+        }
+        Ok(found)
+    }
+
     /// Waits until a condition of an object speaks of the present spec and has this status, and a reason
     /// or message with these words.
     pub async fn until_of(&self, path: &str, type_: &str, status: &str, words: &str) -> Outcome<Value> {
         let what = format!("{path} {type_}={status} {words}");
-        let waited = eventually(SOON * 2, &what, || async {
+        let waited = eventually(SOON, &what, || async {
             let object = self.the(path).await.map_err(|error| error.to_string())?;
             let found = condition(&object, type_);
             let said = format!("{}: {}", text(&found, "/reason"), text(&found, "/message"));

@@ -30,13 +30,17 @@ pub fn fits(census: &Census, key: &str) -> Fits {
     let mut all: Fits = BTreeMap::new();
     for zone in census.values(key) {
         for (service, fit) in without(census, key, &zone) {
-            let worst = all.entry(service).or_insert(Fit::Yes);
-            if fit > *worst {
-                *worst = fit;
-            }
+            worst(&mut all, service, fit);
         }
     }
     all
+}
+
+fn worst(answers: &mut Fits, service: (String, String), fit: Fit) {
+    let known = answers.entry(service).or_insert(Fit::Yes);
+    if fit > *known {
+        *known = fit;
+    }
 }
 
 /// A node that is left.
@@ -89,10 +93,7 @@ fn without(census: &Census, key: &str, zone: &str) -> Fits {
         let service = (one.group.namespace.clone(), one.group.service.clone());
         let count = counts.entry(service.clone()).or_default();
         let fit = judge(&scene, &mut left, one, count);
-        let worst = answers.entry(service).or_insert(Fit::Yes);
-        if fit > *worst {
-            *worst = fit;
-        }
+        worst(&mut answers, service, fit);
     }
     answers
 }
@@ -126,9 +127,10 @@ fn none_below_zero(mut amount: Amount) -> Amount {
 fn evict<'a>(left: &mut [Left<'a>], pods: &Homeless<'_>) {
     let zones: BTreeSet<Option<&str>> = left.iter().map(|one| one.zone).collect();
     for zone in zones {
-        let mut room = true;
         for _ in 0..pods.count {
-            room = room && place(left, &pods.group.asks, |one| one.zone == zone);
+            if !place(left, &pods.group.asks, |one| one.zone == zone) {
+                break;
+            }
         }
     }
 }

@@ -235,7 +235,7 @@ impl World {
     }
 
     /// The labels that Platforms take for zones: others change as they like.
-    pub(super) fn zone_keys(&self) -> impl Iterator<Item = &String> {
+    pub fn zone_keys(&self) -> impl Iterator<Item = &String> {
         self.platforms.values().map(|platform| &platform.spec.topology.zone_key)
     }
 

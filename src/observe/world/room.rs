@@ -33,17 +33,14 @@ impl World {
 
     /// Services by what the loss of a zone would do to them, as statuses say.
     pub fn zone_losses(&self) -> [(ZoneLoss, usize); 4] {
-        let services = || {
-            let statuses = self.tenants.values().filter_map(|tenant| tenant.status.as_ref());
-            let services = statuses.flat_map(|status| &status.services);
-            services.filter_map(|service| Some(service.zone_loss.as_ref()?.answer))
-        };
-        [ZoneLoss::Survives, ZoneLoss::Unknown, ZoneLoss::NoRoom, ZoneLoss::Breaks]
-            .map(|answer| (answer, services().filter(|one| *one == answer).count()))
-    }
-
-    /// The labels that Platforms take for zones.
-    pub fn zone_labels(&self) -> BTreeSet<String> {
-        self.zone_keys().cloned().collect()
+        let mut counts =
+            [ZoneLoss::Survives, ZoneLoss::Unknown, ZoneLoss::NoRoom, ZoneLoss::Breaks].map(|one| (one, 0));
+        let statuses = self.tenants.values().filter_map(|tenant| tenant.status.as_ref());
+        let losses =
+            statuses.flat_map(|status| &status.services).filter_map(|service| service.zone_loss.as_ref());
+        for loss in losses {
+            counts.iter_mut().filter(|(answer, _)| *answer == loss.answer).for_each(|(_, count)| *count += 1);
+        }
+        counts
     }
 }

@@ -4,11 +4,14 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
 use crate::error::{Error, Result, io};
@@ -116,6 +119,27 @@ impl Authority {
         let cert = params.signed_by(&key, &self.issuer).map_err(invalid)?;
         Ok(Identity { cert: cert.pem(), key: key.serialize_pem() })
     }
+}
+
+/// TLS for a test's own server under these names, and the PEM of the CA that signed its certificate.
+///
+/// # Errors
+/// A name that can't stand in a certificate.
+pub fn server_tls(names: &[&str]) -> Result<(Arc<ServerConfig>, String)> {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(ca, key()?).map_err(invalid)?;
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let key = key()?;
+    let cert =
+        CertificateParams::new(names).and_then(|params| params.signed_by(&key, &issuer)).map_err(invalid)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], private))
+        .map_err(|error| Error::Invalid(format!("can't serve TLS: {error}")))?;
+    Ok((Arc::new(config), issuer.pem()))
 }
 
 /// A kubeconfig with one cluster and one user: the files of `identity` are written beside it.

@@ -1,11 +1,10 @@
 //! Nothing is left behind, however the owner ends.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tenantry_testbed::{GitServer, Process, Run, eventually};
+use tenantry_testbed::{GitServer, Process, Run, eventually, run_owner};
 
 const OWNER: &str = "TENANTRY_TEST_OWNER";
 
@@ -52,21 +51,12 @@ struct Owner {
 }
 
 fn start_owner() -> Outcome<Owner> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["--exact", "owner", "--nocapture"])
-        .env(OWNER, "1")
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().ok_or("no stdout")?;
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let ["OWNER", folder, parent, grandchild, reaper] = words.as_slice() {
-            let (parent, grandchild, reaper) = (parent.parse()?, grandchild.parse()?, reaper.parse()?);
-            return Ok(Owner { child, folder: PathBuf::from(folder), parent, grandchild, reaper });
-        }
-    }
-    Err("the owner said nothing".into())
+    let (child, words) = run_owner("owner", OWNER)?;
+    let [folder, parent, grandchild, reaper] = words.as_slice() else {
+        return Err(format!("the owner said {words:?}").into());
+    };
+    let (parent, grandchild, reaper) = (parent.parse()?, grandchild.parse()?, reaper.parse()?);
+    Ok(Owner { child, folder: PathBuf::from(folder), parent, grandchild, reaper })
 }
 
 #[tokio::test]
