@@ -1,5 +1,6 @@
 //! Elections in paused time, over a fake Lease that can be slow, deaf or gone.
 
+mod clocks;
 mod fake;
 mod quiet;
 
