@@ -21,7 +21,10 @@ use tracing::{info, warn};
 use crate::{
     api::{Platform, Tenant, kinds::Kind, marks},
     desired::pull_secret,
-    runtime::health::{Health, WatchBeat},
+    runtime::{
+        backoff::{Backoff, Waits},
+        health::{Health, WatchBeat},
+    },
 };
 
 use super::{
@@ -270,7 +273,7 @@ pub(super) async fn follow<K>(
 ) where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let stream = watcher(api, config).default_backoff();
+    let stream = watcher(api, config).backoff(Waits::from(Backoff::WATCH));
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {

@@ -8,9 +8,10 @@ use tenantry::api::marks;
 use tenantry_testbed::{Cluster, Operator, OperatorOptions, eventually};
 
 use crate::{
-    alerts, cluster, helm, least,
+    alerts, cluster, least,
     support::{
         Call, Outcome, at,
+        helm::helm_on,
         kit::{SOON, merge, service},
         objects::{condition, text, uid},
         world::{SYSTEM, platform},
@@ -25,21 +26,8 @@ struct Site {
 }
 
 impl Site {
-    /// Runs Helm against the cluster, off this thread.
     async fn helm(&self, args: &[&str], values: Option<&Value>) -> Outcome<String> {
-        let mut all: Vec<String> = args.iter().map(ToString::to_string).collect();
-        all.extend(["--kubeconfig".into(), self.cluster.kubeconfig().display().to_string()]);
-        if let Some(values) = values {
-            let file = self.home.join("values.json");
-            std::fs::write(&file, values.to_string())?;
-            all.extend(["--values".into(), file.display().to_string()]);
-        }
-        let home = self.home.clone();
-        let run = move || {
-            let all: Vec<&str> = all.iter().map(String::as_str).collect();
-            helm(&home, &all).map_err(|error| error.to_string())
-        };
-        Ok(tokio::task::spawn_blocking(run).await???)
+        helm_on(self.cluster, &self.home, args, values).await
     }
 
     async fn install(&self, values: &Value) -> Outcome<String> {

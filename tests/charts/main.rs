@@ -13,14 +13,13 @@ mod schema;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tenantry_testbed::{Cluster, Options, programs};
 use tokio::sync::OnceCell;
 
-use support::{Outcome, world::SYSTEM};
+use support::{Outcome, helm::helm};
 
 /// A path from the top of the repository.
 fn top(path: &str) -> PathBuf {
@@ -29,21 +28,6 @@ fn top(path: &str) -> PathBuf {
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(top(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Helm in a home of its own: nobody's settings and plugins. Ok with what it printed, Err with what it complained of.
-fn helm(home: &Path, args: &[&str]) -> Outcome<Result<String, String>> {
-    let mut command = Command::new(programs::helm()?);
-    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
-        command.env(name, home.join(name));
-    }
-    command.env_remove("KUBECONFIG").env("HELM_NAMESPACE", SYSTEM).current_dir(programs::repository_root());
-    let output = command.args(args).output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(text(&output.stdout) + &text(&output.stderr)),
-    })
 }
 
 /// Renders a chart with these values.

@@ -11,10 +11,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod autoscale;
+mod chart;
+mod leaders;
 mod leftovers;
+mod operator;
 mod outages;
 mod recovery;
 mod refused;
 mod running;
+mod scenes;
 mod site;
 mod story;
+mod stubborn;
+mod writes;

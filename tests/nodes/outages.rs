@@ -1,89 +1,19 @@
-//! A node or a whole zone is lost: its pods run elsewhere, the zone is named, and it counts again when it
-//! is back.
+//! A node or a whole zone is lost.
 
-use std::time::Duration;
-
-use tenantry_testbed::{Cluster, eventually};
-
-use crate::{
-    site::{SOON, Site, is_ready, nodes},
-    story::Story,
-    support::{Outcome, at, objects::text},
-};
-
-/// Until the replacements run: 12 s until the node is missed, 3 s of tolerance, and the rest.
-const WITHIN: Duration = Duration::from_secs(90);
-
-/// What happens to a zone, and how it is undone.
-struct Outage {
-    what: &'static str,
-    tenant: &'static str,
-    zone: &'static str,
-    begin: fn(&Cluster, &str) -> tenantry_testbed::Result<()>,
-    end: fn(&Cluster, &str) -> tenantry_testbed::Result<()>,
-}
-
-async fn suffer(site: &Site, outage: &Outage) -> Outcome {
-    let Outage { what, tenant, zone, begin, end } = *outage;
-    let cluster = &site.bed.cluster;
-    site.tenant(tenant).await?;
-    let story = Story::begin();
-    begin(cluster, zone)?;
-
-    // Said, and replaced elsewhere.
-    let available = |story: &Story| story.kept_again("WorkloadsAvailable").is_some();
-    let story = site.follow(tenant, story, WITHIN, available).await?;
-    story.print(what, "WorkloadsAvailable");
-    assert!(story.says("WorkloadsAvailable", "web has 2 of 3 pods available"), "{story}");
-    let short = format!("web is ready in 2 of 3 zones: none in {zone}");
-    assert!(story.says("ZoneSpread", &short), "{story}");
-    assert!(story.kept_again("ZoneSpread").is_none(), "pods in two zones are no spread over three: {story}");
-    let pods = site.pods(tenant, "web").await?;
-    let ready: Vec<_> = pods.into_iter().filter(is_ready).collect();
-    assert!(ready.len() == 3 && !nodes(&ready).iter().any(|node| node.starts_with(zone)), "{ready:?}");
-    eventually(SOON, "the Service to answer", || async {
-        site.client(tenant, &["get", "http://web:8080/"]).await.map(drop).map_err(|error| error.to_string())
-    })
-    .await?;
-
-    // The zone is back: pods go there with the next roll-out, and those that were cut off end.
-    end(cluster, zone)?;
-    site.nodes_ready(zone).await?;
-    site.kubectl(&["-n", tenant, "rollout", "restart", "deployment/web"]).await?;
-    let path = at("tenants", "", tenant);
-    site.until_of(&path, "ZoneSpread", "True", "").await?;
-    site.until_of(&path, "WorkloadsAvailable", "True", "").await?;
-    eventually(SOON, "no pod to hang", || async {
-        let all = site.list(&at("pods", tenant, "")).await.map_err(|error| error.to_string())?;
-        let hang = all.iter().filter(|pod| !text(pod, "/metadata/deletionTimestamp").is_empty()).count();
-        if hang == 0 { Ok(()) } else { Err(format!("{hang} pods hang")) }
-    })
-    .await?;
-    site.clean_up(tenant).await
-}
+use crate::{scenes::places, site::Site, support::Outcome};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_a_node_whose_kubelet_stops_run_elsewhere() -> Outcome {
     let Some(site) = Site::with_own_nodes().await? else { return Ok(()) };
-    let outage = Outage {
-        what: "stopped kubelet",
-        tenant: "kubeletless",
-        zone: "zone-b",
-        begin: Cluster::stop_kubelets,
-        end: Cluster::start_kubelets,
-    };
-    suffer(&site, &outage).await
+    site.tenant("kubeletless").await?;
+    eprintln!("{}", places::kubelet_stopped(&site, "kubeletless").await?);
+    site.clean_up("kubeletless").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_a_lost_zone_run_elsewhere() -> Outcome {
     let Some(site) = Site::with_own_nodes().await? else { return Ok(()) };
-    let outage = Outage {
-        what: "all nodes of a zone gone",
-        tenant: "zoneless",
-        zone: "zone-c",
-        begin: Cluster::crash_zone,
-        end: Cluster::start_zone,
-    };
-    suffer(&site, &outage).await
+    site.tenant("zoneless").await?;
+    eprintln!("{}", places::zone_gone(&site, "zoneless").await?);
+    site.clean_up("zoneless").await
 }

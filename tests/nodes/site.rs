@@ -4,11 +4,12 @@ use std::{ops::Deref, time::Duration};
 
 use serde_json::{Value, json};
 use tenantry_testbed::{
-    Cluster, OPERATOR_USER, Operator, OperatorOptions, Options, RealNodes, WEB_IMAGE, eventually,
+    Cluster, GitServer, OPERATOR_USER, Operator, OperatorOptions, Options, RealNodes, WEB_IMAGE, eventually,
     operator_groups, programs, skip_real_nodes,
 };
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
+use crate::operator;
 use crate::support::{
     Call, Outcome, at,
     objects::{condition, name, text},
@@ -20,13 +21,14 @@ const PLATFORM: &str = "nodes";
 /// Longest wait for something that takes a moment.
 pub const SOON: Duration = Duration::from_secs(60);
 
-/// A cluster with real nodes and an operator.
+/// A cluster with real nodes and an operator: from its chart on nodes of ours, else a process beside it.
 pub struct Bed {
     pub cluster: Cluster,
     /// Whether its nodes are ours to switch off.
     pub ours: bool,
     image: String,
-    _operator: Operator,
+    git: Option<GitServer>,
+    _operator: Option<Operator>,
 }
 
 impl Bed {
@@ -43,15 +45,27 @@ impl Bed {
     }
 
     async fn start(context: Option<String>) -> Outcome<Self> {
-        let ours = context.is_none();
-        let (cluster, image) = match context {
-            None => (Cluster::start(Options::real_nodes(RealNodes::default())).await?, WEB_IMAGE.to_owned()),
-            Some(context) => {
-                let image = std::env::var("TENANTRY_TEST_IMAGE");
-                let image = image.map_err(|_| "set TENANTRY_TEST_IMAGE to an image of tests/programs/web")?;
-                (Cluster::from_context(&context).await?, image)
-            }
-        };
+        match context {
+            None => Self::own().await,
+            Some(context) => Self::of_context(&context).await,
+        }
+    }
+
+    /// Nodes of our own, with the operator from its chart and a Git server that pods reach.
+    async fn own() -> Outcome<Self> {
+        let options = Options { audit: true, ..Options::real_nodes(RealNodes::default()) };
+        let cluster = Cluster::start(options).await?;
+        operator::install(&cluster).await?;
+        let git = GitServer::start_at(cluster.run(), cluster.machine()?, None).await?;
+        cluster.apply_yaml(&platform(PLATFORM).to_string()).await?;
+        operator::is_whole(&Call { client: cluster.client() }, 2).await?;
+        Ok(Self { cluster, ours: true, image: WEB_IMAGE.to_owned(), git: Some(git), _operator: None })
+    }
+
+    async fn of_context(context: &str) -> Outcome<Self> {
+        let image = std::env::var("TENANTRY_TEST_IMAGE");
+        let image = image.map_err(|_| "set TENANTRY_TEST_IMAGE to an image of tests/programs/web")?;
+        let cluster = Cluster::from_context(context).await?;
         let root = programs::repository_root();
         cluster.apply_path(root.join("crds")).await?;
         cluster.apply_path(root.join("manifests/install")).await?;
@@ -68,7 +82,12 @@ impl Bed {
         };
         let operator = Operator::start(cluster.run(), &options)?;
         operator.ready(SOON).await?;
-        Ok(Self { cluster, ours, image, _operator: operator })
+        Ok(Self { cluster, ours: false, image, git: None, _operator: Some(operator) })
+    }
+
+    /// The Git server; only beside nodes of our own.
+    pub fn git(&self) -> Outcome<&GitServer> {
+        Ok(self.git.as_ref().ok_or("there is a Git server only beside nodes of our own")?)
     }
 }
 
@@ -110,24 +129,40 @@ impl Site {
         Ok(site)
     }
 
+    /// A service of the small web server.
+    pub fn service(&self, name: &str, replicas: i32) -> Value {
+        let probe = json!({"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1});
+        json!({
+            "name": name, "image": self.bed.image, "replicas": {"min": replicas},
+            "ports": [{"name": "http", "containerPort": 8080}], "probes": {"readiness": probe},
+            "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
+            "terminationGracePeriod": "2s",
+        })
+    }
+
     /// A Tenant with three pods of `web` in three zones and one of `client`, Ready and spread.
     pub async fn tenant(&self, tenant: &str) -> Outcome<Value> {
-        let probe = json!({"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1});
-        let service = |name: &str, replicas: i32| {
-            json!({
-                "name": name, "image": self.bed.image, "replicas": {"min": replicas},
-                "ports": [{"name": "http", "containerPort": 8080}], "probes": {"readiness": probe},
-                "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
-                "terminationGracePeriod": "2s",
-            })
-        };
-        let spec = json!({
-            "platformRef": {"name": PLATFORM}, "services": [service("web", 3), service("client", 1)],
-        });
+        self.tenant_of(tenant, &[self.service("web", 3), self.service("client", 1)]).await
+    }
+
+    /// A Tenant with these services, Ready and spread.
+    pub async fn tenant_of(&self, tenant: &str, services: &[Value]) -> Outcome<Value> {
+        self.declare(tenant, services).await?;
+        self.is_well(tenant).await
+    }
+
+    /// Applies a Tenant with these services.
+    pub async fn declare(&self, tenant: &str, services: &[Value]) -> Outcome {
+        let spec = json!({"platformRef": {"name": PLATFORM}, "services": services});
         let body = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": tenant}, "spec": spec,
         });
         self.apply(&at("tenants", "", tenant), "tess", &body).await?;
+        Ok(())
+    }
+
+    /// Waits until a Tenant is Ready, available and spread.
+    pub async fn is_well(&self, tenant: &str) -> Outcome<Value> {
         for promise in ["Ready", "WorkloadsAvailable", "ZoneSpread"] {
             self.until_of(&at("tenants", "", tenant), promise, "True", "").await?;
         }
@@ -174,12 +209,27 @@ impl Site {
 
     /// Takes a Tenant and its namespace away, and waits until its pods are gone.
     pub async fn clean_up(&self, tenant: &str) -> Outcome {
+        self.clean_up_all(&[tenant]).await
+    }
+
+    /// The same for several at once.
+    pub async fn clean_up_all(&self, tenants: &[&str]) -> Outcome {
+        for tenant in tenants {
+            self.begin_to_clean_up(tenant).await?;
+        }
+        for tenant in tenants {
+            self.gone(&at("namespaces", "", tenant)).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin_to_clean_up(&self, tenant: &str) -> Outcome {
         let allow = json!({"metadata": {"annotations": {"tenantry.dev/allow-delete": "test"}}});
         for path in [at("tenants", "", tenant), at("namespaces", "", tenant)] {
             self.merge(&path, "tess", &allow).await?;
             self.delete(&path).await?;
         }
-        self.gone(&at("namespaces", "", tenant)).await
+        Ok(())
     }
 }
 

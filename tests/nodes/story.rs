@@ -10,6 +10,7 @@ use serde_json::Value;
 use tenantry_testbed::eventually;
 
 use crate::{
+    scenes::Line,
     site::Site,
     support::{
         Outcome, at,
@@ -67,6 +68,11 @@ impl Story {
         self.said.iter().find(|said| said.promise == promise && said.status == "False")
     }
 
+    /// What was said of a promise last.
+    pub fn now(&self, promise: &str) -> Option<&str> {
+        self.said.iter().rfind(|said| said.promise == promise).map(|said| said.status.as_str())
+    }
+
     /// Whether a promise was said to be broken in these words.
     pub fn says(&self, promise: &str, words: &str) -> bool {
         let mut broken = self.said.iter().filter(|said| said.promise == promise && said.status == "False");
@@ -80,18 +86,12 @@ impl Story {
         (last.status == "True" && last.after > broken.after).then_some(last)
     }
 
-    /// Prints a line of the table: when it was noticed, when it was over, and what was said meanwhile.
-    pub fn print(&self, what: &str, promise: &str) {
-        let seconds = |said: Option<&Said>| {
-            said.map_or_else(|| "never".into(), |said| format!("{:.1} s", said.after.as_secs_f32()))
-        };
-        let broken = self.broken(promise);
-        eprintln!(
-            "| {what} | {} | {} | {} |",
-            seconds(broken),
-            seconds(self.kept_again(promise)),
-            broken.map(|said| said.words.as_str()).unwrap_or_default()
-        );
+    /// The line of the table: when it was noticed, when it was over, and what was said meanwhile.
+    pub fn line(&self, what: &'static str, promise: &str) -> Outcome<Line> {
+        let broken = self.broken(promise).ok_or("it was never said to be broken")?;
+        let again = self.kept_again(promise).ok_or("it was never said to be kept again")?;
+        let said = format!("{promise}=False {}", broken.words);
+        Ok(Line { what, noticed: Some(broken.after), recovered: again.after, said })
     }
 }
 

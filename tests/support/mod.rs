@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "the names say it")]
 
 pub mod crash;
+pub mod helm;
 pub mod issuer;
 pub mod kit;
 pub mod objects;

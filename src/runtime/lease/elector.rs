@@ -73,8 +73,15 @@ impl<A: LeaseApi> Elector<A> {
                 pause
             }
             Some(left) => pause.min(left),
-            None => pause,
+            None => self.time_to_take().map_or(pause, |left| pause.min(left)),
         }
+    }
+
+    /// How long somebody else's Lease still holds, if nothing is heard of them: nobody sleeps past its end.
+    fn time_to_take(&self) -> Option<Duration> {
+        let seen = self.seen.as_ref().filter(|seen| seen.stored.record.holder.is_some())?;
+        let holds_for = seen.stored.record.duration.unwrap_or(self.settings.duration);
+        holds_for.checked_sub(seen.at.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// How long we may still lead without a renewal; `None` when we do not lead.

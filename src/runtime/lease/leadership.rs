@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    fn budget(&self) -> Option<Duration> {
+    pub(super) fn budget(&self) -> Option<Duration> {
         match self {
             Self::Standby { .. } => None,
             Self::Leading { renewal, usable, .. } => {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,7 @@ pub struct GitServer {
     program: PathBuf,
     folder: PathBuf,
     credentials: Option<Credentials>,
+    host: Ipv4Addr,
     port: u16,
     run: Arc<Run>,
 }
@@ -52,12 +54,21 @@ impl GitServer {
     /// # Errors
     /// As [`GitServer::start`].
     pub async fn start_in(run: &Arc<Run>, credentials: Option<Credentials>) -> Result<Self> {
+        Self::start_at(run, Ipv4Addr::LOCALHOST, credentials).await
+    }
+
+    /// Starts a server at another address of this machine than loopback, so that pods reach it: see
+    /// [`crate::Cluster::machine`].
+    ///
+    /// # Errors
+    /// As [`GitServer::start`].
+    pub async fn start_at(run: &Arc<Run>, host: Ipv4Addr, credentials: Option<Credentials>) -> Result<Self> {
         let programs = tokio::task::spawn_blocking(|| programs::git().and_then(|()| programs::kubernetes()));
         let program = programs.await.map_err(|error| Error::Invalid(error.to_string()))??;
         let port = run.port()?;
         let folder = run.folder(&format!("git-{port}"))?;
         let run = Arc::clone(run);
-        let server = Self { process: Mutex::new(None), program, folder, credentials, port, run };
+        let server = Self { process: Mutex::new(None), program, folder, credentials, host, port, run };
         server.start_again().await?;
         Ok(server)
     }
@@ -85,10 +96,10 @@ impl GitServer {
         Ok(())
     }
 
-    /// `127.0.0.1:PORT`.
+    /// `HOST:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// Creates an empty bare repository.

@@ -5,6 +5,8 @@
 //! version, platform) and lives in a cache folder: `$TENANTRY_CACHE`, else the
 //! platform's cache folder for the user.
 
+mod clusters;
+
 use std::fs::{self, File};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io, tail};
+pub(crate) use clusters::{etcd_copy, metrics_server};
 
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";

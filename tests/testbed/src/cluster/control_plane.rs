@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certs::{Authority, write_kubeconfig};
+use crate::cluster::etcd::Etcd;
 use crate::cluster::{Cluster, Options};
 use crate::error::{Error, Result};
 use crate::nodes::Fleet;
@@ -22,7 +23,7 @@ const STAGES: &str = include_str!("stages.yaml");
 pub(crate) struct ControlPlane {
     controllers: Vec<Process>,
     apiserver: Option<Process>,
-    etcd: Process,
+    etcd: Etcd,
     program: PathBuf,
     apiserver_args: Vec<String>,
     address: Ipv4Addr,
@@ -38,9 +39,8 @@ impl ControlPlane {
         program: &Path,
         kwok: Option<PathBuf>,
     ) -> Result<Self> {
-        let (etcd_port, peer_port, port) = (run.port()?, run.port()?, run.port()?);
-        let etcd = Process::start(run, "etcd", etcd(run, program, etcd_port, peer_port)?)?;
-        let mut args = apiserver_args(authority, etcd_port, port);
+        let (etcd, port) = (Etcd::start(run, program)?, run.port()?);
+        let mut args = apiserver_args(authority, &etcd.url(), port);
         args.extend(options.apiserver_args.iter().cloned());
         let mut plane = Self {
             controllers: Vec::new(),
@@ -99,6 +99,11 @@ impl ControlPlane {
         self.apiserver.as_ref().map(Process::id).ok_or_else(stopped)
     }
 
+    /// Where the objects are.
+    pub(crate) fn etcd(&mut self) -> &mut Etcd {
+        &mut self.etcd
+    }
+
     /// An error with the end of its log if a process has ended.
     pub(crate) fn check(&self) -> Result<()> {
         self.etcd.check()?;
@@ -139,21 +144,10 @@ impl Cluster {
     }
 }
 
-fn etcd(run: &Run, program: &Path, port: u16, peer_port: u16) -> Result<Command> {
-    let (url, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
-    let mut command = Command::new(program);
-    command.args(["etcd", "--name=default", "--unsafe-no-fsync", "--log-level=warn"]);
-    command.arg(format!("--data-dir={}", run.folder("etcd")?.display()));
-    command.arg(format!("--listen-client-urls={url}")).arg(format!("--advertise-client-urls={url}"));
-    command.arg(format!("--listen-peer-urls={peer}")).arg(format!("--initial-advertise-peer-urls={peer}"));
-    command.arg(format!("--initial-cluster=default={peer}"));
-    Ok(command)
-}
-
-fn apiserver_args(authority: &Authority, etcd_port: u16, port: u16) -> Vec<String> {
+fn apiserver_args(authority: &Authority, etcd: &str, port: u16) -> Vec<String> {
     let file = |name: &str| authority.path(name).display().to_string();
     vec![
-        format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+        format!("--etcd-servers={etcd}"),
         format!("--bind-address={}", authority.address()),
         format!("--secure-port={port}"),
         format!("--tls-cert-file={}", file("server.crt")),

@@ -1,7 +1,9 @@
 //! A real Kubernetes control plane with simulated nodes.
 
 mod apply;
+mod audit;
 mod control_plane;
+mod etcd;
 mod nodes;
 
 use std::net::Ipv4Addr;
@@ -43,6 +45,8 @@ pub struct Options {
     pub controllers: bool,
     /// Real nodes instead of simulated ones: needs root on Linux, see [`crate::skip_real_nodes`].
     pub real_nodes: Option<RealNodes>,
+    /// The API server records what the operator writes: see [`Cluster::audit`].
+    pub audit: bool,
     /// More flags for kube-apiserver.
     pub apiserver_args: Vec<String>,
     /// More flags for kube-controller-manager.
@@ -58,6 +62,7 @@ impl Default for Options {
             node: NodeShape::default(),
             controllers: true,
             real_nodes: None,
+            audit: false,
             apiserver_args: Vec::new(),
             manager_args: Vec::new(),
         }
@@ -149,6 +154,9 @@ impl Cluster {
         let authority = Authority::create(run.folder("pki")?, address)?;
         let mut options = options;
         fleet.iter().try_for_each(|fleet| fleet.flags(&authority, &mut options))?;
+        if options.audit {
+            options.apiserver_args.extend(audit::flags(&run)?);
+        }
         let plane = ControlPlane::start(&run, &authority, &options, &kubernetes, kwok)?;
         let kubeconfig = run.dir().join("kubeconfig");
         let admin = authority.client(ADMIN, &["system:masters"])?;
@@ -266,6 +274,14 @@ impl Cluster {
     pub async fn start_apiserver(&self) -> Result<()> {
         self.own()?.plane().start_apiserver(&self.run)?;
         self.wait_api(Duration::from_secs(60)).await
+    }
+
+    /// The address at which pods on real nodes reach this machine.
+    ///
+    /// # Errors
+    /// The nodes are not ours, or not real.
+    pub fn machine(&self) -> Result<Ipv4Addr> {
+        Ok(self.fleet()?.address())
     }
 
     /// The API server's process id: what a crash test kills.

@@ -13,6 +13,7 @@ mod containerd;
 mod dns;
 mod images;
 mod kubelet;
+mod metrics;
 mod network;
 mod node;
 mod packages;
@@ -82,6 +83,7 @@ pub(crate) struct Fleet {
     nodes: Vec<Node>,
     images: Vec<images::Image>,
     dns: OnceLock<Process>,
+    metrics: OnceLock<Process>,
     switch: Space,
     place: Place,
     programs: Programs,
@@ -104,7 +106,16 @@ impl Fleet {
         let names = options.real_nodes.as_ref().map(|real| real.images.clone()).unwrap_or_default();
         let images = images::pack(run, &programs.web, &names)?;
         let run = Arc::clone(run);
-        Ok(Self { nodes: Vec::new(), images, dns: OnceLock::new(), switch, place, programs, run })
+        Ok(Self {
+            nodes: Vec::new(),
+            images,
+            dns: OnceLock::new(),
+            metrics: OnceLock::new(),
+            switch,
+            place,
+            programs,
+            run,
+        })
     }
 
     /// The address that the API server has for the nodes.
@@ -127,6 +138,7 @@ impl Fleet {
             "--default-not-ready-toleration-seconds=3".into(),
             "--default-unreachable-toleration-seconds=3".into(),
         ];
+        let apiserver = apiserver.into_iter().chain(metrics::aggregation(authority)?);
         // Before those of the caller, who may know better.
         options.apiserver_args.splice(0..0, apiserver);
         let manager = [
@@ -134,6 +146,11 @@ impl Fleet {
             "--node-monitor-grace-period=12s",
             "--node-eviction-rate=10",
             "--secondary-node-eviction-rate=10",
+            // An autoscaler looks after seconds, not minutes.
+            "--horizontal-pod-autoscaler-sync-period=3s",
+            "--horizontal-pod-autoscaler-initial-readiness-delay=5s",
+            "--horizontal-pod-autoscaler-cpu-initialization-period=5s",
+            "--horizontal-pod-autoscaler-downscale-stabilization=10s",
         ];
         options.manager_args.splice(0..0, manager.map(str::to_owned));
         Ok(())
@@ -188,7 +205,7 @@ impl Fleet {
 
     /// An error with the end of a log if something has ended that should run.
     pub(crate) fn check(&self) -> Result<()> {
-        self.dns.get().iter().try_for_each(|dns| dns.check())?;
+        self.dns.get().into_iter().chain(self.metrics.get()).try_for_each(Process::check)?;
         self.nodes.iter().try_for_each(Node::check)
     }
 }
@@ -240,6 +257,20 @@ impl Cluster {
     /// The nodes are not ours, not real, or are off.
     pub fn start_kubelets(&self, zone: &str) -> Result<()> {
         self.in_zone(zone, |node, parts| node.start_kubelet(parts))
+    }
+
+    /// Sends a signal (`KILL`, `STOP`, …) to the first process of a container, whose id is as a pod's status
+    /// has it: `containerd://…`.
+    ///
+    /// # Errors
+    /// The node is not ours, not real, or off; there is no such container.
+    pub fn signal_container(&self, node: &str, container: &str, signal: &str) -> Result<()> {
+        let id = container.trim_start_matches("containerd://");
+        let found = self.fleet()?.nodes.iter().find(|one| one.facts.name == node);
+        match found.map(|node| node.signal(id, signal)).transpose()? {
+            Some(true) => Ok(()),
+            _ => Err(Error::Invalid(format!("node {node} is not there, or off"))),
+        }
     }
 
     /// Gives all real nodes the image of an OCI archive.

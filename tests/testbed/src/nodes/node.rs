@@ -104,6 +104,14 @@ impl Node {
         self.running().as_ref().map_or(Ok(()), |running| images::import(&running.space, archive))
     }
 
+    /// Sends a signal to the first process of a container; `false` if the node is off.
+    pub(crate) fn signal(&self, container: &str, signal: &str) -> Result<bool> {
+        let running = self.running();
+        let Some(running) = running.as_ref() else { return Ok(false) };
+        let words = ["ctr", "--namespace=k8s.io", "tasks", "kill", "--signal", signal, container];
+        running.space.call(&words, "").map(|_| true)
+    }
+
     /// An error with the end of its log if a program of a node that is on has ended.
     pub(crate) fn check(&self) -> Result<()> {
         let running = self.running();

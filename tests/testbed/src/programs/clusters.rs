@@ -1,0 +1,34 @@
+//! What clusters have beside Kubernetes itself, for some of the tests.
+
+use std::path::PathBuf;
+
+use super::{Recipe, find_or_build, small};
+use crate::error::Result;
+
+const ETCD_COPY: Recipe = small("etcd", "etcd's tool for copies");
+
+const METRICS_SERVER: Recipe = Recipe {
+    name: "metrics-server",
+    sources: "metrics-server",
+    tags: "",
+    label: "metrics-server v0.9.0",
+    package: "sigs.k8s.io/metrics-server/cmd/metrics-server",
+    ldflags: "-s -w",
+    links: &[],
+};
+
+/// Saves and restores copies of an etcd: `tests/programs/etcd`.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub(crate) fn etcd_copy() -> Result<PathBuf> {
+    find_or_build(&ETCD_COPY)
+}
+
+/// What tells autoscalers how much CPU pods take.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub(crate) fn metrics_server() -> Result<PathBuf> {
+    find_or_build(&METRICS_SERVER)
+}
