@@ -9,7 +9,7 @@ use crate::{
     site::{Site, is_ready},
     story::Story,
     support::{
-        Outcome, at,
+        Call, Outcome, at,
         objects::{name, text},
     },
 };
@@ -72,6 +72,10 @@ impl Site {
         let eviction = json!({
             "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": tenant},
         });
-        self.post(&(at("pods", tenant, pod) + "/eviction"), &eviction).await
+        // A refusal is 429, which kube would try again for minutes.
+        let mut config = self.bed.cluster.config().clone();
+        config.default_retry = false;
+        let call = Call { client: kube::Client::try_from(config)? };
+        call.post(&(at("pods", tenant, pod) + "/eviction"), &eviction).await
     }
 }
