@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::json;
-use tenantry::api::{Platform, Tenant, kinds::Kind};
+use tenantry::api::{Platform, Tenant};
 use tenantry::apply::order::{self, Listed};
 use tenantry::desired::{self, Plan};
 use tenantry::validate::cidr::{Cidr, merge};
@@ -93,8 +93,8 @@ fn pod_templates_change_only_with_an_entry_that_says_why() {
     let mut present = BTreeMap::new();
     for folder in cases("") {
         let manifests = built(&folder).expect("the case is valid").manifests;
-        for one in manifests.iter().filter(|one| one.id.kind == Kind::Deployment) {
-            let template = one.body.pointer("/spec/template").expect("a Deployment has one").to_string();
+        for one in manifests.iter().filter(|one| one.id.kind.has_pods()) {
+            let template = one.body.pointer("/spec/template").expect("it has one").to_string();
             let digest = tenantry::desired::meta::short_hash(template.as_bytes(), 16);
             present.insert(format!("{}/{}", name(&folder), one.id.name), digest);
         }
@@ -161,7 +161,7 @@ fn objects(folder: &Path) -> Result<String, String> {
         write!(text, "---\n{body}").expect("a string can be written");
     }
     for scale in scales {
-        let body = json!({ "scale": scale.deployment, "rule": format!("{:?}", scale.rule) });
+        let body = json!({ "scale": scale.of.name, "rule": format!("{:?}", scale.rule) });
         let body = serde_saphyr::to_string(&body).expect("a scale is YAML");
         write!(text, "---\n{body}").expect("a string can be written");
     }

@@ -121,6 +121,8 @@ pub mod reasons {
     pub const INPUT_UNREADABLE: &str = "InputUnreadable";
     /// Pods are on their way.
     pub const PROGRESSING: &str = "Progressing";
+    /// A roll-out has made no progress for as long as `Platform.spec.rollout.progressDeadline`.
+    pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
     /// Fewer pods are available than asked for.
     pub const UNAVAILABLE: &str = "Unavailable";
     /// Objects wait for their deletion.

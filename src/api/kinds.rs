@@ -15,6 +15,7 @@ pub enum Kind {
     Service,
     PodDisruptionBudget,
     Deployment,
+    StatefulSet,
     HorizontalPodAutoscaler,
 }
 
@@ -32,9 +33,9 @@ pub struct KindInfo {
 }
 
 impl Kind {
-    /// Every kind, in the order in which children are written. A budget comes before its Deployment,
+    /// Every kind, in the order in which children are written. A budget comes before its pods,
     /// so that no drain finds pods without one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Namespace,
         Self::ResourceQuota,
         Self::LimitRange,
@@ -46,6 +47,7 @@ impl Kind {
         Self::Service,
         Self::PodDisruptionBudget,
         Self::Deployment,
+        Self::StatefulSet,
         Self::HorizontalPodAutoscaler,
     ];
 
@@ -63,6 +65,7 @@ impl Kind {
             Self::Service => ("Service", "", "v1", "services"),
             Self::PodDisruptionBudget => ("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets"),
             Self::Deployment => ("Deployment", "apps", "v1", "deployments"),
+            Self::StatefulSet => ("StatefulSet", "apps", "v1", "statefulsets"),
             Self::HorizontalPodAutoscaler => {
                 ("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")
             }
@@ -83,6 +86,11 @@ impl Kind {
         } else {
             format!("{}/{}", info.group, info.version)
         }
+    }
+
+    /// Whether its objects have pods, as many as their `/scale` says.
+    pub const fn has_pods(self) -> bool {
+        matches!(self, Self::Deployment | Self::StatefulSet)
     }
 
     /// Whether its objects live in a namespace.

@@ -2,7 +2,7 @@
 //!
 //! The only place where a field is documented. Pure.
 //!
-//! - [`platform`], [`brake`], [`forge`], [`hook`], [`verification`], [`approvals`], [`tenant`], [`service`]: what users write
+//! - [`platform`], [`brake`], [`forge`], [`hook`], [`verification`], [`approvals`], [`tenant`], [`service`], [`storage`]: what users write
 //! - [`platform_status`], [`tenant_status`], [`conditions`]: what they read
 //! - [`promises`]: the one table of promises
 //! - [`kinds`]: the kinds of child, in the order in which they are written
@@ -23,6 +23,7 @@ pub mod platform_status;
 pub mod promises;
 pub mod quantity;
 pub mod service;
+pub mod storage;
 pub mod tenant;
 pub mod tenant_status;
 pub mod verification;

@@ -86,11 +86,14 @@ pub struct Rollout {
     /// Most Tenants of the Platform in one wave, in percent, rounded down, and at least one; `100` is all at once.
     #[schemars(range(min = 1, max = 100))]
     pub max_percent: u32,
+    /// How long new pods of a service may take to be ready before their roll-out is said to have failed; the old ones
+    /// stay. At least 1m outside `environment: test`.
+    pub progress_deadline: Duration,
 }
 
 impl Default for Rollout {
     fn default() -> Self {
-        Self { max_percent: 10 }
+        Self { max_percent: 10, progress_deadline: Duration::from_secs(600) }
     }
 }
 
@@ -372,4 +375,7 @@ pub struct Limits {
     /// Annotation keys that services may put on their ServiceAccount; none when empty.
     #[schemars(length(max = 16), inner(length(min = 1, max = 317)), extend("x-kubernetes-list-type" = "set"))]
     pub service_account_annotations: Vec<String>,
+    /// StorageClasses that services may name in `storage[].class`, which then names one; any, and none, when empty.
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub storage_classes: Vec<String>,
 }

@@ -8,13 +8,24 @@ use serde::{Deserialize, Serialize};
 use super::{
     common::{Duration, Protocol},
     quantity::Quantity,
+    storage::Storage,
 };
 
-/// A long-running workload: a Deployment with its Service, ServiceAccount and guards.
+/// A long-running workload: a Deployment, or a StatefulSet where it has storage, with its Service, ServiceAccount and guards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "(has(self.storage) && self.storage.size() > 0) == (has(oldSelf.storage) && oldSelf.storage.size() > 0)",
+        "message": "a service can't begin or cease to have storage: make a service of another name, move to it, then remove this one"
+    },
+    {
+        "rule": "!has(self.storage) || !has(oldSelf.storage) || self.storage.size() == 0 || oldSelf.storage.size() == 0 || self.storage.size() == oldSelf.storage.size() && self.storage.all(one, oldSelf.storage.exists(old, old.name == one.name))",
+        "message": "the volumes of a service can't change: make a service of another name, move the data, then remove this one"
+    },
+]))]
 pub struct Service {
-    /// Name of the service, unique in its Tenant; also the name of its Deployment and Service.
+    /// Name of the service, unique in its Tenant; also the name of its Deployment or StatefulSet, and of its Service.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Container image, with a digest where the Platform asks for one.
@@ -68,11 +79,15 @@ pub struct Service {
     #[serde(default = "default_writable_paths")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
     pub writable_paths: Vec<WritablePath>,
+    /// Volumes that outlive pods: they make the service a StatefulSet, each of whose pods has its own. They can't change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub storage: Vec<Storage>,
     /// Numeric user that the container runs as.
     #[serde(default = "default_user")]
     #[schemars(range(min = 1, max = 2147483647))]
     pub run_as_user: i64,
-    /// Group that owns the volumes.
+    /// Group that owns the volumes; with `storage` it is `runAsUser` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 2147483647))]
     pub fs_group: Option<i64>,

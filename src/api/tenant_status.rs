@@ -122,10 +122,25 @@ pub struct ServiceStatus {
     pub zones: Vec<ZoneStatus>,
     /// Difference between the fullest and the emptiest zone, in ready pods.
     pub skew: i32,
+    /// What is against its pods, where some aren't ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<TroubleStatus>,
     /// What the loss of any one zone would do; absent for services that are asked for one zone only, and before it was
     /// judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone_loss: Option<ZoneLossStatus>,
+}
+
+/// What is against a service's pods: one of them speaks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TroubleStatus {
+    /// The pod's own word (`ImagePullBackOff`, `Unschedulable`), or its controller's.
+    #[schemars(length(max = 128))]
+    pub reason: String,
+    /// Which pod, and why.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// What the loss of any one zone would do to a service, the worst of all zones.

@@ -14,7 +14,7 @@ pub struct Listed {
     pub(super) objects: Objects<Prepared>,
     /// Every object in the order of [`Kind::ALL`].
     pub manifests: Vec<Manifest>,
-    /// How many pods each Deployment should have.
+    /// How many pods each Deployment and StatefulSet should have.
     pub scales: Vec<Scale>,
 }
 
@@ -38,6 +38,7 @@ fn manifests(objects: &Objects<Prepared>) -> (Vec<Manifest>, Vec<Scale>) {
         services,
         disruption_budgets,
         deployments,
+        stateful_sets,
         autoscalers,
         scales,
         state: _,
@@ -54,6 +55,7 @@ fn manifests(objects: &Objects<Prepared>) -> (Vec<Manifest>, Vec<Scale>) {
     list.extend(services.iter().map(|one| Manifest::new(Kind::Service, one)));
     list.extend(disruption_budgets.iter().map(|one| Manifest::new(Kind::PodDisruptionBudget, one)));
     list.extend(deployments.iter().map(|one| Manifest::new(Kind::Deployment, one)));
+    list.extend(stateful_sets.iter().map(|one| Manifest::new(Kind::StatefulSet, one)));
     list.extend(autoscalers.iter().map(|one| Manifest::new(Kind::HorizontalPodAutoscaler, one)));
     (list, scales.clone())
 }
@@ -72,6 +74,7 @@ pub(super) fn applied(objects: Objects<Prepared>) -> Objects<crate::desired::App
         services: objects.services,
         disruption_budgets: objects.disruption_budgets,
         deployments: objects.deployments,
+        stateful_sets: objects.stateful_sets,
         autoscalers: objects.autoscalers,
         scales: objects.scales,
         state: std::marker::PhantomData,
@@ -88,6 +91,7 @@ mod tests {
         assert!(place(Kind::NetworkPolicy) < place(Kind::Deployment));
         assert!(place(Kind::ResourceQuota) < place(Kind::Deployment));
         assert!(place(Kind::PodDisruptionBudget) < place(Kind::Deployment));
+        assert!(place(Kind::NetworkPolicy) < place(Kind::StatefulSet));
         assert_eq!(place(Kind::Namespace), Some(0));
     }
 }

@@ -33,10 +33,10 @@ pub struct Request<'a> {
     pub inventory: Vec<InventoryEntry>,
     /// What is.
     pub live: BTreeMap<ObjectId, Live>,
-    /// `spec.replicas` of the tenant's Deployments, by namespace and name.
-    pub replicas: BTreeMap<(String, String), i32>,
+    /// `spec.replicas` of what makes the tenant's pods.
+    pub replicas: BTreeMap<ObjectId, i32>,
     /// The rules of the pass before: who breaks one that still holds is somebody else.
-    pub rules: BTreeMap<(String, String), ScaleRule>,
+    pub rules: BTreeMap<ObjectId, ScaleRule>,
     /// Managers whose additions to pod templates are left alone.
     pub injectors: &'a [String],
     /// How far the pass may go.

@@ -249,9 +249,9 @@ pub fn in_use(inventory: &[InventoryEntry], wanted: &[Manifest], observed: &Obse
         .services
         .iter()
         .filter(|one| {
-            // A service whose Deployment goes has no pods that could need anything.
-            let deployment = |it: &&Manifest| it.id.kind == Kind::Deployment && it.id.name == one.name;
-            let wanted = wanted.iter().find(deployment);
+            // A service that goes has no pods that could need anything.
+            let makes_pods = |it: &&Manifest| it.id.kind.has_pods() && it.id.name == one.name;
+            let wanted = wanted.iter().find(makes_pods);
             wanted.is_some_and(|wanted| !(written(wanted) && one.is_rolled_out()))
         })
         .map(|one| one.name.as_str())

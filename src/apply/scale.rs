@@ -1,13 +1,10 @@
-//! How many pods each Deployment has: written through `/scale`, and only where a rule is broken.
+//! How many pods each Deployment and StatefulSet has: written through `/scale`, and only where a rule is broken.
 
 use serde_json::{Value, json};
 use tracing::debug;
 
 use crate::{
-    api::{
-        kinds::{Kind, ObjectId},
-        marks,
-    },
+    api::{kinds::ObjectId, marks},
     desired::Scale,
     observe::world::Scaled,
 };
@@ -21,18 +18,17 @@ use super::{
 /// Who scales by design: we do, and autoscalers do.
 const BY_DESIGN: [&str; 2] = [marks::MANAGER_REPLICAS, "kube-controller-manager"];
 
-/// Corrects every Deployment that breaks its rule, and notes who broke it.
+/// Corrects every one that breaks its rule, and notes who broke it.
 pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale], pass: &mut Pass) {
     for scale in scales {
-        let key = (scale.namespace.clone(), scale.deployment.clone());
-        let id = ObjectId { kind: Kind::Deployment, namespace: key.0.clone(), name: key.1.clone() };
+        let id = scale.of.clone();
         if pass.failures.iter().any(|failure| failure.id == id) || pass.pending.contains(&id) {
             continue;
         }
-        // A Deployment that was just made has one pod: the API server's default.
-        let known = request.live.contains_key(&id).then(|| request.replicas.get(&key)).flatten();
+        // One that was just made has one pod: the API server's default.
+        let known = request.live.contains_key(&id).then(|| request.replicas.get(&id)).flatten();
         let Some(replicas) = scale.rule.correction(known.copied().unwrap_or(1)) else { continue };
-        let before = request.rules.get(&key);
+        let before = request.rules.get(&id);
         let changes = match known {
             Some(_) if before.is_none_or(|before| *before == scale.rule) => {
                 foreign(writer, &id, replicas, before.is_some()).await
@@ -40,11 +36,10 @@ pub(super) async fn run(writer: &Writer, request: &Request<'_>, scales: &[Scale]
             // Just made, or a new rule: broken by nobody.
             _ => Vec::new(),
         };
-        match writer.scale(&scale.namespace, &scale.deployment, replicas).await {
+        match writer.scale(&id, replicas).await {
             Ok(version) => {
                 debug!(object = %id, replicas, was = known, "scaled");
-                let (namespace, deployment) = key;
-                pass.scaled.push(Scaled { namespace, deployment, replicas, version });
+                pass.scaled.push(Scaled { of: id.clone(), replicas, version });
             }
             Err(error) => {
                 pass.failures.push(Failure { id, problem: error.into() });

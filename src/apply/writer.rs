@@ -9,10 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{
-        kinds::{Kind, ObjectId},
-        marks,
-    },
+    api::{kinds::ObjectId, marks},
     observe::live::Live,
     runtime::{
         call::{CallError, deadline, write},
@@ -102,17 +99,16 @@ impl Writer {
         Ok(Live::read(id.kind, &answer.metadata))
     }
 
-    /// Sets the number of pods of a Deployment; returns its resource version after that.
+    /// Sets the number of pods of a Deployment or StatefulSet; returns its resource version after that.
     ///
     /// # Errors
     /// As [`CallError`].
-    pub async fn scale(&self, namespace: &str, deployment: &str, replicas: i32) -> Result<u64, CallError> {
-        let id = ObjectId { kind: Kind::Deployment, namespace: namespace.into(), name: deployment.into() };
+    pub async fn scale(&self, id: &ObjectId, replicas: i32) -> Result<u64, CallError> {
         // Applied, not patched: the API server notes who changes a field only once somebody has applied it.
-        let uri = format!("{}/scale?fieldManager={}&force=true", path(&id), marks::MANAGER_REPLICAS);
+        let uri = format!("{}/scale?fieldManager={}&force=true", path(id), marks::MANAGER_REPLICAS);
         let body = json!({
             "apiVersion": "autoscaling/v1", "kind": "Scale",
-            "metadata": {"name": deployment, "namespace": namespace},
+            "metadata": {"name": id.name, "namespace": id.namespace},
             "spec": {"replicas": replicas},
         });
         let request = request(Method::PATCH, &uri, Some("application/apply-patch+yaml"), None, &body)?;

@@ -3,7 +3,6 @@
 use std::{fmt::Write as _, process::ExitCode};
 
 use crate::{
-    api::kinds::Kind,
     apply::{
         manifest::Manifest,
         order::{self, Listed},
@@ -90,13 +89,9 @@ fn render(one: &Sound, review: &Review) -> String {
     text
 }
 
-/// How many pods a Deployment gets: it is never a part of the object.
+/// How many pods a Deployment or StatefulSet gets: it is never a part of the object.
 fn pods(manifest: &Manifest, scales: &[Scale]) -> String {
-    let of = |scale: &&Scale| {
-        manifest.id.kind == Kind::Deployment
-            && (&scale.namespace, &scale.deployment) == (&manifest.id.namespace, &manifest.id.name)
-    };
-    match scales.iter().find(of).map(|scale| scale.rule) {
+    match scales.iter().find(|scale| scale.of == manifest.id).map(|scale| scale.rule) {
         None => String::new(),
         Some(ScaleRule::Exactly(count)) => {
             format!("# replicas: {count}, written through the scale subresource\n")

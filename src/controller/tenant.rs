@@ -12,6 +12,7 @@ use crate::{
     api::{
         Platform, Tenant,
         conditions::reasons,
+        kinds::ObjectId,
         tenant::Mode,
         tenant_status::{DriftStatus, TenantStatus},
     },
@@ -31,6 +32,7 @@ use crate::{
     runtime::call::CallError,
     status::{
         progress::{can_wait, is_first_word},
+        rollout,
         tenant::{self as status, Facts, Outcome, ReadOnly, Work},
     },
     validate::{
@@ -186,11 +188,7 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
     };
     // Only here: a pass that writes nothing has no echoes, and must miss nothing that happens meanwhile.
     ctx.world().begin(&ready.tenant.name);
-    let scales = wanted
-        .scales
-        .iter()
-        .map(|scale| ((scale.namespace.clone(), scale.deployment.clone()), scale.rule))
-        .collect();
+    let scales = wanted.scales.iter().map(|scale| (scale.of.clone(), scale.rule)).collect();
     let request = Request { reach: turn.reach(), ..request(ctx, tenant, ready, wanted) };
     let recorder = Recorder::new(&ctx.writer, tenant);
     let pass = apply::run(&ctx.writer, &recorder, request).await;
@@ -206,9 +204,11 @@ async fn work(ctx: &Context, tenant: &Arc<Tenant>, ready: &Ready) -> Next {
         ..facts(ctx, tenant, outcome)
     };
     let status = status::status(facts);
+    let look = rollout::next_look(&ready.tenant, &ready.platform, &observed, Timestamp::now());
     measure(ctx, tenant, &pass);
     let left = left(ready, &pass, scales, &turn);
-    finish(ctx, tenant, status, left, next).await
+    let next = finish(ctx, tenant, status, left, next).await;
+    look.map_or(next, |wait| next.sooner(Next::After(wait)))
 }
 
 /// Whether a change that the Tenant didn't ask for could take something away: as its status says, or, where a
@@ -231,8 +231,9 @@ fn request<'a>(ctx: &'a Context, tenant: &Tenant, ready: &'a Ready, wanted: List
     let live = ctx.world().children(&ready.tenant.name);
     let observed = observe(ctx, ready);
     let inventory = ctx.world().recorded(tenant);
-    let replicas = observed.services.iter().filter_map(|one| {
-        Some(((ready.tenant.namespace.clone(), one.name.clone()), one.workload.as_ref()?.replicas))
+    let pairs = ready.tenant.services.iter().zip(&observed.services);
+    let replicas = pairs.filter_map(|(service, seen)| {
+        Some((service.workload_in(&ready.tenant.namespace), seen.workload.as_ref()?.replicas))
     });
     Request {
         replicas: replicas.collect(),
@@ -259,7 +260,7 @@ fn remember(ctx: &Context, tenant: &str, pass: &Pass) {
         world.child_deleted(tenant, id, uid);
     }
     for scaled in &pass.scaled {
-        world.deployment_scaled(tenant, scaled);
+        world.workload_scaled(tenant, scaled);
     }
 }
 
@@ -288,7 +289,7 @@ fn measure(ctx: &Context, tenant: &Tenant, pass: &Pass) {
 fn left(
     ready: &Ready,
     pass: &Pass,
-    scales: std::collections::BTreeMap<(String, String), ScaleRule>,
+    scales: std::collections::BTreeMap<ObjectId, ScaleRule>,
     turn: &Turn,
 ) -> Left {
     // Of a spec that is refused something may stay as somebody left it: looking again at once wouldn't help.

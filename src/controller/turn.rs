@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use tracing::warn;
 
 use crate::{
-    api::{Tenant, tenant_status::AppliedStatus},
+    api::{Tenant, kinds::ObjectId, tenant_status::AppliedStatus},
     apply::{
         Pass,
         order::Listed,
@@ -143,9 +143,9 @@ pub(super) async fn announce(
 }
 
 /// As many pods as before, where the spec that says otherwise is refused.
-fn keep_scales(wanted: &mut Listed, before: &BTreeMap<(String, String), ScaleRule>) {
+fn keep_scales(wanted: &mut Listed, before: &BTreeMap<ObjectId, ScaleRule>) {
     let kept = |scale: Scale| {
-        let rule = *before.get(&(scale.namespace.clone(), scale.deployment.clone()))?;
+        let rule = *before.get(&scale.of)?;
         Some(Scale { rule, ..scale })
     };
     wanted.scales = std::mem::take(&mut wanted.scales).into_iter().filter_map(kept).collect();

@@ -70,7 +70,7 @@ pub fn autoscaler(plan: Plan<'_>, service: &ValidatedService) -> Option<Horizont
     let spec = HorizontalPodAutoscalerSpec {
         scale_target_ref: CrossVersionObjectReference {
             api_version: Some("apps/v1".into()),
-            kind: "Deployment".into(),
+            kind: service.workload().info().kind.into(),
             name: name.clone(),
         },
         min_replicas: Some(replicas.min),

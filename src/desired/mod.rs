@@ -3,12 +3,12 @@
 //!
 //! - [`meta`]: names and marks, in one place
 //! - [`namespace`], [`quota`], [`network`], [`rbac`], [`pull_secret`]: isolation
-//! - [`workload`], [`pod`], [`exposure`]: services
+//! - [`workload`], [`storage`], [`pod`], [`exposure`]: services
 
 use std::marker::PhantomData;
 
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::{Deployment, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
@@ -17,7 +17,7 @@ use k8s_openapi::api::{
 };
 
 use crate::{
-    api::tenant::Lifecycle,
+    api::{kinds::ObjectId, tenant::Lifecycle},
     validate::{ground::Inputs, platform::ValidatedPlatform, tenant::ValidatedTenant},
 };
 
@@ -29,6 +29,7 @@ pub mod pod;
 pub mod pull_secret;
 pub mod quota;
 pub mod rbac;
+pub mod storage;
 pub mod workload;
 
 /// The set was built and nothing was written yet.
@@ -54,21 +55,20 @@ pub struct Objects<State> {
     pub services: Vec<Service>,
     pub disruption_budgets: Vec<PodDisruptionBudget>,
     pub deployments: Vec<Deployment>,
+    pub stateful_sets: Vec<StatefulSet>,
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
-    /// How many pods each Deployment should have; written through `/scale`.
+    /// How many pods each Deployment and StatefulSet should have; written through `/scale`.
     pub scales: Vec<Scale>,
     /// What has happened to the set.
     pub state: PhantomData<State>,
 }
 
-/// How many pods a Deployment should have. Never part of the applied object, so that an autoscaler
+/// How many pods a Deployment or StatefulSet should have. Never part of the applied object, so that an autoscaler
 /// and `kubectl scale` stay visible as what they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scale {
-    /// The Deployment.
-    pub deployment: String,
-    /// Its namespace.
-    pub namespace: String,
+    /// The Deployment or StatefulSet.
+    pub of: ObjectId,
     /// The rule.
     pub rule: ScaleRule,
 }
@@ -110,6 +110,8 @@ pub struct Plan<'a> {
 pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
     let alive = plan.tenant.lifecycle != Lifecycle::Cancelled;
     let services = if alive { plan.tenant.services.as_slice() } else { &[] };
+    let stateless = || services.iter().filter(|one| !one.is_stateful());
+    let stateful = || services.iter().filter(|one| one.is_stateful());
     Objects {
         namespaces: vec![namespace::namespace(plan)],
         quotas: vec![quota::resource_quota(plan)],
@@ -119,9 +121,14 @@ pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
         secrets: pull_secret::secret(plan).into_iter().collect(),
         service_accounts: services.iter().map(|one| workload::service_account(plan, one)).collect(),
         config_maps: services.iter().filter_map(|one| workload::config_map(plan, one)).collect(),
-        services: services.iter().filter_map(|one| exposure::service(plan, one)).collect(),
+        services: services
+            .iter()
+            .flat_map(|one| [exposure::service(plan, one), storage::governing_service(plan, one)])
+            .flatten()
+            .collect(),
         disruption_budgets: services.iter().map(|one| exposure::disruption_budget(plan, one)).collect(),
-        deployments: services.iter().map(|one| workload::deployment(plan, one)).collect(),
+        deployments: stateless().map(|one| workload::deployment(plan, one)).collect(),
+        stateful_sets: stateful().map(|one| storage::stateful_set(plan, one)).collect(),
         autoscalers: services.iter().filter_map(|one| exposure::autoscaler(plan, one)).collect(),
         scales: services.iter().map(|one| workload::scale(plan, one)).collect(),
         state: PhantomData,

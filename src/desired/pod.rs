@@ -12,9 +12,12 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity as ApiQuantity, util::intstr::IntOrString},
 };
 
-use crate::{api::service as api, validate::service::ValidatedService};
+use crate::{
+    api::service as api,
+    validate::{service::ValidatedService, storage::CONFIG_VOLUME},
+};
 
-use super::{Plan, meta, pull_secret, quota::quantities, workload::config_map_name};
+use super::{Plan, meta, pull_secret, quota::quantities, storage, workload::config_map_name};
 
 /// Name of the one container.
 pub const CONTAINER: &str = "app";
@@ -42,14 +45,16 @@ fn pod_security(service: &ValidatedService) -> PodSecurityContext {
         run_as_non_root: Some(true),
         run_as_user: Some(service.spec.run_as_user),
         run_as_group: Some(service.spec.run_as_user),
-        fs_group: service.spec.fs_group,
+        fs_group: storage::group(service),
+        fs_group_change_policy: storage::group_change(service),
         seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
         ..PodSecurityContext::default()
     }
 }
 
 /// Zones are a promise (`DoNotSchedule`), hosts a wish. Tainted nodes don't count, so that a drained
-/// zone doesn't block the others; the hash in the keys lets each revision spread by itself; no
+/// zone doesn't block the others; the hash in the keys lets each revision spread by itself, but for pods with
+/// volumes: those go back to the zone of their volume, and a revision alone need not be even on the way; no
 /// `minDomains`, which would leave pods pending where a zone is gone.
 fn spread(plan: Plan<'_>, service: &ValidatedService) -> Vec<TopologySpreadConstraint> {
     let constraint = |key: &str, skew: i32, when: &str| TopologySpreadConstraint {
@@ -57,7 +62,7 @@ fn spread(plan: Plan<'_>, service: &ValidatedService) -> Vec<TopologySpreadConst
         topology_key: key.to_owned(),
         when_unsatisfiable: when.to_owned(),
         label_selector: Some(meta::pod_selector(plan, &service.spec.name)),
-        match_label_keys: Some(vec!["pod-template-hash".into()]),
+        match_label_keys: (!service.is_stateful()).then(|| vec!["pod-template-hash".into()]),
         node_taints_policy: Some("Honor".into()),
         ..TopologySpreadConstraint::default()
     };
@@ -155,9 +160,6 @@ fn env_from(service: &ValidatedService) -> Vec<EnvFromSource> {
     config.into_iter().chain(secrets).collect()
 }
 
-/// Name of the volume with the configuration.
-const CONFIG_VOLUME: &str = "config";
-
 fn volumes(service: &ValidatedService) -> Vec<Volume> {
     let spec = &service.spec;
     let config = config_map_name(service).filter(|_| spec.config_path.is_some()).map(|name| Volume {
@@ -200,7 +202,8 @@ fn mounts(service: &ValidatedService) -> Vec<VolumeMount> {
         .iter()
         .enumerate()
         .map(|(index, path)| mount(format!("writable-{index}"), &path.path, false));
-    config.into_iter().chain(secrets).chain(writable).collect()
+    let kept = spec.storage.iter().map(|one| mount(one.name.clone(), &one.path, false));
+    config.into_iter().chain(secrets).chain(writable).chain(kept).collect()
 }
 
 /// Volume name, Secret name and path of each mounted Secret.

@@ -1,4 +1,4 @@
-//! A service's ServiceAccount, configuration and Deployment.
+//! A service's ServiceAccount, configuration and Deployment; with volumes it has a StatefulSet: [`super::storage`].
 
 use std::collections::BTreeMap;
 
@@ -79,10 +79,7 @@ pub fn deployment(plan: Plan<'_>, service: &ValidatedService) -> Deployment {
     let spec = DeploymentSpec {
         replicas: None,
         selector: meta::pod_selector(plan, name),
-        template: PodTemplateSpec {
-            metadata: Some(template_meta(plan, service)),
-            spec: Some(pod::spec(plan, service)),
-        },
+        template: template(plan, service),
         strategy: Some(DeploymentStrategy {
             type_: Some("RollingUpdate".into()),
             // No pod goes before its replacement is ready.
@@ -92,22 +89,24 @@ pub fn deployment(plan: Plan<'_>, service: &ValidatedService) -> Deployment {
             }),
         }),
         revision_history_limit: Some(5),
-        progress_deadline_seconds: Some(600),
+        progress_deadline_seconds: Some(plan.platform.progress_seconds),
         ..DeploymentSpec::default()
     };
     Deployment { metadata: meta::of_service(plan, name, name), spec: Some(spec), status: None }
 }
 
-fn template_meta(plan: Plan<'_>, service: &ValidatedService) -> ObjectMeta {
+/// The pods, whoever makes them.
+pub fn template(plan: Plan<'_>, service: &ValidatedService) -> PodTemplateSpec {
     let restarted = service.spec.restarted_at.as_ref().map(|at| (marks::RESTARTED_AT.to_owned(), at.clone()));
-    ObjectMeta {
+    let metadata = ObjectMeta {
         labels: Some(meta::pod_labels(plan, &service.spec.name)),
         annotations: restarted.map(|pair| [pair].into()),
         ..ObjectMeta::default()
-    }
+    };
+    PodTemplateSpec { metadata: Some(metadata), spec: Some(pod::spec(plan, service)) }
 }
 
-/// How many pods the Deployment should have.
+/// How many pods the service should have.
 pub fn scale(plan: Plan<'_>, service: &ValidatedService) -> Scale {
     let replicas = &service.spec.replicas;
     let rule = match plan.tenant.lifecycle {
@@ -117,5 +116,5 @@ pub fn scale(plan: Plan<'_>, service: &ValidatedService) -> Scale {
         }
         Lifecycle::Active => ScaleRule::Exactly(replicas.min),
     };
-    Scale { deployment: service.spec.name.clone(), namespace: plan.tenant.namespace.clone(), rule }
+    Scale { of: service.workload_in(&plan.tenant.namespace), rule }
 }

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use crate::api::finding::Finding;
 
-use super::slim::{SlimCondition, SlimDeployment};
+use super::slim::{SlimCondition, SlimDeployment, SlimStatefulSet};
 
 /// What to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Need {
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behind {
-    /// The tenant's Deployments.
+    /// The tenant's Deployments and StatefulSets.
     pub deployments: Vec<DeploymentFacts>,
     /// Pods that aren't ready.
     pub pods: Vec<PodTrouble>,
@@ -35,9 +35,11 @@ pub struct Behind {
     pub unreadable: Vec<String>,
 }
 
-/// A Deployment.
+/// A Deployment or StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeploymentFacts {
+    /// Which of the two.
+    pub kind: &'static str,
     /// Its name.
     pub name: String,
     /// Pods asked for.
@@ -72,6 +74,12 @@ pub struct Warning {
     pub message: String,
 }
 
+/// What counts of a StatefulSet.
+pub(super) fn stateful_set(found: SlimStatefulSet) -> DeploymentFacts {
+    let SlimStatefulSet { metadata, spec, status } = found;
+    DeploymentFacts { kind: "StatefulSet", ..deployment(&SlimDeployment { metadata, spec, status }) }
+}
+
 /// What counts of a Deployment.
 pub(super) fn deployment(found: &SlimDeployment) -> DeploymentFacts {
     let against = |one: &&SlimCondition| match one.type_.as_str() {
@@ -79,6 +87,7 @@ pub(super) fn deployment(found: &SlimDeployment) -> DeploymentFacts {
         _ => one.status == "False",
     };
     DeploymentFacts {
+        kind: "Deployment",
         name: found.name_any(),
         desired: found.spec.replicas,
         available: found.status.available_replicas,

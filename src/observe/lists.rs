@@ -21,8 +21,8 @@ use crate::{
 };
 
 use super::{
-    behind::{Behind, Need, deployment, trouble, warning},
-    slim::SlimDeployment,
+    behind::{Behind, Need, deployment, stateful_set, trouble, warning},
+    slim::{SlimDeployment, SlimStatefulSet},
     watch::READ_DEADLINE as DEADLINE,
 };
 
@@ -37,6 +37,8 @@ pub async fn read(client: &Client, need: Need, tenant: &Tenant) -> Behind {
     if need.workloads {
         let found: Vec<SlimDeployment> = list(client, namespace, &ours, &mut behind).await;
         behind.deployments = found.iter().map(deployment).collect();
+        let found: Vec<SlimStatefulSet> = list(client, namespace, &ours, &mut behind).await;
+        behind.deployments.extend(found.into_iter().map(stateful_set));
         let found: Vec<Pod> = list(client, namespace, &ours, &mut behind).await;
         behind.pods = found.iter().filter_map(trouble).collect();
         let warnings = ListParams::default().limit(MOST).fields("type=Warning");

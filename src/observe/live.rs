@@ -81,7 +81,7 @@ fn guarded(kind: Kind) -> &'static [&'static [&'static str]] {
     match kind {
         Kind::NetworkPolicy | Kind::ResourceQuota | Kind::LimitRange => &[&["spec"]],
         Kind::RoleBinding => &[&["subjects"], &["roleRef"]],
-        Kind::Deployment => &[&["spec", "template"]],
+        Kind::Deployment | Kind::StatefulSet => &[&["spec", "template"]],
         _ => &[],
     }
 }

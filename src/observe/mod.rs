@@ -1,13 +1,14 @@
 //! Cluster → plain data. Read only.
 //!
 //! - [`watch`]: the streams; each event becomes a change of the [`world`]
-//! - [`slim`]: what is read of Deployments, Pods and Nodes
+//! - [`slim`]: what is read of Deployments, StatefulSets, Pods and Nodes
 //! - [`live`]: what is kept of a child, and how drift shows in it
 //! - [`fields`]: managed fields as paths
 //! - [`world`]: everything that is known, and what a change of it means
 //! - [`crds`]: does the cluster have the schema that this version knows
 //! - [`inputs`]: what a pass needs before it decides
 //! - [`secrets`]: the Secrets that a Platform names
+//! - [`trouble`]: what keeps a pod from being ready
 //! - [`workloads`]: what status is made of after it wrote
 //! - [`standing`]: what a plan has to know of a cluster
 //! - [`census`]: every pod and node, read now and then
@@ -25,6 +26,7 @@ pub mod loss;
 pub mod secrets;
 pub mod slim;
 pub mod standing;
+pub mod trouble;
 pub mod watch;
 pub mod workloads;
 pub mod world;

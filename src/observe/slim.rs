@@ -1,10 +1,11 @@
-//! The few fields that are read of Deployments, Pods and Nodes. The rest of an object is dropped while
+//! The few fields that are read of Deployments, StatefulSets, Pods and Nodes. The rest of an object is dropped while
 //! it is decoded: two thousand whole Deployments would take 155 MiB. Pure.
 
 use std::borrow::Cow;
 
 use k8s_openapi::{
-    ClusterResourceScope, NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    ClusterResourceScope, NamespaceResourceScope,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,16 @@ pub struct DeploymentStatus {
     pub conditions: Vec<SlimCondition>,
 }
 
+/// A StatefulSet's pods: the fields are called like a Deployment's.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct SlimStatefulSet {
+    pub metadata: ObjectMeta,
+    pub spec: DeploymentSpec,
+    pub status: DeploymentStatus,
+}
+
 /// A condition's verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -100,7 +111,77 @@ pub struct PodSpec {
 #[allow(missing_docs)]
 pub struct PodStatus {
     pub phase: String,
-    pub conditions: Vec<SlimCondition>,
+    pub conditions: Vec<PodCondition>,
+    pub init_container_statuses: Vec<SlimContainer>,
+    pub container_statuses: Vec<SlimContainer>,
+}
+
+/// A pod's condition, with its time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PodCondition {
+    #[serde(rename = "type")]
+    pub type_: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+    pub last_transition_time: Option<Time>,
+}
+
+/// A container's state.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct SlimContainer {
+    pub name: String,
+    pub image: String,
+    pub ready: bool,
+    pub restart_count: i32,
+    pub state: ContainerState,
+    pub last_state: ContainerState,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct ContainerState {
+    pub waiting: Option<Waiting>,
+    pub terminated: Option<Terminated>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Waiting {
+    pub reason: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Terminated {
+    pub exit_code: i32,
+    pub reason: String,
+}
+
+impl SlimPod {
+    /// One of its conditions.
+    pub fn condition(&self, type_: &str) -> Option<&PodCondition> {
+        self.status.conditions.iter().find(|one| one.type_ == type_)
+    }
+
+    /// Whether it neither ended nor is on its way out.
+    pub fn is_current(&self) -> bool {
+        !matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+            && self.metadata.deletion_timestamp.is_none()
+    }
+
+    /// Whether it may get traffic.
+    pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(|ready| ready.status == "True")
+    }
 }
 
 /// A Node's zone, health and addresses.
@@ -129,6 +210,7 @@ pub struct NodeAddress {
 }
 
 slim!(SlimDeployment, "apps", "v1", "Deployment", "deployments", NamespaceResourceScope);
+slim!(SlimStatefulSet, "apps", "v1", "StatefulSet", "statefulsets", NamespaceResourceScope);
 slim!(SlimPod, "", "v1", "Pod", "pods", NamespaceResourceScope);
 slim!(SlimNode, "", "v1", "Node", "nodes", ClusterResourceScope);
 

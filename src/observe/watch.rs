@@ -29,7 +29,7 @@ use crate::{
 
 use super::{
     inputs::lock,
-    slim::{SlimDeployment, SlimNode, SlimPod},
+    slim::{SlimDeployment, SlimNode, SlimPod, SlimStatefulSet},
     world::{Signal, World},
 };
 
@@ -92,10 +92,11 @@ impl Watches {
             started: 0,
         };
         watches.customers(sink);
+        watches.workloads(sink);
         watches.places(sink);
         watches.api_servers(sink);
         for kind in Kind::ALL {
-            if kind != Kind::Deployment {
+            if !kind.has_pods() {
                 watches.children(kind, sink);
             }
         }
@@ -161,8 +162,8 @@ impl Watches {
         });
     }
 
-    /// Deployments, pods and nodes, slim.
-    fn places(&mut self, sink: &Sink) {
+    /// What makes pods, slim.
+    fn workloads(&mut self, sink: &Sink) {
         let client = self.client.clone();
         self.spawn(
             "deployments",
@@ -174,11 +175,31 @@ impl Watches {
                     world.children_listing(Kind::Deployment);
                     Vec::new()
                 }
-                Event::InitApply(one) | Event::Apply(one) => world.deployment_seen(&one),
-                Event::InitDone => world.deployments_listed(),
-                Event::Delete(one) => world.deployment_gone(&one),
+                Event::InitApply(one) | Event::Apply(one) => {
+                    world.workload_seen(Kind::Deployment, &one.metadata, one.spec.replicas, &one.status)
+                }
+                Event::InitDone => world.workloads_listed(Kind::Deployment),
+                Event::Delete(one) => world.workload_gone(Kind::Deployment, &one.metadata),
             },
         );
+        self.spawn("statefulsets", Api::<SlimStatefulSet>::all(client), ours(), sink, |world, event| {
+            match event {
+                Event::Init => {
+                    world.children_listing(Kind::StatefulSet);
+                    Vec::new()
+                }
+                Event::InitApply(one) | Event::Apply(one) => {
+                    world.workload_seen(Kind::StatefulSet, &one.metadata, one.spec.replicas, &one.status)
+                }
+                Event::InitDone => world.workloads_listed(Kind::StatefulSet),
+                Event::Delete(one) => world.workload_gone(Kind::StatefulSet, &one.metadata),
+            }
+        });
+    }
+
+    /// Pods and nodes, slim.
+    fn places(&mut self, sink: &Sink) {
+        let client = self.client.clone();
         let pods = config().labels(marks::TENANT);
         self.spawn("pods", Api::<SlimPod>::all(client.clone()), pods, sink, |world, event| match event {
             Event::Init => {

@@ -2,13 +2,12 @@
 
 use crate::api::{
     brake::EffectKind,
-    kinds::Kind,
     quantity::Quantity,
     tenant::{Lifecycle, Member},
 };
 
 use super::{
-    tenant::Side,
+    tenant::{Side, makes_pods},
     types::{Effect, TenantPlan, Verb},
 };
 
@@ -22,10 +21,7 @@ pub fn of(plan: &TenantPlan, before: &Side<'_>, after: &Side<'_>) -> Vec<Effect>
         _ => {}
     }
     if after.tenant.lifecycle != Lifecycle::Cancelled {
-        let gone = plan
-            .objects
-            .iter()
-            .filter(|one| one.verb == Verb::Delete && one.kind == Kind::Deployment.info().kind);
+        let gone = plan.objects.iter().filter(|one| one.verb == Verb::Delete && makes_pods(one));
         found.extend(gone.map(|one| (EffectKind::ServiceRemoved, one.name.clone())));
         found.extend(plan.restarts.iter().map(|name| (EffectKind::ServiceRestarted, name.clone())));
         found.extend(bindings(before, after));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     api::{
         brake::EffectKind,
-        kinds::Kind,
+        storage::Storage,
         tenant::{Lifecycle, Mode},
     },
     apply::{
@@ -51,7 +51,7 @@ impl<'a> Side<'a> {
         let inputs = inputs(&ruler.platform);
         let plan = desired::Plan { tenant, platform: &ruler.rules, inputs: &inputs };
         let Listed { manifests, scales, .. } = order::list(desired::objects(plan));
-        let scales = scales.into_iter().map(|Scale { deployment, rule, .. }| (deployment, rule)).collect();
+        let scales = scales.into_iter().map(|Scale { of, rule }| (of.name, rule)).collect();
         Self { tenant, ruler, manifests, scales }
     }
 
@@ -60,14 +60,14 @@ impl<'a> Side<'a> {
         if self.tenant.mode == Mode::Observe { &[] } else { &self.manifests }
     }
 
-    /// Whether a Deployment has pods.
+    /// Whether a service has pods.
     fn runs(&self, deployment: &str) -> bool {
         self.scales.get(deployment).is_some_and(|rule| *rule != ScaleRule::Exactly(0))
     }
 
-    /// The pod template of a Deployment.
+    /// The pod template of a service.
     fn template(&self, deployment: &str) -> Option<&serde_json::Value> {
-        let of = |one: &&Manifest| one.id.kind == Kind::Deployment && one.id.name == deployment;
+        let of = |one: &&Manifest| one.id.kind.has_pods() && one.id.name == deployment;
         self.manifests.iter().find(of)?.body.pointer("/spec/template")
     }
 }
@@ -182,7 +182,13 @@ fn service(after: &Side<'_>, service: &ValidatedService) -> ServiceAfter {
         pods: pods(rule),
         min_available: if fewest == 0 { 0 } else { service.min_available },
         zones: after.ruler.rules.topology.min_zones.min(fewest),
+        storage: service.spec.storage.iter().map(storage).collect(),
     }
+}
+
+fn storage(one: &Storage) -> String {
+    let class = one.class.as_ref().map(|class| format!(" (class {class})")).unwrap_or_default();
+    format!("{} {}{class} at {}", one.name, one.size, one.path)
 }
 
 fn pods(rule: ScaleRule) -> String {
@@ -192,7 +198,7 @@ fn pods(rule: ScaleRule) -> String {
     }
 }
 
-/// Deployments that are there before and after, and get another number of pods.
+/// Services that are there before and after, and get another number of pods.
 fn scales(before: &Side<'_>, after: &Side<'_>) -> Vec<ScaleChange> {
     let change = |(deployment, to): (&String, &ScaleRule)| {
         let from = before.scales.get(deployment).filter(|from| *from != to)?;
@@ -201,16 +207,21 @@ fn scales(before: &Side<'_>, after: &Side<'_>) -> Vec<ScaleChange> {
     after.scales.iter().filter_map(change).collect()
 }
 
-/// Deployments whose pods are replaced: only those that have pods before and after.
+/// Services whose pods are replaced: only those that have pods before and after.
 fn restarts(before: &Side<'_>, after: &Side<'_>, objects: &[ObjectChange]) -> Vec<String> {
     let changed = objects.iter().filter(|one| {
         one.verb == Verb::Change
-            && one.kind == Kind::Deployment.info().kind
+            && makes_pods(one)
             && before.runs(&one.name)
             && after.runs(&one.name)
             && before.template(&one.name) != after.template(&one.name)
     });
     changed.map(|one| one.name.clone()).collect()
+}
+
+/// Whether it is what makes a service's pods.
+pub(super) fn makes_pods(one: &ObjectChange) -> bool {
+    one.object().is_some_and(|id| id.kind.has_pods())
 }
 
 fn stops(before: &Side<'_>, after: &Side<'_>) -> Vec<Stop> {

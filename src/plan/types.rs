@@ -80,13 +80,13 @@ pub struct TenantPlan {
     pub mode: Option<Step<Mode>>,
     /// Its children that are written or deleted, in the order in which apply does it.
     pub objects: Vec<ObjectChange>,
-    /// Its Deployments whose number of pods changes.
+    /// Its services whose number of pods changes.
     pub scales: Vec<ScaleChange>,
-    /// Deployments that roll out: their pod template changes while they run.
+    /// Services that roll out: their pod template changes while they run.
     pub restarts: Vec<String>,
-    /// Deployments that stop.
+    /// Services that stop.
     pub stops: Vec<Stop>,
-    /// Deployments that start.
+    /// Services that start.
     pub starts: Vec<String>,
     /// Its services afterwards.
     pub services: Vec<ServiceAfter>,
@@ -149,10 +149,10 @@ pub struct FieldChange {
     pub hidden: bool,
 }
 
-/// How many pods a Deployment gets.
+/// How many pods a service gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScaleChange {
-    /// The Deployment.
+    /// The Deployment or StatefulSet.
     pub deployment: String,
     /// Before: `3`, or `3 to 6` with an autoscaler.
     pub from: String,
@@ -160,16 +160,16 @@ pub struct ScaleChange {
     pub to: String,
 }
 
-/// A Deployment that stops.
+/// A service that stops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stop {
-    /// The Deployment.
+    /// The Deployment or StatefulSet.
     pub deployment: String,
     /// Why.
     pub why: StopReason,
 }
 
-/// Why a Deployment stops.
+/// Why a service stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)] // the names say it
 pub enum StopReason {
@@ -190,6 +190,9 @@ pub struct ServiceAfter {
     pub min_available: i32,
     /// Zones that it must be ready in.
     pub zones: u32,
+    /// Volumes that each pod has: `data 10Gi (class fast) at /var/lib/db`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub storage: Vec<String>,
 }
 
 /// One line of a quota afterwards.

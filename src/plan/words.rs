@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{api::brake::EffectKind, validate::text::sanitize};
+use crate::{
+    api::{brake::EffectKind, kinds::Kind},
+    validate::text::sanitize,
+};
 
 use super::{
     Change, Effect, FieldChange, ObjectChange, Plan, TenantPlan, Verb,
     brake::Held,
+    tenant::makes_pods,
     types::{Stop, StopReason},
 };
 
@@ -148,8 +152,12 @@ pub fn details(tenant: &TenantPlan) -> Vec<(Mark, String)> {
     }
     for service in &tenant.services {
         let words = format!(
-            "afterwards {}: pods {}, drains leave {}, zones {}",
-            service.name, service.pods, service.min_available, service.zones
+            "afterwards {}: pods {}, drains leave {}, zones {}{}",
+            service.name,
+            service.pods,
+            service.min_available,
+            service.zones,
+            service.storage.iter().map(|one| format!(", keeps {one}")).collect::<String>()
         );
         lines.push((Mark::Note, words));
     }
@@ -167,8 +175,10 @@ fn of_object(object: &ObjectChange, tenant: &TenantPlan) -> Vec<(Mark, String)> 
         Verb::Change => Mark::Change,
         Verb::Delete => Mark::Delete,
     };
-    let restarts = object.kind == "Deployment" && tenant.restarts.contains(&object.name);
+    let restarts = makes_pods(object) && tenant.restarts.contains(&object.name);
+    let keeps = object.verb == Verb::Delete && object.object().is_some_and(|id| id.kind == Kind::StatefulSet);
     let more = match &object.replaces {
+        _ if keeps => "; its claims stay".to_owned(),
         Some(old) => format!(" in place of {old}"),
         None if restarts => " restarts".to_owned(),
         None => String::new(),

@@ -6,6 +6,7 @@
 //! - [`zone_loss`]: what the loss of a zone would do
 //! - [`platform`]: a Platform's status
 //! - [`progress`]: which news can wait
+//! - [`rollout`]: pods that don't come up
 //! - [`set`]: how a condition is kept
 //! - [`reader`]: what of it a reader may believe
 //! - [`silence`]: what it says while no operator keeps it true
@@ -16,6 +17,7 @@ pub mod platform;
 pub mod progress;
 pub mod promises;
 pub mod reader;
+pub mod rollout;
 pub mod set;
 pub mod silence;
 pub mod tenant;

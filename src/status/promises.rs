@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    rollout,
     set::{Conditions, Verdict},
     zone_loss,
 };
@@ -80,28 +81,22 @@ pub fn desired(service: &ValidatedService, observed: &ObservedService) -> i32 {
 
 /// Whether every service has the pods that it asked for.
 pub fn workloads_available(tenant: &ValidatedTenant, observed: &Observed) -> Verdict {
-    let mut short = Vec::new();
+    let (mut short, mut next) = (Vec::new(), None);
     for (service, seen) in tenant.services.iter().zip(&observed.services) {
         let available = seen.workload.as_ref().map_or(0, |workload| workload.status.available_replicas);
         let wanted = desired(service, seen);
         if available < wanted {
-            let why = seen.workload.as_ref().and_then(failure).unwrap_or_default();
+            let (why, step) = rollout::against(service, seen, &tenant.namespace).unzip();
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             short.push(format!("{} has {available} of {wanted} pods available{why}", seen.name));
+            next = next.or(step);
         }
     }
     if short.is_empty() {
         return Verdict::yes(reasons::SUCCEEDED, "every service has its pods");
     }
-    let next = format!("kubectl -n {} get pods shows them", tenant.namespace);
+    let next = next.unwrap_or_else(|| format!("kubectl -n {} get pods shows them", tenant.namespace));
     Verdict::no(reasons::UNAVAILABLE, format!("{}; {next}", short.join("; ")))
-}
-
-/// Why a Deployment makes no progress, in the controller's words.
-fn failure(workload: &crate::observe::world::Workload) -> Option<String> {
-    let conditions = &workload.status.conditions;
-    let refused = conditions.iter().find(|one| one.type_ == "ReplicaFailure" && one.status == "True");
-    let stuck = conditions.iter().find(|one| one.type_ == "Progressing" && one.status == "False");
-    refused.or(stuck).map(|one| format!(" ({}: {})", one.reason, one.message))
 }
 
 /// A service's zones: ready in, asked for, and those that are short.
@@ -156,14 +151,37 @@ pub fn zone_spread(
             Err(broken) => broken,
         };
     }
-    if observed.zones.len() < most {
-        let zones = if observed.zones.is_empty() { "none".to_owned() } else { observed.zones.join(", ") };
-        let key = &platform.topology.zone_key;
-        let message =
-            format!("{}; the cluster's zones are: {zones}; add nodes with label {key}", short.join("; "));
+    let key = &platform.topology.zone_key;
+    let unzoned = match observed.unzoned.as_slice() {
+        [] => String::new(),
+        nodes => format!("; nodes without label {key}, which get no pods: {}", some(nodes)),
+    };
+    if !observed.empty.is_empty() {
+        let message = format!(
+            "{}; Platform {} names zones that no node is in: {}; mend its spec.topology.zones, or add nodes with label {key}{unzoned}",
+            short.join("; "),
+            platform.name,
+            some(&observed.empty)
+        );
         return Verdict::no(reasons::TOO_FEW_ZONES, message);
     }
-    Verdict::no(reasons::ZONE_SHORT, short.join("; "))
+    if observed.zones.len() < most {
+        let zones = if observed.zones.is_empty() { "none".to_owned() } else { observed.zones.join(", ") };
+        let message = format!(
+            "{}; the cluster's zones are: {zones}; add nodes with label {key}{unzoned}",
+            short.join("; ")
+        );
+        return Verdict::no(reasons::TOO_FEW_ZONES, message);
+    }
+    Verdict::no(reasons::ZONE_SHORT, format!("{}{unzoned}", short.join("; ")))
+}
+
+/// Most names in a message.
+const MOST: usize = 5;
+
+fn some(names: &[String]) -> String {
+    let more = if names.len() > MOST { ", …" } else { "" };
+    format!("{}{more}", names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 /// Whether the tenant's lifecycle and services ask for running pods.

@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     promises::{self, SourceState},
+    rollout,
     set::{Conditions, Verdict},
     zone_loss,
 };
@@ -253,7 +254,7 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
             false,
         );
     }
-    let Some((tenant, _, observed)) = facts.seen else {
+    let Some((tenant, platform, observed)) = facts.seen else {
         return (Verdict::unknown(reasons::PROGRESSING, "nothing was observed yet"), true, false);
     };
     let healed = drift
@@ -286,8 +287,10 @@ fn applied(facts: &Facts<'_>, pending: &[String], drift: Option<&DriftStatus>) -
         }
         Lifecycle::Active => {}
     }
-    let rolling: Vec<&str> =
-        observed.services.iter().filter(|one| !one.is_rolled_out()).map(|one| one.name.as_str()).collect();
+    if let Some(message) = rollout::failed(tenant, platform, observed, facts.now) {
+        return (Verdict::no(reasons::PROGRESS_DEADLINE_EXCEEDED, message), false, true);
+    }
+    let rolling = rollout::under_way(tenant, observed);
     let available = promises::workloads_available(tenant, observed);
     if available.status != ConditionStatus::True {
         return (Verdict::no(reasons::PROGRESSING, available.message), true, false);
@@ -364,7 +367,9 @@ fn services(facts: &Facts<'_>, previous: &TenantStatus) -> Vec<ServiceStatus> {
             if tenant.lifecycle == Lifecycle::Active { promises::desired(service, seen) } else { 0 };
         let before = previous.services.iter().find(|one| one.name == seen.name);
         let before = before.and_then(|before| before.zone_loss.as_ref());
+        let trouble = asked.then(|| rollout::trouble(service, seen, &tenant.namespace)).flatten();
         ServiceStatus {
+            trouble: trouble.map(|trouble| trouble.said),
             zone_loss: asked.then(|| zone_loss::judge(platform, service, seen, before)).flatten(),
             name: seen.name.clone(),
             desired,

@@ -8,11 +8,14 @@ use crate::{
         conditions::{Condition, ConditionStatus, ConditionType, find, reasons},
         promises::{Promise, TABLE},
     },
-    observe::behind::{Behind, Need, PodTrouble},
+    observe::behind::{Behind, Need},
     validate::text::sanitize,
 };
 
-use super::reader::{Operator, View, since};
+use super::{
+    reader::{Operator, View, since},
+    rollout,
+};
 
 /// Most objects of a kind that an answer lists.
 const MOST: usize = 5;
@@ -74,7 +77,13 @@ pub fn open(view: &View) -> Vec<String> {
 /// What has to be read to explain it.
 pub fn need(unmet: &Unmet) -> Need {
     let Unmet::Condition(condition, _) = unmet else { return Need::default() };
-    let pods = [reasons::PROGRESSING, reasons::UNAVAILABLE, reasons::ZONE_SHORT, reasons::TOO_FEW_ZONES];
+    let pods = [
+        reasons::PROGRESSING,
+        reasons::PROGRESS_DEADLINE_EXCEEDED,
+        reasons::UNAVAILABLE,
+        reasons::ZONE_SHORT,
+        reasons::TOO_FEW_ZONES,
+    ];
     let foreign = [reasons::FOREIGN_POLICY, reasons::FOREIGN_BINDING];
     let source = [reasons::INVALID_SPEC, reasons::LIMIT_EXCEEDED, reasons::NAMESPACE_TAKEN];
     let reason = condition.reason.as_str();
@@ -131,14 +140,15 @@ fn objects(view: &View, behind: &Behind, now: Timestamp) -> Vec<String> {
             )
         });
         format!(
-            "Deployment {space}/{}: {} of {} pods available{}",
+            "{} {space}/{}: {} of {} pods available{}",
+            one.kind,
             one.name,
             one.available,
             one.desired,
             said.collect::<String>()
         )
     });
-    some(&mut lines, deployments, "Deployments");
+    some(&mut lines, deployments, "Deployments and StatefulSets");
     let pods = behind.pods.iter().map(|pod| {
         let message = if pod.message.is_empty() { String::new() } else { format!(": {}", pod.message) };
         format!("Pod {space}/{}: {}{message}", pod.name, pod.reason)
@@ -171,7 +181,9 @@ fn some(lines: &mut Vec<String>, all: impl Iterator<Item = String>, what: &str) 
 
 /// The next step: from what stands behind it where that says more than the reason does.
 fn next(view: &View, condition: &Condition, behind: &Behind) -> String {
-    if let Some(step) = behind.pods.iter().find_map(|pod| of_pod(&view.namespace, pod)) {
+    if let Some(step) =
+        behind.pods.iter().find_map(|pod| rollout::step(&view.namespace, &pod.name, &pod.reason))
+    {
         return step;
     }
     let refused = behind.deployments.iter().flat_map(|one| &one.complaints);
@@ -192,24 +204,6 @@ fn next(view: &View, condition: &Condition, behind: &Behind) -> String {
         );
     }
     of_reason(view, &condition.reason)
-}
-
-fn of_pod(space: &str, pod: &PodTrouble) -> Option<String> {
-    let name = &pod.name;
-    Some(match pod.reason.as_str() {
-        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => {
-            "mend the service's image, or the registry credentials that the Platform names in images.pullSecretRefs"
-                .to_owned()
-        }
-        "CrashLoopBackOff" | "Error" | "OOMKilled" | "RunContainerError" => {
-            format!("see why it ends: kubectl -n {space} logs {name} --previous")
-        }
-        "CreateContainerConfigError" => {
-            "create the Secret or key that the message names, in the tenant's namespace".to_owned()
-        }
-        "Unschedulable" => "add nodes in the zones that are short, or lower the service's requests".to_owned(),
-        _ => return None,
-    })
 }
 
 fn of_reason(view: &View, reason: &str) -> String {
@@ -248,7 +242,7 @@ fn of_reason(view: &View, reason: &str) -> String {
         reasons::ZONE_LOSS_NO_ROOM => {
             "see what each node has left: kubectl describe nodes | grep -A8 'Allocated resources'".to_owned()
         }
-        reasons::PROGRESSING | reasons::UNAVAILABLE => {
+        reasons::PROGRESSING | reasons::PROGRESS_DEADLINE_EXCEEDED | reasons::UNAVAILABLE => {
             format!("watch the pods: kubectl -n {space} get pods -w")
         }
         reasons::MISSING_FROM_SOURCE

@@ -257,6 +257,7 @@ fn advice(kind: &str) -> &'static str {
         | "RoleBinding"
         | "ServiceAccount"
         | "Deployment"
+        | "StatefulSet"
         | "Service"
         | "PodDisruptionBudget"
         | "HorizontalPodAutoscaler"

@@ -13,7 +13,7 @@
 //!
 //! - [`problem`]: what a semantic check finds
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
-//! - [`image`], [`mounts`], [`resources`]: the rules of a service's parts
+//! - [`image`], [`mounts`], [`storage`], [`resources`]: the rules of a service's parts
 //! - [`ground`]: a valid Tenant, held against the cluster
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
@@ -44,6 +44,7 @@ pub mod service;
 pub mod set;
 pub mod sink;
 pub mod ssh_url;
+pub mod storage;
 pub mod tenant;
 pub mod text;
 pub mod yaml;

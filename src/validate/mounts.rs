@@ -78,6 +78,10 @@ fn mounts<'a>(service: &'a Service, base: &str, problems: &mut Vec<Problem>) -> 
         }
         mounts.push(Mount { pointer: at(&pointer, "path"), path: &path.path, writable: true });
     }
+    for (index, one) in service.storage.iter().enumerate() {
+        let pointer = at(&at(&at(base, "storage"), index), "path");
+        mounts.push(Mount { pointer, path: &one.path, writable: true });
+    }
     for (index, secret) in service.secret_refs.iter().enumerate() {
         if let Some(path) = &secret.mount_path {
             let pointer = at(&at(&at(base, "secretRefs"), index), "mountPath");

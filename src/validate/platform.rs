@@ -46,6 +46,8 @@ pub struct ValidatedPlatform {
     pub default_quota: BTreeMap<String, Quantity>,
     /// Seconds between stop signal and kill of a service that says nothing.
     pub default_grace_seconds: i64,
+    /// Seconds that new pods may take to be ready.
+    pub progress_seconds: i32,
     /// Largest quota.
     pub quota_limits: BTreeMap<String, Quantity>,
     /// Most replicas of a service.
@@ -54,6 +56,8 @@ pub struct ValidatedPlatform {
     pub egress_limits: Vec<Cidr>,
     /// Annotation keys allowed on ServiceAccounts.
     pub service_account_annotations: Vec<String>,
+    /// StorageClasses that services may name; any when empty.
+    pub storage_classes: Vec<String>,
 }
 
 /// The other end of a network rule: selectors or a range, never both and never neither.
@@ -105,6 +109,7 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
     resources::check_quota(&spec.defaults.quota, "/spec/defaults/quota", &mut problems);
     resources::check_quota(&spec.limits.quota, "/spec/limits/quota", &mut problems);
     check_keys(spec, &mut problems);
+    let progress_seconds = check_deadline(spec, &mut problems);
     let default_resources = default_resources(spec, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -126,11 +131,29 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
         default_resources,
         default_quota,
         default_grace_seconds: spec.defaults.termination_grace_period.map_or(30, |d| d.whole_seconds()),
+        progress_seconds,
         quota_limits: spec.limits.quota.clone(),
         replica_limit: spec.limits.replicas,
         egress_limits,
         service_account_annotations: spec.limits.service_account_annotations.clone(),
+        storage_classes: spec.limits.storage_classes.clone(),
     })
+}
+
+/// Floor of `rollout.progressDeadline` outside `environment: test`, in seconds.
+const DEADLINE_FLOOR: i64 = 60;
+
+/// Checks how long new pods may take; returns the seconds.
+fn check_deadline(spec: &PlatformSpec, problems: &mut Vec<Problem>) -> i32 {
+    let deadline = spec.rollout.progress_deadline;
+    let seconds = deadline.whole_seconds();
+    let floor = if spec.environment == Environment::Test { 1 } else { DEADLINE_FLOOR };
+    if seconds < floor {
+        let message = format!("{deadline} is less than {floor}s");
+        problems
+            .push(Problem::new("/spec/rollout/progressDeadline", message).hint("give pods time to start"));
+    }
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 /// Floor of `source.git.interval` outside `environment: test`, in seconds.

@@ -198,9 +198,17 @@ pub fn needed(key: &str, services: &[ValidatedService], pull_secret: bool) -> Op
             return count(usize::try_from(pods).ok()?);
         }
         "services" | "count/services" => {
-            return count(services.iter().filter(|s| !s.spec.ports.is_empty()).count());
+            let named = services.iter().filter(|s| s.is_stateful()).count();
+            return count(services.iter().filter(|s| !s.spec.ports.is_empty()).count() + named);
         }
-        "count/deployments.apps" | "count/poddisruptionbudgets.policy" => return count(services.len()),
+        "count/poddisruptionbudgets.policy" => return count(services.len()),
+        "count/deployments.apps" => return count(services.iter().filter(|s| !s.is_stateful()).count()),
+        "count/statefulsets.apps" => return count(services.iter().filter(|s| s.is_stateful()).count()),
+        "persistentvolumeclaims" | "count/persistentvolumeclaims" => {
+            let claims = services.iter().map(|s| claims(s) * s.spec.storage.len()).sum();
+            return count(claims);
+        }
+        "requests.storage" => return Some(storage(services, None)),
         "count/horizontalpodautoscalers.autoscaling" => {
             return count(services.iter().filter(|s| s.spec.replicas.max() > s.spec.replicas.min).count());
         }
@@ -212,6 +220,7 @@ pub fn needed(key: &str, services: &[ValidatedService], pull_secret: bool) -> Op
             return count(1 + 2 * services.iter().filter(|s| !s.spec.config.is_empty()).count());
         }
         "cpu" | "memory" | "ephemeral-storage" => (false, key),
+        _ if key.contains(CLASS_INFIX) => return of_class(key, services),
         _ => match key.split_once('.') {
             Some(("requests", resource)) => (false, resource),
             Some(("limits", resource)) => (true, resource),
@@ -226,4 +235,36 @@ pub fn needed(key: &str, services: &[ValidatedService], pull_secret: bool) -> Op
         sum.plus(amount.unwrap_or_default(), i128::from(service.most_pods()))
     });
     Some(sum)
+}
+
+/// What stands between a StorageClass and what a quota counts of it.
+const CLASS_INFIX: &str = ".storageclass.storage.k8s.io/";
+
+/// Claims that a service has of each of its volumes; more are left where it once had more pods.
+fn claims(service: &ValidatedService) -> usize {
+    usize::try_from(service.most_pods()).unwrap_or_default()
+}
+
+/// Sum of all claims, or of those of a class.
+fn storage(services: &[ValidatedService], class: Option<&str>) -> Milli {
+    let volumes = services.iter().flat_map(|one| one.spec.storage.iter().map(move |volume| (one, volume)));
+    let volumes =
+        volumes.filter(|(_, volume)| class.is_none_or(|class| volume.class.as_deref() == Some(class)));
+    volumes.fold(Milli::default(), |sum, (service, volume)| {
+        sum.plus(volume.size.milli().unwrap_or_default(), i128::from(service.most_pods()))
+    })
+}
+
+/// `<class>.storageclass.storage.k8s.io/requests.storage`, or `/persistentvolumeclaims`.
+fn of_class(key: &str, services: &[ValidatedService]) -> Option<Milli> {
+    let (class, what) = key.split_once(CLASS_INFIX)?;
+    if what == "requests.storage" {
+        return Some(storage(services, Some(class)));
+    }
+    let volumes = |one: &ValidatedService| {
+        one.spec.storage.iter().filter(|volume| volume.class.as_deref() == Some(class)).count()
+    };
+    let count: usize = services.iter().map(|one| claims(one) * volumes(one)).sum();
+    (what == "persistentvolumeclaims")
+        .then(|| Milli(i128::try_from(count).unwrap_or(i128::MAX / 1000) * 1000))
 }

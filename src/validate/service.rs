@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     conditions::reasons,
+    kinds::{Kind, ObjectId},
     service::{Probe, Resources, Service},
 };
 
@@ -13,7 +14,7 @@ use super::{
     image, mounts,
     platform::ValidatedPlatform,
     problem::{Problem, at},
-    resources,
+    resources, storage,
 };
 
 /// A service whose every field has been checked, with the Platform's defaults filled in.
@@ -30,10 +31,26 @@ pub struct ValidatedService {
 }
 
 impl ValidatedService {
-    /// Pods that there may be at once: all of them and the roll-out's surge.
+    /// Pods that there may be at once: all of them and the roll-out's surge. A pod with volumes goes before the one
+    /// that takes its place.
     pub fn most_pods(&self) -> i32 {
         let max = self.spec.replicas.max();
-        max + surge(max)
+        if self.is_stateful() { max } else { max + surge(max) }
+    }
+
+    /// Whether its pods have volumes that outlive them.
+    pub fn is_stateful(&self) -> bool {
+        !self.spec.storage.is_empty()
+    }
+
+    /// The kind of what makes its pods.
+    pub fn workload(&self) -> Kind {
+        if self.is_stateful() { Kind::StatefulSet } else { Kind::Deployment }
+    }
+
+    /// What makes its pods, in the tenant's namespace.
+    pub fn workload_in(&self, namespace: &str) -> ObjectId {
+        ObjectId { kind: self.workload(), namespace: namespace.to_owned(), name: self.spec.name.clone() }
     }
 }
 
@@ -65,6 +82,7 @@ pub(super) fn validate(
     check_config(service, base, problems);
     mounts::check(service, base, problems);
     mounts::check_secrets(service, base, problems);
+    storage::check(service, base, platform, problems);
     check_annotations(service, base, platform, problems);
     if let Some(text) = &service.restarted_at
         && text.parse::<Timestamp>().is_err()

@@ -17,6 +17,7 @@ use super::{
     problem::{Problem, at},
     resources,
     service::{self, ValidatedService},
+    storage,
     text::{is_hidden, quote},
 };
 
@@ -106,6 +107,7 @@ pub fn examine(tenant: &Tenant, platform: &ValidatedPlatform) -> (Option<Validat
         .enumerate()
         .map(|(index, one)| service::validate(one, &at("/spec/services", index), platform, &mut problems))
         .collect();
+    storage::check_names(&services, &mut problems);
     let mut egress = check_egress(tenant, platform, &mut problems);
     // Lists with keys have no order: another one must not change what is applied.
     egress.sort_by(|a, b| a.name.cmp(&b.name));

@@ -84,7 +84,9 @@ fn the_operator_may_do_what_it_does() {
     for verb in ["list", "watch"] {
         assert!(may("apiextensions.k8s.io", "customresourcedefinitions", verb), "{verb} CRDs");
     }
-    assert!(may("apps", "deployments/scale", "patch"));
+    assert!(may("apps", "deployments/scale", "patch") && may("apps", "statefulsets/scale", "patch"));
+    let data = |one: &Right| one.resource.starts_with("persistentvolume");
+    assert!(!rights.iter().any(data), "claims are the tenant's data: not even a look at one");
     assert!(may(marks::GROUP, "tenants/status", "patch") && may(marks::GROUP, "platforms/status", "patch"));
     assert!(!may(marks::GROUP, "tenants", "delete") && !may(marks::GROUP, "platforms", "delete"));
 }

@@ -25,6 +25,7 @@ mod secrets;
 mod source;
 mod source_faults;
 mod ssh;
+mod storage;
 mod trail;
 mod verified;
 mod zones;

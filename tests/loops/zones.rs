@@ -87,6 +87,9 @@ async fn the_spread_over_zones_is_measured() -> Outcome {
     kit.tenant("measured", spec(3)).await?;
     let few = "TooFewZones: web is ready in 2 of 3 zones; the cluster's zones are: green, red";
     kit.until("measured", "ZoneSpread", "False", few).await?;
+    // The nodes of the other tests have no such label.
+    let bare = format!("nodes without label {KEY}, which get no pods: ");
+    kit.until("measured", "ZoneSpread", "False", &bare).await?;
     kit.ready("measured").await?;
 
     // The third one comes; pods move there with the next roll-out.
@@ -130,4 +133,17 @@ async fn the_spread_over_zones_is_measured() -> Outcome {
         kit.delete(&at("nodes", "", &format!("measured-{zone}"))).await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_zone_that_is_not_there_is_named() -> Outcome {
+    let Some(mut kit) = Kit::new().await? else { return Ok(()) };
+    let topology = json!({"zones": ["zone-a", "zone-b", "mars"], "minZones": 3});
+    kit.own_platform("marsian", &json!({"topology": topology})).await?;
+    let web = service_with("web", &json!({"replicas": {"min": 3}}));
+    kit.tenant("marsian", json!({"services": [web]})).await?;
+    let words = "Platform marsian names zones that no node is in: mars; mend its spec.topology.zones";
+    kit.until("marsian", "ZoneSpread", "False", words).await?;
+    kit.ready("marsian").await?;
+    kit.clean_up("marsian").await
 }

@@ -92,7 +92,7 @@ proptest! {
         prop_assert_eq!((objects.quotas.len(), objects.limit_ranges.len()), (1, 1));
         if checked.tenant.lifecycle == Lifecycle::Cancelled {
             prop_assert_eq!(objects.network_policies.len(), 1);
-            prop_assert!(objects.deployments.is_empty() && objects.services.is_empty());
+            prop_assert!(objects.deployments.is_empty() && objects.stateful_sets.is_empty() && objects.services.is_empty());
             prop_assert!(objects.role_bindings.is_empty());
         }
     }
@@ -121,11 +121,15 @@ proptest! {
     fn pods_are_restricted_and_carry_no_replicas(case in case("acme")) {
         let checked = case.check();
         let objects = checked.objects();
-        prop_assert_eq!(objects.deployments.len(), objects.scales.len());
-        for deployment in &objects.deployments {
-            let spec = deployment.spec.as_ref().expect("a Deployment has a spec");
-            prop_assert_eq!(spec.replicas, None);
-            let pod = serde_json::to_value(&spec.template.spec).expect("a pod is JSON");
+        prop_assert_eq!(objects.deployments.len() + objects.stateful_sets.len(), objects.scales.len());
+        let specs = objects.deployments.iter().filter_map(|one| one.spec.as_ref());
+        let mut specs: Vec<_> = specs.map(|spec| (spec.replicas, &spec.template)).collect();
+        let stateful = objects.stateful_sets.iter().filter_map(|one| one.spec.as_ref());
+        specs.extend(stateful.map(|spec| (spec.replicas, &spec.template)));
+        prop_assert_eq!(specs.len(), objects.scales.len());
+        for (replicas, template) in specs {
+            prop_assert_eq!(replicas, None);
+            let pod = serde_json::to_value(&template.spec).expect("a pod is JSON");
             let container = &pod["containers"][0]["securityContext"];
             prop_assert_eq!(&pod["automountServiceAccountToken"], false);
             prop_assert_eq!(&pod["securityContext"]["runAsNonRoot"], true);
@@ -136,6 +140,15 @@ proptest! {
             let constraints = pod["topologySpreadConstraints"].as_array().map(Vec::len);
             prop_assert_eq!(constraints, Some(2));
             prop_assert!(!pod.to_string().contains("minDomains"));
+        }
+        // Whatever takes a StatefulSet or its pods away leaves their claims, and those carry no marks of what is ours to
+        // delete.
+        for one in &objects.stateful_sets {
+            let spec = serde_json::to_value(&one.spec).expect("a spec is JSON");
+            let keep = serde_json::json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
+            prop_assert_eq!(&spec["persistentVolumeClaimRetentionPolicy"], &keep);
+            prop_assert!(!spec["volumeClaimTemplates"].to_string().contains("managed-by"));
+            prop_assert!(spec["template"]["spec"]["securityContext"]["fsGroup"].is_i64());
         }
         for (budget, service) in objects.disruption_budgets.iter().zip(&checked.tenant.services) {
             let least = service.min_available;

@@ -110,37 +110,44 @@ fn service(name: &'static str) -> impl Strategy<Value = Value> {
     let secrets = subsequence(vec![("db", None), ("tls", Some("/run/tls")), ("ca", Some("/run/ca"))], 0..=3);
     let size = (1..6i32, 0..4i32, any::<bool>(), any::<bool>());
     let extras = (any::<bool>(), any::<bool>(), 1..1000i64, ".{0,12}");
-    (ports, config, secrets, size, extras).prop_map(move |(ports, config, secrets, size, extras)| {
-        let (min, more, ceiling, disruptable) = size;
-        let (files, own_resources, user, value) = extras;
-        let mut replicas = json!({"min": min});
-        if ceiling {
-            replicas["max"] = json!(min + more);
-        }
-        let ports: Vec<Value> = ports
+    let volumes = subsequence(vec![("data", "1Gi", "/data"), ("log", "10Gi", "/var/log/app")], 0..=2);
+    (ports, config, secrets, size, extras, volumes).prop_map(
+        move |(ports, config, secrets, size, extras, volumes)| {
+            let (min, more, ceiling, disruptable) = size;
+            let (files, own_resources, user, value) = extras;
+            let mut replicas = json!({"min": min});
+            if ceiling {
+                replicas["max"] = json!(min + more);
+            }
+            let ports: Vec<Value> = ports
             .into_iter()
             .map(|(name, port, protocol)| json!({"name": name, "containerPort": port, "protocol": protocol}))
             .collect();
-        let secrets: Vec<Value> = secrets
-            .into_iter()
-            .map(|(name, path)| match path {
-                Some(path) => json!({"name": name, "mountPath": path}),
-                None => json!({"name": name}),
-            })
-            .collect();
-        let config: Map<String, Value> = config.into_iter().map(|key| (key.into(), json!(value))).collect();
-        let mut service = json!({
-            "name": name, "image": "registry.example.com/app:1", "replicas": replicas, "ports": ports,
-            "config": config, "secretRefs": secrets, "disruptable": disruptable, "runAsUser": user,
-        });
-        if files {
-            service["configPath"] = json!("/etc/app");
-        }
-        if own_resources {
-            service["resources"] = json!({"requests": {"cpu": "50m"}, "limits": {"memory": "96Mi"}});
-        }
-        service
-    })
+            let secrets: Vec<Value> = secrets
+                .into_iter()
+                .map(|(name, path)| match path {
+                    Some(path) => json!({"name": name, "mountPath": path}),
+                    None => json!({"name": name}),
+                })
+                .collect();
+            let config: Map<String, Value> =
+                config.into_iter().map(|key| (key.into(), json!(value))).collect();
+            let mut service = json!({
+                "name": name, "image": "registry.example.com/app:1", "replicas": replicas, "ports": ports,
+                "config": config, "secretRefs": secrets, "disruptable": disruptable, "runAsUser": user,
+            });
+            let volumes = volumes.into_iter();
+            service["storage"] =
+                volumes.map(|(name, size, path)| json!({"name": name, "size": size, "path": path})).collect();
+            if files {
+                service["configPath"] = json!("/etc/app");
+            }
+            if own_resources {
+                service["resources"] = json!({"requests": {"cpu": "50m"}, "limits": {"memory": "96Mi"}});
+            }
+            service
+        },
+    )
 }
 
 fn platform_spec() -> impl Strategy<Value = Value> {

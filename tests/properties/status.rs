@@ -15,6 +15,7 @@ use tenantry::api::{
 use tenantry::desired::{Applied, Objects};
 use tenantry::observe::loss::Fit;
 use tenantry::observe::slim::DeploymentStatus;
+use tenantry::observe::trouble::Unready;
 use tenantry::observe::workloads::{Observed, ObservedService};
 use tenantry::observe::world::Workload;
 use tenantry::status::promises::SourceState;
@@ -70,6 +71,7 @@ fn observed(checked: &Checked, story: &Story) -> Observed {
                 workload: known.then_some(workload),
                 current: *known,
                 ready: ready.map(|(zone, pods)| (zone.to_owned(), pods)).into(),
+                unready: known.then(|| ("pod".to_owned(), Unready::default())).into_iter().collect(),
                 fit: [
                     None,
                     Some(Fit::Yes),
@@ -83,6 +85,8 @@ fn observed(checked: &Checked, story: &Story) -> Observed {
     let policy = ObjectId { kind: Kind::NetworkPolicy, namespace: "acme".into(), name: "open".into() };
     Observed {
         services: services.collect(),
+        unzoned: vec!["n1".to_owned()],
+        empty: story.foreign.then(|| "c".to_owned()).into_iter().collect(),
         zones: ["a", "b", "c"].map(str::to_owned).into(),
         foreign: story.foreign.then_some(policy).into_iter().collect(),
     }
@@ -139,6 +143,7 @@ fn proof(checked: &Checked) -> Objects<Applied> {
         services: objects.services,
         disruption_budgets: objects.disruption_budgets,
         deployments: objects.deployments,
+        stateful_sets: objects.stateful_sets,
         autoscalers: objects.autoscalers,
         scales: objects.scales,
         state: PhantomData,

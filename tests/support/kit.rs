@@ -15,7 +15,7 @@ use super::{
 pub const SOON: Duration = Duration::from_secs(60);
 
 /// Every kind of child, by plural; all but namespaces live in the tenant's.
-pub const CHILDREN: [&str; 11] = [
+pub const CHILDREN: [&str; 12] = [
     "resourcequotas",
     "limitranges",
     "networkpolicies",
@@ -26,6 +26,7 @@ pub const CHILDREN: [&str; 11] = [
     "services",
     "poddisruptionbudgets",
     "deployments",
+    "statefulsets",
     "horizontalpodautoscalers",
 ];
 

@@ -18,6 +18,7 @@ pub fn at(plural: &str, namespace: &str, name: &str) -> String {
         "tenants" | "platforms" => "/apis/tenantry.dev/v1alpha1",
         "customresourcedefinitions" => "/apis/apiextensions.k8s.io/v1",
         "validatingadmissionpolicies" => "/apis/admissionregistration.k8s.io/v1",
+        "storageclasses" => "/apis/storage.k8s.io/v1",
         "leases" => "/apis/coordination.k8s.io/v1",
         "events" => "/apis/events.k8s.io/v1",
         _ => "/api/v1",

@@ -14,7 +14,7 @@ use tenantry::apply::manifest::Manifest;
 use tenantry::apply::plan::written;
 use tenantry::observe::live::Live;
 use tenantry::observe::slim::{
-    DeploymentSpec, DeploymentStatus, NodeAddress, NodeStatus, PodSpec, PodStatus, SlimCondition,
+    DeploymentSpec, DeploymentStatus, NodeAddress, NodeStatus, PodCondition, PodSpec, PodStatus,
     SlimDeployment, SlimNode, SlimPod,
 };
 use tenantry::observe::world::{Left, World};
@@ -158,8 +158,7 @@ fn labels(pairs: &[(&str, &str)]) -> ObjectMeta {
 }
 
 pub fn pod(name: &str, tenant: &str, ready: bool) -> SlimPod {
-    let condition =
-        SlimCondition { type_: "Ready".into(), status: "True".into(), ..SlimCondition::default() };
+    let condition = PodCondition { type_: "Ready".into(), status: "True".into(), ..PodCondition::default() };
     let mut metadata = labels(&[(marks::TENANT, tenant), (marks::SERVICE, "web")]);
     metadata.name = Some(name.into());
     metadata.namespace = Some("acme".into());
@@ -169,6 +168,7 @@ pub fn pod(name: &str, tenant: &str, ready: bool) -> SlimPod {
         status: PodStatus {
             phase: "Running".into(),
             conditions: if ready { vec![condition] } else { Vec::new() },
+            ..PodStatus::default()
         },
     }
 }

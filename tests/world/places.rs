@@ -2,12 +2,17 @@
 
 use tenantry::api::kinds::Kind;
 use tenantry::desired::ScaleRule;
-use tenantry::observe::world::{Left, Signal};
+use tenantry::observe::slim::SlimDeployment;
+use tenantry::observe::world::{Left, Signal, World};
 
 use crate::objects::{Child, deployment, node, pod, remember, world};
 
 fn soon() -> Vec<Signal> {
     vec![Signal::TenantSoon("acme".into())]
+}
+
+fn seen(world: &mut World, one: &SlimDeployment) -> Vec<Signal> {
+    world.workload_seen(Kind::Deployment, &one.metadata, one.spec.replicas, &one.status)
 }
 
 fn none() -> Vec<Signal> {
@@ -20,21 +25,21 @@ fn a_deployments_progress_is_told_and_its_scale_is_kept() {
     let child = Child::new(Kind::Deployment, "web", "u1", 10);
     world.begin("acme");
     remember(&mut world, std::slice::from_ref(&child));
-    let scales = [(("acme".to_owned(), "web".to_owned()), ScaleRule::Exactly(3))].into();
+    let scales = [(child.id(), ScaleRule::Exactly(3))].into();
     assert!(!world.finish("acme", Left { scales, settled: true, ..Left::default() }));
-    assert_eq!(world.deployment_seen(&deployment(&child.at(11), 3, 0)), soon());
-    assert_eq!(world.deployment_seen(&deployment(&child.at(12), 3, 3)), soon());
-    assert_eq!(world.deployment_seen(&deployment(&child.at(13), 3, 3)), none(), "nothing new");
-    assert_eq!(world.deployment_seen(&deployment(&child.at(14), 1, 1)), [Signal::Tenant("acme".into())]);
+    assert_eq!(seen(&mut world, &deployment(&child.at(11), 3, 0)), soon());
+    assert_eq!(seen(&mut world, &deployment(&child.at(12), 3, 3)), soon());
+    assert_eq!(seen(&mut world, &deployment(&child.at(13), 3, 3)), none(), "nothing new");
+    assert_eq!(seen(&mut world, &deployment(&child.at(14), 1, 1)), [Signal::Tenant("acme".into())]);
 }
 
 #[test]
 fn progress_during_a_pass_is_told() {
     let mut world = world();
     let child = Child::new(Kind::Deployment, "web", "u1", 10);
-    world.deployment_seen(&deployment(&child, 3, 0));
+    seen(&mut world, &deployment(&child, 3, 0));
     world.begin("acme");
-    assert_eq!(world.deployment_seen(&deployment(&child.at(11), 3, 3)), soon(), "it may have looked already");
+    assert_eq!(seen(&mut world, &deployment(&child.at(11), 3, 3)), soon(), "it may have looked already");
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn readiness_of_pods_is_told_and_nothing_else() {
     assert_eq!(world.pod_seen(&pod("a", "acme", false)), none());
     assert_eq!(world.pod_seen(&pod("a", "acme", true)), soon());
     assert_eq!(world.pod_seen(&pod("a", "acme", true)), none());
-    assert_eq!(world.pods("acme", "acme").filter(|pod| pod.ready).count(), 1);
+    assert_eq!(world.pods("acme", "acme").filter(|(_, pod)| pod.ready).count(), 1);
     assert_eq!(world.pod_gone(&pod("a", "acme", false)), soon(), "it was ready");
     assert_eq!(world.pod_gone(&pod("a", "acme", true)), none(), "and is gone already");
     assert_eq!(world.pods("acme", "acme").count(), 0);

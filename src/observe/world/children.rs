@@ -218,12 +218,6 @@ impl World {
         self.children.get(tenant).cloned().unwrap_or_default()
     }
 
-    /// Resource version of a Deployment as it was last seen or written.
-    pub fn written_version(&self, tenant: &str, namespace: &str, name: &str) -> u64 {
-        let id = ObjectId { kind: Kind::Deployment, namespace: namespace.to_owned(), name: name.to_owned() };
-        self.children.get(tenant).and_then(|children| children.get(&id)).map_or(0, |live| live.version)
-    }
-
     /// A namespace with our marks.
     pub fn marked_namespace(&self, name: &str) -> Option<NamespaceFacts> {
         let id = ObjectId { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() };
@@ -259,7 +253,7 @@ fn is_guarded(kind: Kind) -> bool {
     matches!(kind, Kind::NetworkPolicy | Kind::RoleBinding)
 }
 
-fn object_id(kind: Kind, meta: &ObjectMeta) -> ObjectId {
+pub(super) fn object_id(kind: Kind, meta: &ObjectMeta) -> ObjectId {
     ObjectId {
         kind,
         namespace: meta.namespace.clone().unwrap_or_default(),

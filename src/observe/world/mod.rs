@@ -24,8 +24,10 @@ mod children;
 mod customers;
 mod nodes;
 mod room;
+mod workloads;
 
-pub use nodes::{NodeFacts, PodFacts, Scaled, Workload};
+pub use nodes::{NodeFacts, PodFacts};
+pub use workloads::{Scaled, Workload};
 
 /// Something that a controller should look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +82,7 @@ impl Expected {
 #[derive(Clone, Debug, Default)]
 struct Memory {
     expected: BTreeMap<ObjectId, Expected>,
-    scales: BTreeMap<(String, String), ScaleRule>,
+    scales: BTreeMap<ObjectId, ScaleRule>,
     injectors: Vec<String>,
     /// A pass is under way: its own writes come back as events.
     in_flight: bool,
@@ -107,7 +109,7 @@ pub struct World {
     namespaces: HashMap<String, String>,
     /// NetworkPolicies and RoleBindings that aren't ours, by namespace.
     foreign: BTreeMap<Box<str>, BTreeSet<(Kind, Box<str>)>>,
-    workloads: HashMap<(String, String), Workload>,
+    workloads: HashMap<ObjectId, Workload>,
     /// Pods by namespace and name: a pod can change the label that names its tenant.
     pods: HashMap<String, BTreeMap<String, PodFacts>>,
     nodes: BTreeMap<String, NodeFacts>,
@@ -205,8 +207,8 @@ impl World {
         self.memories.get(tenant)?.spoke
     }
 
-    /// Pods that each Deployment of a Tenant should have, by the last pass that wrote.
-    pub fn scales(&self, tenant: &str) -> BTreeMap<(String, String), ScaleRule> {
+    /// Pods that each service of a Tenant should have, by the last pass that wrote.
+    pub fn scales(&self, tenant: &str) -> BTreeMap<ObjectId, ScaleRule> {
         self.memories.get(tenant).map(|memory| memory.scales.clone()).unwrap_or_default()
     }
 
@@ -245,8 +247,8 @@ impl World {
 /// What a pass left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Left {
-    /// Pods that each Deployment should have.
-    pub scales: BTreeMap<(String, String), ScaleRule>,
+    /// Pods that each service should have.
+    pub scales: BTreeMap<ObjectId, ScaleRule>,
     /// Managers whose additions to pod templates are left alone.
     pub injectors: Vec<String>,
     /// Whether the pass went through: one that failed is tried again anyway.

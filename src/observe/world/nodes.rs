@@ -1,60 +1,22 @@
-//! Deployments, pods, nodes: where things run.
+//! Pods and nodes: where things run.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 
-use crate::api::{
-    kinds::{Kind, ObjectId},
-    marks,
+use crate::{
+    api::marks,
+    observe::{
+        slim::{SlimNode, SlimPod},
+        trouble::{Unready, unready},
+    },
 };
 
 use super::{Signal, World};
-use crate::observe::slim::{DeploymentStatus, SlimDeployment, SlimNode, SlimPod, is_true};
 
 const PODS: &str = "pods";
 const NODES: &str = "nodes";
-
-/// A Deployment's pods.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Workload {
-    /// Pods asked for in `spec.replicas`.
-    pub replicas: i32,
-    /// The spec's generation.
-    pub generation: i64,
-    /// The resource version that this was read from.
-    pub version: u64,
-    /// What its controller says.
-    pub status: DeploymentStatus,
-}
-
-impl Workload {
-    /// Whether anything that a status says is different.
-    fn differs(&self, other: &Self) -> bool {
-        (self.replicas, self.generation, &self.status) != (other.replicas, other.generation, &other.status)
-    }
-
-    /// Whether the newest revision is the only one that runs.
-    pub fn is_rolled_out(&self) -> bool {
-        self.status.observed_generation >= self.generation
-            && self.status.updated_replicas >= self.replicas
-            && self.status.replicas <= self.status.updated_replicas
-    }
-}
-
-/// A write to a Deployment's `/scale`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scaled {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub deployment: String,
-    /// Pods asked for.
-    pub replicas: i32,
-    /// The Deployment's resource version after the write.
-    pub version: u64,
-}
 
 /// A pod's place and readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +29,15 @@ pub struct PodFacts {
     pub node: String,
     /// Whether it may get traffic.
     pub ready: bool,
+    /// What keeps it from that, where it should.
+    pub unready: Option<Box<Unready>>,
+}
+
+impl PodFacts {
+    /// Whether a status says anything of it.
+    fn matters(&self) -> bool {
+        self.ready || self.unready.as_ref().is_some_and(|unready| unready.trouble.is_some())
+    }
 }
 
 /// A node's zone, health and addresses.
@@ -79,71 +50,6 @@ pub struct NodeFacts {
 }
 
 impl World {
-    /// A Deployment of ours is there, or changed.
-    pub fn deployment_seen(&mut self, deployment: &SlimDeployment) -> Vec<Signal> {
-        let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
-        let owner = deployment.labels().get(marks::TENANT).cloned().unwrap_or_default();
-        let written = self.written_version(&owner, &key.0, &key.1);
-        let mut signals = self.child_seen(Kind::Deployment, &deployment.metadata);
-        let workload = Workload {
-            replicas: deployment.spec.replicas,
-            generation: deployment.metadata.generation.unwrap_or_default(),
-            version: deployment.resource_version().and_then(|text| text.parse().ok()).unwrap_or_default(),
-            status: deployment.status.clone(),
-        };
-        let before = self.workloads.insert(key.clone(), workload.clone());
-        let Some(memory) = self.memories.get(&owner) else { return signals };
-        let rule = memory.scales.get(&key).filter(|_| !memory.in_flight);
-        if rule.is_some_and(|rule| rule.correction(workload.replicas).is_some()) {
-            signals.push(Signal::Tenant(owner));
-        } else if before.is_none_or(|before| before.version < written || before.differs(&workload)) {
-            // Also while a pass is under way: it may have looked before.
-            signals.push(Signal::TenantSoon(owner));
-        }
-        signals
-    }
-
-    /// A Deployment of ours is gone.
-    pub fn deployment_gone(&mut self, deployment: &SlimDeployment) -> Vec<Signal> {
-        let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
-        self.workloads.remove(&key);
-        self.child_gone(Kind::Deployment, &deployment.metadata)
-    }
-
-    /// The list of Deployments is complete.
-    pub fn deployments_listed(&mut self) -> Vec<Signal> {
-        let signals = self.children_listed(Kind::Deployment);
-        let live: BTreeSet<(String, String)> = self
-            .children
-            .values()
-            .flat_map(BTreeMap::keys)
-            .filter(|id| id.kind == Kind::Deployment)
-            .map(|ObjectId { namespace, name, .. }| (namespace.clone(), name.clone()))
-            .collect();
-        self.workloads.retain(|key, _| live.contains(key));
-        signals
-    }
-
-    /// We scaled a Deployment: what is older than this version no longer speaks for it. The watch may
-    /// well have shown a newer one already.
-    pub fn deployment_scaled(&mut self, tenant: &str, scaled: &Scaled) {
-        let Scaled { namespace, deployment, replicas, version } = scaled;
-        let key = (namespace.clone(), deployment.clone());
-        if let Some(workload) = self.workloads.get_mut(&key).filter(|workload| workload.version < *version) {
-            workload.replicas = *replicas;
-        }
-        let id = ObjectId { kind: Kind::Deployment, namespace: key.0, name: key.1 };
-        self.wrote(Kind::Deployment.info().plural, &format!("{}/{}", id.namespace, id.name));
-        if let Some(live) = self.children.get_mut(tenant).and_then(|children| children.get_mut(&id)) {
-            live.version = live.version.max(*version);
-        }
-    }
-
-    /// A Deployment's pods.
-    pub fn workload(&self, namespace: &str, name: &str) -> Option<&Workload> {
-        self.workloads.get(&(namespace.to_owned(), name.to_owned()))
-    }
-
     /// A list of pods begins.
     pub fn pods_listing(&mut self) {
         self.list_begins(PODS);
@@ -156,7 +62,7 @@ impl World {
         self.pods.retain(|namespace, pods| {
             pods.retain(|name, pod| {
                 let there = seen.contains(&format!("{namespace}/{name}"));
-                if !there && pod.ready {
+                if !there && pod.matters() {
                     lost.insert(pod.tenant.clone());
                 }
                 there
@@ -171,21 +77,20 @@ impl World {
         let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
         self.is_listed(PODS, &format!("{namespace}/{name}"));
         let label = |key: &str| pod.labels().get(key).cloned().unwrap_or_default();
-        let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+        let unready = unready(pod);
         let facts = PodFacts {
             tenant: label(marks::TENANT),
             service: label(marks::SERVICE),
             node: pod.spec.node_name.clone(),
-            ready: !ended
-                && pod.metadata.deletion_timestamp.is_none()
-                && is_true(&pod.status.conditions, "Ready"),
+            ready: pod.is_current() && pod.is_ready(),
+            unready: unready.map(Box::new),
         };
         let before = self.pods.entry(namespace).or_default().insert(name, facts.clone());
         if before.as_ref() == Some(&facts) {
             return Vec::new();
         }
-        // A pod that was and is not ready changes nothing that a status says.
-        let matter = before.into_iter().chain([facts]).filter(|pod| pod.ready);
+        // A pod that was and is not ready, and has nothing to complain of, changes nothing that a status says.
+        let matter = before.into_iter().chain([facts]).filter(PodFacts::matters);
         let tenants: BTreeSet<String> = matter.map(|pod| pod.tenant).collect();
         tenants.into_iter().map(Signal::TenantSoon).collect()
     }
@@ -198,13 +103,17 @@ impl World {
         if pods.is_empty() {
             self.pods.remove(&namespace);
         }
-        was.filter(|was| was.ready).map(|was| Signal::TenantSoon(was.tenant)).into_iter().collect()
+        was.filter(PodFacts::matters).map(|was| Signal::TenantSoon(was.tenant)).into_iter().collect()
     }
 
-    /// The pods of a tenant's namespace.
-    pub fn pods<'a>(&'a self, tenant: &'a str, namespace: &str) -> impl Iterator<Item = &'a PodFacts> {
-        let pods = self.pods.get(namespace).into_iter().flat_map(BTreeMap::values);
-        pods.filter(move |pod| pod.tenant == tenant)
+    /// The pods of a tenant's namespace, in the order of their names.
+    pub fn pods<'a>(
+        &'a self,
+        tenant: &'a str,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&'a String, &'a PodFacts)> {
+        let pods = self.pods.get(namespace).into_iter().flatten();
+        pods.filter(move |(_, pod)| pod.tenant == tenant)
     }
 
     /// A list of nodes begins.
@@ -273,45 +182,5 @@ impl World {
             .values()
             .flat_map(|node| node.addresses.iter().copied())
             .chain(self.api_servers.values().flatten().copied())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn deployment(version: u64, replicas: i32, ready: i32) -> SlimDeployment {
-        let labels = json!({marks::MANAGED_BY: marks::MANAGED_BY_VALUE, marks::TENANT: "shop"});
-        serde_json::from_value(json!({
-            "metadata": {"name": "web", "namespace": "shop", "labels": labels, "resourceVersion": version.to_string()},
-            "spec": {"replicas": replicas}, "status": {"availableReplicas": ready},
-        }))
-        .expect("a Deployment")
-    }
-
-    #[test]
-    fn pods_that_get_ready_during_a_pass_are_not_missed() {
-        let mut world = World::default();
-        world.deployment_seen(&deployment(1, 3, 0));
-        world.begin("shop");
-        let signals = world.deployment_seen(&deployment(2, 3, 3));
-        assert_eq!(signals, [Signal::TenantSoon("shop".into())]);
-    }
-
-    #[test]
-    fn a_scale_that_the_watch_has_shown_already_makes_nothing_old() {
-        let mut world = World::default();
-        world.begin("shop");
-        world.deployment_seen(&deployment(1, 1, 0));
-        let scaled =
-            |version| Scaled { namespace: "shop".into(), deployment: "web".into(), replicas: 3, version };
-        world.deployment_scaled("shop", &scaled(5));
-        let workload = |world: &World| world.workload("shop", "web").cloned().expect("it was seen");
-        assert_eq!((workload(&world).replicas, world.written_version("shop", "shop", "web")), (3, 5));
-        world.deployment_seen(&deployment(6, 3, 3));
-        world.deployment_scaled("shop", &scaled(5));
-        assert!(workload(&world).version >= world.written_version("shop", "shop", "web"));
     }
 }

@@ -98,7 +98,7 @@ impl Wanted {
         let deletes = plan.prune.iter().filter_map(|entry| ground.goes(entry)).collect();
         let is_known = self.before.is_some();
         let rules = self.before.as_ref().map(|one| one.scales.as_slice()).unwrap_or_default();
-        let same = |scale: &Scale| rules.iter().find(|old| old.deployment == scale.deployment).cloned();
+        let same = |scale: &Scale| rules.iter().find(|old| old.of == scale.of).cloned();
         let scales = self.scales.iter().map(|scale| (scale.clone(), same(scale))).collect();
         Trials { there, writes, deletes, scales, live, offline, sends, is_known }
     }
@@ -259,13 +259,8 @@ impl Trials {
             }
         }
         for (scale, old) in &self.scales {
-            let id = ObjectId {
-                kind: Kind::Deployment,
-                namespace: scale.namespace.clone(),
-                name: scale.deployment.clone(),
-            };
-            if !refused.contains(&id) {
-                self.tell_scale(&id, scale, old.as_ref(), &mut there);
+            if !refused.contains(&scale.of) {
+                self.tell_scale(&scale.of, scale, old.as_ref(), &mut there);
             }
         }
         there
@@ -314,13 +309,13 @@ impl Trials {
         there.objects.push(ObjectChange { fields, ..object });
     }
 
-    /// A Deployment that runs with another number of pods than its rule has.
+    /// One that runs with another number of pods than its rule has.
     fn tell_scale(&self, id: &ObjectId, scale: &Scale, old: Option<&Scale>, there: &mut TenantThere) {
         let replicas = self.live.get(id).and_then(|object| object.pointer("/spec/replicas")?.as_i64());
         let Some(present) = replicas.and_then(|number| i32::try_from(number).ok()) else { return };
         let Some(wanted) = scale.rule.correction(present) else { return };
         if old.is_none_or(|old| old.rule != scale.rule) {
-            let (deployment, from, to) = (scale.deployment.clone(), present.to_string(), wanted.to_string());
+            let (deployment, from, to) = (id.name.clone(), present.to_string(), wanted.to_string());
             there.scales.push(ScaleChange { deployment, from, to });
             return;
         }

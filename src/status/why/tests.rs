@@ -96,15 +96,27 @@ fn pods_say_more_than_the_reason() {
     let view = view(&conditions);
     let unmet = first_unmet(&view, &Operator::Running).unwrap();
     assert_eq!(need(&unmet), Need { workloads: true, ..Need::default() });
-    let pod = |name: &str, reason: &str| PodTrouble {
+    let pod = |name: &str, reason: &str| crate::observe::behind::PodTrouble {
         name: name.into(),
         reason: reason.into(),
         message: "it\nwaits".into(),
     };
     let behind = Behind {
         deployments: vec![
-            DeploymentFacts { name: "good".into(), desired: 1, available: 1, complaints: Vec::new() },
-            DeploymentFacts { name: "web".into(), desired: 3, available: 1, complaints: Vec::new() },
+            DeploymentFacts {
+                kind: "Deployment",
+                name: "good".into(),
+                desired: 1,
+                available: 1,
+                complaints: Vec::new(),
+            },
+            DeploymentFacts {
+                kind: "Deployment",
+                name: "web".into(),
+                desired: 3,
+                available: 1,
+                complaints: Vec::new(),
+            },
         ],
         pods: (0..7)
             .map(|i| pod(&format!("web-{i}"), if i == 0 { "Pending" } else { "ImagePullBackOff" }))
@@ -134,7 +146,13 @@ fn a_quota_that_is_too_small_is_named() {
         reason: "FailedCreate".into(),
         message: "pods \"web-1\" is forbidden: exceeded quota: tenantry".into(),
     };
-    let web = DeploymentFacts { name: "web".into(), desired: 3, available: 1, complaints: vec![complaint] };
+    let web = DeploymentFacts {
+        kind: "Deployment",
+        name: "web".into(),
+        desired: 3,
+        available: 1,
+        complaints: vec![complaint],
+    };
     let behind = Behind { deployments: vec![web], ..Behind::default() };
     let conditions = with(ConditionType::WorkloadsAvailable, ConditionStatus::False, reasons::UNAVAILABLE);
     let answer = answer(&conditions, &behind);

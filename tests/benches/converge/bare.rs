@@ -93,8 +93,8 @@ pub fn work(name: &str) -> Outcome<Work> {
         method: Method::PATCH,
         uri: format!(
             "/apis/apps/v1/namespaces/{}/deployments/{}/scale?fieldManager={}",
-            scale.namespace,
-            scale.deployment,
+            scale.of.namespace,
+            scale.of.name,
             marks::MANAGER_REPLICAS
         ),
         content_type: "application/merge-patch+json",
