@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod keeps;
 mod leftovers;
 mod outages;
 mod recovery;

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// The Platform of all Tenants here.
-const PLATFORM: &str = "nodes";
+pub const PLATFORM: &str = "nodes";
 /// Longest wait for something that takes a moment.
 pub const SOON: Duration = Duration::from_secs(60);
 
@@ -108,6 +108,11 @@ impl Site {
             return Ok(None);
         }
         Ok(site)
+    }
+
+    /// The image of services.
+    pub fn image(&self) -> &str {
+        &self.bed.image
     }
 
     /// A Tenant with three pods of `web` in three zones and one of `client`, Ready and spread.

@@ -18,6 +18,7 @@ mod node;
 mod packages;
 mod place;
 mod space;
+mod volumes;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,7 @@ pub(crate) struct Fleet {
     nodes: Vec<Node>,
     images: Vec<images::Image>,
     dns: OnceLock<Process>,
+    volumes: OnceLock<Process>,
     switch: Space,
     place: Place,
     programs: Programs,
@@ -104,7 +106,16 @@ impl Fleet {
         let names = options.real_nodes.as_ref().map(|real| real.images.clone()).unwrap_or_default();
         let images = images::pack(run, &programs.web, &names)?;
         let run = Arc::clone(run);
-        Ok(Self { nodes: Vec::new(), images, dns: OnceLock::new(), switch, place, programs, run })
+        Ok(Self {
+            nodes: Vec::new(),
+            images,
+            dns: OnceLock::new(),
+            volumes: OnceLock::new(),
+            switch,
+            place,
+            programs,
+            run,
+        })
     }
 
     /// The address that the API server has for the nodes.
@@ -188,7 +199,7 @@ impl Fleet {
 
     /// An error with the end of a log if something has ended that should run.
     pub(crate) fn check(&self) -> Result<()> {
-        self.dns.get().iter().try_for_each(|dns| dns.check())?;
+        self.dns.get().iter().chain(&self.volumes.get()).try_for_each(|process| process.check())?;
         self.nodes.iter().try_for_each(Node::check)
     }
 }
