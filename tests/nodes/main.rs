@@ -13,6 +13,7 @@ mod support;
 
 mod autoscale;
 mod chart;
+mod keeps;
 mod leaders;
 mod leftovers;
 mod operator;

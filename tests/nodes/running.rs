@@ -9,7 +9,7 @@ use crate::{
     site::{SOON, Site, is_ready, nodes},
     support::{
         Outcome, at,
-        objects::{name, text},
+        objects::{condition, name, text},
     },
 };
 
@@ -72,6 +72,11 @@ async fn an_image_that_is_not_there_is_said() -> Outcome {
     });
     waiting.await?;
     site.until_of(&path, "WorkloadsAvailable", "True", "").await?;
-    site.until_of(&path, "Ready", "False", "").await?;
+    let tenant = site.until_of(&path, "Ready", "False", "ImagePullBackOff").await?;
+    let said = text(&condition(&tenant, "Ready"), "/message").to_owned();
+    assert!(said.contains("image testbed.example.com/nobody:1 can't be pulled; the old pods stay"), "{said}");
+    assert!(said.contains("mend the service's image"), "{said}");
+    let trouble = &tenant["status"]["services"][0]["trouble"];
+    assert_eq!(trouble["reason"], "ImagePullBackOff");
     site.clean_up("imageless").await
 }

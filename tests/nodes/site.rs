@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// The Platform of all Tenants here.
-const PLATFORM: &str = "nodes";
+pub const PLATFORM: &str = "nodes";
 /// Longest wait for something that takes a moment.
 pub const SOON: Duration = Duration::from_secs(60);
 
@@ -138,6 +138,11 @@ impl Site {
             "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
             "terminationGracePeriod": "2s",
         })
+    }
+
+    /// The image of services.
+    pub fn image(&self) -> &str {
+        &self.bed.image
     }
 
     /// A Tenant with three pods of `web` in three zones and one of `client`, Ready and spread.

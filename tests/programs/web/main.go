@@ -6,11 +6,16 @@
 //	web pause          wait for SIGTERM, and collect orphans
 //	web get URL        print what a URL answers; exit code 1 unless that is 200
 //	web lookup NAME    print the addresses of a name
+//	web -p FOLDER … -a create
+//	                   make a folder that everybody may write to, or remove it
+//	                   (-a delete), as a provisioner of volumes asks for
 //
 // The server:
 //
 //	GET  /                     the pod's name
 //	GET  /healthz              200, or 503 while it starts
+//	GET  /kept                 what is in $KEEP/kept
+//	POST /keep?text=TEXT       writes that file
 //	POST /burn?for=10s         keeps one CPU busy
 //	POST /exit?code=1&slow=5s  ends; the next start in this pod is ready after that time
 //
@@ -20,6 +25,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -27,6 +33,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -49,6 +56,8 @@ func main() {
 		get(args[1])
 	case "lookup":
 		lookup(args[1])
+	case "-p":
+		volume(args)
 	default:
 		log.Fatalf("web: no command %q; it knows serve, pause, get URL and lookup NAME", args[0])
 	}
@@ -73,6 +82,8 @@ func serve() {
 		fmt.Fprintln(w, "ok")
 	})
 	http.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, name) })
+	http.HandleFunc("GET /kept", kept)
+	http.HandleFunc("POST /keep", keep)
 	http.HandleFunc("POST /burn", burn)
 	http.HandleFunc("POST /exit", exit)
 	server := &http.Server{Addr: ":" + port}
@@ -95,6 +106,47 @@ func startSlow() time.Duration {
 	}
 	slow, _ := time.ParseDuration(text)
 	return slow
+}
+
+// A folder on the pod's own volume.
+func keepFile() string { return filepath.Join(os.Getenv("KEEP"), "kept") }
+
+func kept(w http.ResponseWriter, _ *http.Request) {
+	text, err := os.ReadFile(keepFile())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	fmt.Fprintln(w, string(text))
+}
+
+func keep(w http.ResponseWriter, r *http.Request) {
+	if err := os.WriteFile(keepFile(), []byte(r.URL.Query().Get("text")), 0o600); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintln(w, "kept")
+}
+
+func volume(args []string) {
+	flags := flag.NewFlagSet("volume", flag.ExitOnError)
+	folder, action := flags.String("p", "", "the folder"), flags.String("a", "", "create or delete")
+	_, _ = flags.String("s", "", "its size"), flags.String("m", "", "its mode")
+	_ = flags.Parse(args)
+	var err error
+	switch *action {
+	case "create":
+		if err = os.MkdirAll(*folder, 0o777); err == nil {
+			err = os.Chmod(*folder, 0o777)
+		}
+	case "delete":
+		err = os.RemoveAll(*folder)
+	default:
+		err = fmt.Errorf("no action %q", *action)
+	}
+	if err != nil {
+		log.Fatal("web: ", err)
+	}
 }
 
 func burn(w http.ResponseWriter, r *http.Request) {

@@ -19,6 +19,7 @@ mod node;
 mod packages;
 mod place;
 mod space;
+mod volumes;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -84,6 +85,7 @@ pub(crate) struct Fleet {
     images: Vec<images::Image>,
     dns: OnceLock<Process>,
     metrics: OnceLock<Process>,
+    volumes: OnceLock<Process>,
     switch: Space,
     place: Place,
     programs: Programs,
@@ -111,6 +113,7 @@ impl Fleet {
             images,
             dns: OnceLock::new(),
             metrics: OnceLock::new(),
+            volumes: OnceLock::new(),
             switch,
             place,
             programs,
@@ -205,7 +208,8 @@ impl Fleet {
 
     /// An error with the end of a log if something has ended that should run.
     pub(crate) fn check(&self) -> Result<()> {
-        self.dns.get().into_iter().chain(self.metrics.get()).try_for_each(Process::check)?;
+        let parts = [&self.dns, &self.metrics, &self.volumes];
+        parts.into_iter().filter_map(OnceLock::get).try_for_each(Process::check)?;
         self.nodes.iter().try_for_each(Node::check)
     }
 }
