@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(after(59, None, 3, Some(longer.clone())), waits);
         assert_eq!(after(60, None, 3, Some(longer)), Action::Take { term: 4 });
         let silent = Record { duration: None, ..held(Some("you"), 3) };
-        assert_eq!(after(14, None, 3, Some(silent)), waits);
+        assert_eq!(after(11, None, 3, Some(silent)), waits);
     }
 
     #[test]
