@@ -124,18 +124,22 @@ async fn write(kit: &Kit, pairs: &[Pair], version: usize) -> Outcome {
         let mut platform = pair.platform(version);
         platform["metadata"]["annotations"] = pause["metadata"]["annotations"].clone();
         kit.apply(&path, "tess", &platform).await?;
+    }
+    // Another watch brings the Tenants, and it may be quicker.
+    all(kit, pairs, "every Tenant that is there to be stopped", is_stopped).await?;
+    for pair in pairs {
         if let Some(tenant) = pair.tenant(version) {
             kit.apply(&at("tenants", "", &pair.tenant), "tess", &tenant).await?;
         }
     }
-    all(kit, pairs, "every Tenant to be stopped", |tenant| {
-        let paused = condition(tenant, "Paused");
-        let held = condition(tenant, "Ready");
-        let is_new = |one: &Value| one["observedGeneration"] == tenant["metadata"]["generation"];
-        paused["status"] == "True" && is_new(&paused)
-            || text(&held, "/reason") == "Cancelled" && is_new(&held)
-    })
-    .await
+    all(kit, pairs, "every Tenant to be stopped", is_stopped).await
+}
+
+/// The operator has seen a Tenant's present spec, and writes nothing for it.
+fn is_stopped(tenant: &Value) -> bool {
+    let is_new = |one: &Value| one["observedGeneration"] == tenant["metadata"]["generation"];
+    let (paused, held) = (condition(tenant, "Paused"), condition(tenant, "Ready"));
+    paused["status"] == "True" && is_new(&paused) || text(&held, "/reason") == "Cancelled" && is_new(&held)
 }
 
 async fn go_on(kit: &Kit, pairs: &[Pair], version: usize) -> Outcome {

@@ -16,10 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io, tail};
-pub(crate) use clusters::{etcd_copy, metrics_server};
-
-mod local_path;
-pub(crate) use local_path::local_path;
+pub(crate) use clusters::{etcd_copy, local_path, metrics_server};
 
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";

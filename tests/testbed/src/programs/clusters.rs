@@ -17,6 +17,16 @@ const METRICS_SERVER: Recipe = Recipe {
     links: &[],
 };
 
+const LOCAL_PATH: Recipe = Recipe {
+    name: "local-path",
+    sources: "local-path",
+    tags: "",
+    label: "local-path-provisioner v0.0.30 (volumes)",
+    package: "github.com/rancher/local-path-provisioner",
+    ldflags: "-s -w",
+    links: &[],
+};
+
 /// Saves and restores copies of an etcd: `tests/programs/etcd`.
 ///
 /// # Errors
@@ -31,4 +41,12 @@ pub(crate) fn etcd_copy() -> Result<PathBuf> {
 /// Go is missing, or the build fails.
 pub(crate) fn metrics_server() -> Result<PathBuf> {
     find_or_build(&METRICS_SERVER)
+}
+
+/// Rancher's provisioner, which makes a claim's volume a folder on the node of its first pod.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub(crate) fn local_path() -> Result<PathBuf> {
+    find_or_build(&LOCAL_PATH)
 }
