@@ -85,6 +85,7 @@ fn observed(checked: &Checked, story: &Story) -> Observed {
         services: services.collect(),
         zones: ["a", "b", "c"].map(str::to_owned).into(),
         foreign: story.foreign.then_some(policy).into_iter().collect(),
+        ..Observed::default()
     }
 }
 
