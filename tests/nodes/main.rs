@@ -13,6 +13,7 @@ mod support;
 
 mod leftovers;
 mod outages;
+mod probe;
 mod recovery;
 mod refused;
 mod running;

@@ -17,6 +17,8 @@ use crate::support::{
 
 /// The Platform of all Tenants here.
 const PLATFORM: &str = "nodes";
+/// The operator's own image, for the probe of the network.
+pub const PROBE_IMAGE: &str = "testbed.example.com/tenantry:probe";
 /// Longest wait for something that takes a moment.
 pub const SOON: Duration = Duration::from_secs(60);
 
@@ -63,7 +65,7 @@ impl Bed {
             binary,
             kubeconfig: cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?,
             data_dir: cluster.run().folder("operator")?,
-            args: Vec::new(),
+            args: ["--proof-interval", "20s", "--probe-image", PROBE_IMAGE].map(str::to_owned).into(),
             env: Vec::new(),
         };
         let operator = Operator::start(cluster.run(), &options)?;
