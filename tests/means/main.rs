@@ -161,13 +161,15 @@ fn of_each(all: &[Made]) -> Vec<Way> {
             let (name, me) = (&one.name, &one.pod);
             let mut neighbour = me.clone();
             neighbour["ip"] = json!("10.0.95.1");
+            // It asked for every address and port.
+            let everywhere = name == "initech";
             let serves = matches!(name.as_str(), "acme" | "globex" | "umbrella");
             vec![
                 way(true, format!("{name} -> DNS"), (me, &dns), (53, "UDP")),
                 way(true, format!("{name} -> DNS over TCP"), (me, &dns), (53, TCP)),
-                way(false, format!("{name} -> the name server's own SSH"), (me, &dns), (22, TCP)),
+                way(everywhere, format!("{name} -> the name server's own SSH"), (me, &dns), (22, TCP)),
                 way(true, format!("{name} -> the shared cache"), (me, &cache), (6379, TCP)),
-                way(false, format!("{name} -> the shared cache's SSH"), (me, &cache), (22, TCP)),
+                way(everywhere, format!("{name} -> the shared cache's SSH"), (me, &cache), (22, TCP)),
                 way(
                     true,
                     format!("{name} -> the internet, shared"),
