@@ -8,7 +8,7 @@ use crate::api::marks;
 /// The probe's Platform.
 pub const PLATFORM: &str = "tenantry-probe";
 /// The probe's Tenants: the first has the pod that knocks, the second the doors that must be shut.
-pub const TENANTS: [&str; 2] = ["tenantry-probe-a", "tenantry-probe-b"];
+pub const TENANTS: [&str; 2] = ["probe-tenantry-a", "probe-tenantry-b"];
 /// The service that each of them has: who knocks there is told [`WORD`].
 pub const SERVICE: &str = "door";
 /// The pod that knocks.
@@ -163,7 +163,7 @@ mod tests {
             "--own",
             "10.0.0.1:8080",
             "--own-service",
-            "door.tenantry-probe-a.svc:8080",
+            "door.probe-tenantry-a.svc:8080",
             "--pod",
             "[fd00::2]:8080",
             "--service",

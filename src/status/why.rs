@@ -276,7 +276,7 @@ fn of_isolation(space: &str, reason: &str) -> Option<String> {
                 .to_owned()
         }
         reasons::NETWORK_POLICY_NOT_ENFORCED => {
-            "see what the probe saw: kubectl -n tenantry-probe-a get pod tenantry-knock -o yaml".to_owned()
+            "see what the probe saw: kubectl -n probe-tenantry-a get pod tenantry-knock -o yaml".to_owned()
         }
         reasons::REVIEW_FAILED | reasons::TRIAL_FAILED => {
             "it is tried again within minutes; the message says what it lacks".to_owned()

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-const TENANTS: [&str; 2] = ["tenantry-probe-a", "tenantry-probe-b"];
+const TENANTS: [&str; 2] = ["probe-tenantry-a", "probe-tenantry-b"];
 
 /// Two turns of the probe, with the time that images and pods take.
 const LONG: Duration = Duration::from_secs(180);
@@ -46,7 +46,7 @@ async fn the_probe_finds_an_open_door_open_and_a_shut_one_shut() -> Outcome {
     cluster.apply_yaml(&String::from_utf8(manifests.stdout)?).await?;
 
     // Nothing here enforces policies.
-    says(&site, "False", "NetworkPolicyNotEnforced: a pod of Tenant tenantry-probe-b answered").await?;
+    says(&site, "False", "NetworkPolicyNotEnforced: a pod of Tenant probe-tenantry-b answered").await?;
     let pods = site.list(&at("pods", TENANTS[0], "")).await?;
     let knock = pods.iter().find(|pod| text(pod, "/metadata/name") == "tenantry-knock");
     assert!(knock.is_some_and(|pod| text(pod, "/metadata/namespace") == TENANTS[0]), "{pods:?}");

@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(next(&world), None);
         // One that isn't in place yet is nobody to ask about.
         let mut other = tenant("d", &[], None);
-        other.metadata.generation = Some(2);
+        other.status = None;
         world.tenant_seen(Arc::new(other));
         assert_eq!(next(&world), None);
     }
