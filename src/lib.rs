@@ -7,6 +7,8 @@
 //! cluster ─► observe::inputs ─► validate ─► desired ─► apply ─► observe ─► status     the tenant loop
 //! ```
 //!
+//! `prove` asks now and then whether what keeps tenants apart is enforced, and `status` says what it found.
+//!
 //! `api`, `trust`, `validate`, `desired`, `plan` and `status` are pure: no client, no clock, no
 //! disk, no environment, no async. `tests/layering` holds them to it.
 
@@ -19,6 +21,7 @@ pub mod forge;
 pub mod hook;
 pub mod observe;
 pub mod plan;
+pub mod prove;
 pub mod runtime;
 pub mod source;
 pub mod status;

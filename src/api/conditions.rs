@@ -28,11 +28,12 @@ pub struct Condition {
 }
 
 /// Whether a condition holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // the names say it, and variant docs would turn the schema's enum into oneOf
 pub enum ConditionStatus {
     True,
     False,
+    #[default]
     Unknown,
 }
 
@@ -151,6 +152,18 @@ pub mod reasons {
     pub const FOREIGN_BINDING: &str = "ForeignBinding";
     /// The isolation objects are in place; nobody has tried them yet.
     pub const NOT_PROBED: &str = "NotProbed";
+    /// A member, or a pod, can do what its Tenant must not be able to.
+    pub const ACCESS_TOO_WIDE: &str = "AccessTooWide";
+    /// A privileged pod would run in the namespace.
+    pub const POD_SECURITY_NOT_ENFORCED: &str = "PodSecurityNotEnforced";
+    /// Nothing in the API server keeps the marks on the namespace.
+    pub const GUARDS_MISSING: &str = "GuardsMissing";
+    /// Pods of one Tenant reach those of another: the network plugin doesn't enforce policies.
+    pub const NETWORK_POLICY_NOT_ENFORCED: &str = "NetworkPolicyNotEnforced";
+    /// What members may do can't be asked, or the answers prove nothing.
+    pub const REVIEW_FAILED: &str = "ReviewFailed";
+    /// What must be refused can't be tried.
+    pub const TRIAL_FAILED: &str = "TrialFailed";
     /// Isolation objects are missing.
     pub const NOT_APPLIED: &str = "NotApplied";
     /// The file is gone from the repository; the Tenant stays.

@@ -28,11 +28,17 @@ pub const TABLE: &[Promise] = &[
         reasons: &[
             reasons::FOREIGN_POLICY,
             reasons::FOREIGN_BINDING,
+            reasons::ACCESS_TOO_WIDE,
+            reasons::POD_SECURITY_NOT_ENFORCED,
+            reasons::GUARDS_MISSING,
+            reasons::NETWORK_POLICY_NOT_ENFORCED,
+            reasons::REVIEW_FAILED,
+            reasons::TRIAL_FAILED,
             reasons::NOT_APPLIED,
             reasons::NOT_PROBED,
         ],
         alert: "TenantryTenantNotIsolated",
-        evidence: "objects in place, foreign policies and bindings listed",
+        evidence: "access reviews of every member, dry runs that must be refused, a probe of the network; none older than 12 h",
     },
     Promise {
         id: "config-as-code",

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::Condition;
+use super::conditions::{Condition, ConditionStatus};
 
 /// What is true of a Tenant: a pure function of the cluster's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,9 @@ pub struct TenantStatus {
     /// What the children were made of last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedStatus>,
+    /// What was found out about its isolation last: `Isolated` stands on it, until it is 12 h old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofStatus>,
     /// The last time that somebody changed a child and it was healed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drift: Option<DriftStatus>,
@@ -68,6 +71,29 @@ pub struct AppliedStatus {
     /// the next wave waits for them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rolling_out: bool,
+}
+
+/// What access reviews of its members, and dry runs of what must be refused, came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProofStatus {
+    /// RFC 3339 time.
+    #[schemars(length(max = 40))]
+    pub at: String,
+    /// Digest of whom it speaks of: the Tenant's members and its namespace.
+    #[schemars(length(max = 64))]
+    pub subject: String,
+    /// Digest of all that was asked: also where else, and which bindings of others there were.
+    #[schemars(length(max = 64))]
+    pub asked: String,
+    /// Whether all was as it must be.
+    pub outcome: ConditionStatus,
+    /// Why, as a PascalCase constant.
+    #[schemars(length(max = 128))]
+    pub reason: String,
+    /// What was wrong and the next step, or what the evidence covers.
+    #[schemars(length(max = 4096))]
+    pub message: String,
 }
 
 /// What somebody changed, and who did.

@@ -6,6 +6,7 @@
 //! - [`rollback`]: a revert commit in a repository of the user's own
 //! - [`approve`]: an approval of a commit, in the repository's notes
 //! - [`status`], [`why`]: with one, read only
+//! - [`probe`]: whether the network keeps tenants apart; runs in pods of the operator's own
 //! - [`watchdog`]: says in every status that there is no operator, where there is none
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -21,6 +22,7 @@ pub mod files;
 pub mod history;
 pub mod out;
 pub mod plan;
+pub mod probe;
 pub mod render;
 pub mod report;
 pub mod rollback;
@@ -67,6 +69,7 @@ enum Command {
     Rollback(rollback::Args),
     Approve(approve::Args),
     Watchdog(watchdog::Args),
+    Probe(probe::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => rollback::main(&args),
         Command::Approve(args) => approve::main(&args),
         Command::Watchdog(args) => watchdog::main(&args),
+        Command::Probe(args) => probe::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

@@ -18,13 +18,14 @@ use tracing::{info, warn};
 use crate::{
     api::common::Duration as Span,
     apply::Writer,
-    controller::{context::Context, hooks::Hooks, supervise},
+    controller::{context::Context, hooks::Hooks, prove::Proofs, supervise},
     hook,
     observe::{
         crds::Definitions,
         watch::{READ_DEADLINE, Watches},
         world::World,
     },
+    prove::prober,
     runtime::{
         api_client::{self, IN_FLIGHT, Target},
         call::deadline,
@@ -83,6 +84,14 @@ pub struct Args {
     /// Time between two counts of all pods and nodes, for what the loss of a zone would do
     #[arg(long, value_name = "DURATION", value_parser = Span::parse, default_value = "10m")]
     pub zone_loss_interval: Span,
+    /// Time between two proofs of each Tenant's isolation: access reviews, and dry runs of what must be refused; 0s for
+    /// none. Evidence older than 12h proves nothing
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, default_value = "6h")]
+    pub proof_interval: Span,
+    /// The operator's image, to probe the network between the two Tenants that `tenantry probe manifests` prints;
+    /// without it the network isn't probed
+    #[arg(long, value_name = "IMAGE")]
+    pub probe_image: Option<String>,
     /// Log level or filter, such as info or tenantry=debug
     #[arg(long, value_name = "FILTER", env = telemetry::LOG_VARIABLE, default_value = "info")]
     pub log: String,
@@ -118,7 +127,7 @@ async fn operate(args: Args) -> Outcome {
     let config =
         Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() }.config().await?;
     let client = api_client::client(config.clone(), &metrics, &health, IN_FLIGHT)?;
-    let lease_client = api_client::client(config, &metrics, &health, LEASE_CALLS)?;
+    let lease_client = api_client::client(config.clone(), &metrics, &health, LEASE_CALLS)?;
     let known = definitions().map(|(_, definition)| definition);
     let (mut definitions, _watch) = Definitions::watch(&client, known, &health);
     let ground = ground(&client, &args.namespace, &mut definitions, &health);
@@ -129,7 +138,18 @@ async fn operate(args: Args) -> Outcome {
     metrics.watch_leadership(leadership.clone());
     let electing = tokio::spawn(elect(elector, definitions, shutdown.clone()));
     let trail = Trail::start(args.data_dir.join(TRAIL), metrics.clone())?;
-    let ctx = context(&args, client, leadership.clone(), metrics, install_id, trail);
+    let proofs = Proofs {
+        period: args.proof_interval.0,
+        image: args.probe_image.clone(),
+        prober: prober::Settings {
+            config,
+            namespace: args.namespace.clone(),
+            metrics: metrics.clone(),
+            health: health.clone(),
+        },
+        leadership: leadership.clone(),
+    };
+    let ctx = context(&args, client, proofs, metrics, install_id, trail);
     let hooks = Hooks { ctx: ctx.clone(), leadership: leadership.clone() };
     let hooking = listener.map(|server| {
         info!(hooks = %server.addr(), "taking push hooks");
@@ -195,7 +215,7 @@ async fn install_id(client: &Client, namespace: &str) -> Result<String, String> 
 fn context(
     args: &Args,
     client: Client,
-    leadership: Leadership,
+    proofs: Proofs,
     metrics: Metrics,
     install_id: String,
     trail: Trail,
@@ -218,7 +238,7 @@ fn context(
     Context {
         world,
         recorder: Recorder::new(client.clone(), reporter),
-        writer: Writer::new(client.clone(), leadership),
+        writer: Writer::new(client.clone(), proofs.leadership.clone()),
         client,
         metrics,
         tenants,
@@ -231,5 +251,6 @@ fn context(
         data: Arc::new(args.data_dir.clone()),
         trail,
         count_every: args.zone_loss_interval.0,
+        proofs,
     }
 }

@@ -28,6 +28,8 @@ use crate::{
     validate::{ground::PullSecret, manifest::Schemas},
 };
 
+use super::prove::Proofs;
+
 /// Pods come and go in crowds: one look for all of them.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -64,6 +66,8 @@ pub struct Context {
     pub trail: Trail,
     /// Time between two counts of the room that a lost zone's pods would need.
     pub count_every: Duration,
+    /// What is proven of isolation, and how often.
+    pub proofs: Proofs,
 }
 
 /// What the loops tell each other: the source loop writes what it knows of Tenants' files, the Platform

@@ -4,6 +4,7 @@
 //! - [`tenant`], [`platform`], [`source`], [`forge`]: one driver a loop
 //! - [`hooks`]: push hooks, taken to the source loop
 //! - [`room`]: counts now and then whether a lost zone's pods would find room
+//! - [`prove`]: asks and tries whether tenants are kept apart
 //! - [`turn`]: how far a pass over a Tenant may go
 //! - [`outcome`]: what a pass came to → when the next one is due
 //! - [`pause`]: people can always stop it
@@ -17,6 +18,7 @@ pub mod hooks;
 pub mod outcome;
 pub mod pause;
 pub mod platform;
+pub mod prove;
 pub mod room;
 pub mod source;
 pub mod supervise;

@@ -19,7 +19,7 @@ use super::{
     context::{Context, Wake},
     forge,
     outcome::Next,
-    platform, room, source, tenant,
+    platform, prove, room, source, tenant,
 };
 
 /// Passes over Tenants at once.
@@ -87,6 +87,7 @@ fn start(ctx: &Context, health: &Health) -> JoinSet<()> {
     }
     tasks.spawn(sources(ctx.clone()));
     tasks.spawn(room::run(ctx.clone(), ctx.count_every));
+    tasks.spawn(prove::run(ctx.clone(), ctx.proofs.clone()));
     tasks
 }
 

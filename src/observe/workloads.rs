@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    api::kinds::ObjectId,
+    api::{kinds::ObjectId, tenant_status::ProofStatus},
+    prove::{doors::Doors, questions},
     validate::{platform::ValidatedPlatform, tenant::ValidatedTenant},
 };
 
@@ -26,6 +27,12 @@ pub struct Observed {
     pub zones: Vec<String>,
     /// NetworkPolicies and RoleBindings in the namespace that aren't ours.
     pub foreign: Vec<ObjectId>,
+    /// What was found out about its isolation; `None` where nothing was yet.
+    pub proof: Option<ProofStatus>,
+    /// Digest of whom evidence has to speak of.
+    pub subject: String,
+    /// Whether the network keeps tenants apart.
+    pub doors: Doors,
 }
 
 /// What makes a service's pods, and its ready pods by zone.
@@ -79,11 +86,15 @@ pub fn observe(world: &World, tenant: &ValidatedTenant, platform: &ValidatedPlat
         ObservedService { name: service.spec.name.clone(), workload, current, ready, unready, fit }
     });
     let unzoned = world.nodes().keys().filter(|node| zone_of(node).is_none());
+    let known = world.tenant(&tenant.name);
     Observed {
         services: services.collect(),
         unzoned: unzoned.cloned().collect(),
         empty,
         foreign: world.foreign(&tenant.namespace),
+        proof: known.as_ref().and_then(|known| world.proof(known).cloned()),
+        subject: known.as_ref().map(|known| questions::subject(known)).unwrap_or_default(),
+        doors: world.doors().clone(),
         zones: zones.iter().cloned().collect(),
     }
 }

@@ -47,6 +47,7 @@ struct Inner {
     commit_to_applied: Histogram,
     tenants: Gauges<1>,
     zone_loss: Gauges<1>,
+    isolation_trials: Counters<2>,
     git_fetch: Histograms<1>,
     sandbox: Gauges<1>,
     hooks: Counters<1>,
@@ -95,6 +96,7 @@ impl Metrics {
             commit_to_applied: long(),
             tenants: Family::default(),
             zone_loss: Family::default(),
+            isolation_trials: Family::default(),
             git_fetch: Family::new_with_constructor(short),
             sandbox: Family::default(),
             hooks: Family::default(),
@@ -144,6 +146,11 @@ impl Metrics {
     pub fn zone_loss(&self, answer: &'static str, services: usize) {
         let count = i64::try_from(services).unwrap_or(i64::MAX);
         self.inner.zone_loss.get_or_create(&[plain("answer", answer)]).set(count);
+    }
+
+    /// An access review, a dry run or a probe of the network ended as `outcome`.
+    pub fn isolation_trial(&self, kind: &'static str, outcome: &'static str) {
+        self.inner.isolation_trials.get_or_create(&[plain("kind", kind), plain("outcome", outcome)]).inc();
     }
 
     /// A Git fetch ended as `outcome` after `took`.
@@ -230,6 +237,8 @@ impl Inner {
             "Services, by what the loss of any one zone would do to them",
             self.zone_loss.clone(),
         );
+        let help = "Access reviews, dry runs and probes of the network that prove isolation, by outcome";
+        registry.register("isolation_trials", help, self.isolation_trials.clone());
         registry.register("sandbox_info", "How far Landlock confines the fetch child", self.sandbox.clone());
         registry.register(
             "hooks",
@@ -294,6 +303,7 @@ mod tests {
         metrics.commit_applied(Duration::from_millis(700));
         metrics.tenants(3, 1, 0);
         metrics.zone_loss("Survives", 5);
+        metrics.isolation_trial("review", "answered");
         metrics.git_fetch("ok", Duration::from_millis(120));
         metrics.hook("accepted");
         metrics.issuer("read");
@@ -323,6 +333,7 @@ mod tests {
             "tenantry_commit_to_applied_seconds_bucket{le=\"0.5\"} 0",
             "tenantry_tenants{ready=\"true\"} 3",
             "tenantry_zone_loss_services{answer=\"Survives\"} 5",
+            "tenantry_isolation_trials_total{kind=\"review\",outcome=\"answered\"} 1",
             "tenantry_git_fetch_seconds_count{outcome=\"ok\"} 1",
             "tenantry_hooks_total{outcome=\"accepted\"} 1",
             "tenantry_issuer_fetches_total{outcome=\"read\"} 1",

@@ -3,6 +3,7 @@
 //!
 //! - [`tenant`]: a Tenant's status
 //! - [`promises`]: the conditions of promises
+//! - [`isolation`]: whether tenants are kept apart, on evidence
 //! - [`zone_loss`]: what the loss of a zone would do
 //! - [`platform`]: a Platform's status
 //! - [`progress`]: which news can wait
@@ -13,6 +14,7 @@
 //! - [`why`]: the first thing that is not as it should be, and the next step
 
 pub mod applied;
+pub mod isolation;
 pub mod platform;
 pub mod progress;
 pub mod promises;

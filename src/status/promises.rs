@@ -3,7 +3,6 @@
 use crate::{
     api::{
         conditions::{ConditionStatus, reasons},
-        kinds::Kind,
         promises::TABLE,
         tenant::Lifecycle,
         tenant_status::ServiceStatus,
@@ -41,35 +40,6 @@ pub fn source_synced(state: &SourceState) -> Verdict {
         SourceState::Synced { origin } => Verdict::yes(reasons::SUCCEEDED, format!("as in {origin}")),
         SourceState::Behind { reason, message } => Verdict::no(reason, message.clone()),
     }
-}
-
-/// Whether anything weakens the tenant's isolation. What is in place was not tried: this version has no
-/// probe, so the answer is never True.
-pub fn isolated(applied: bool, observed: &Observed) -> Verdict {
-    if !applied {
-        return Verdict::unknown(
-            reasons::NOT_APPLIED,
-            "the isolation objects are not all in place; Ready says why",
-        );
-    }
-    let list = |kind: Kind| {
-        let named = observed.foreign.iter().filter(|id| id.kind == kind).map(ToString::to_string);
-        named.collect::<Vec<_>>().join(", ")
-    };
-    let (policies, bindings) = (list(Kind::NetworkPolicy), list(Kind::RoleBinding));
-    if !bindings.is_empty() {
-        let message =
-            format!("{bindings}: not made by Tenantry; delete it, or give the access through spec.members");
-        return Verdict::no(reasons::FOREIGN_BINDING, message);
-    }
-    if !policies.is_empty() {
-        let message = format!(
-            "{policies}: not made by Tenantry; delete it, or open the way through spec.egress or the Platform"
-        );
-        return Verdict::no(reasons::FOREIGN_POLICY, message);
-    }
-    let message = "policies, quota, roles and Pod Security level are in place; whether the cluster enforces them is not probed by this version";
-    Verdict::unknown(reasons::NOT_PROBED, message)
 }
 
 /// Pods that a service should have now.

@@ -20,6 +20,7 @@ use crate::{
 };
 
 use super::{
+    isolation,
     promises::{self, SourceState},
     rollout,
     set::{Conditions, Verdict},
@@ -121,7 +122,9 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
     let services = services(&facts, &previous);
     match facts.seen {
         Some((tenant, platform, observed)) => {
-            conditions.set(ConditionType::Isolated, promises::isolated(in_place, observed));
+            let proof = isolation::evidence(observed, previous.proof.as_ref());
+            let isolated = isolation::isolated(in_place, observed, proof, facts.now);
+            conditions.set(ConditionType::Isolated, isolated);
             if promises::asks_for_workloads(tenant) {
                 conditions
                     .set(ConditionType::WorkloadsAvailable, promises::workloads_available(tenant, observed));
@@ -145,6 +148,10 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
         summary: summary(&facts, kept, asked),
         namespaces: namespaces(&facts, &inventory, &previous),
         services,
+        proof: facts
+            .seen
+            .and_then(|(_, _, observed)| observed.proof.clone())
+            .or_else(|| previous.proof.clone()),
         applied: applied_from(&facts, &previous, generation),
         last_drift: drift,
         inventory,

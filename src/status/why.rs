@@ -252,8 +252,31 @@ fn of_reason(view: &View, reason: &str) -> String {
             format!("see the Platform's findings: kubectl get platform {} -o yaml", view.platform)
         }
         reasons::OPERATOR_NOT_RUNNING => "an operator is back, and says it anew: wait a moment".to_owned(),
-        _ => format!("see everything that is said of it: tenantry status {name}"),
+        _ => of_isolation(space, reason)
+            .unwrap_or_else(|| format!("see everything that is said of it: tenantry status {name}")),
     }
+}
+
+fn of_isolation(space: &str, reason: &str) -> Option<String> {
+    Some(match reason {
+        reasons::ACCESS_TOO_WIDE => {
+            "see who gives it: kubectl get rolebindings,clusterrolebindings -A -o wide | grep the name".to_owned()
+        }
+        reasons::POD_SECURITY_NOT_ENFORCED => {
+            format!("see what the namespace asks for: kubectl get namespace {space} --show-labels")
+        }
+        reasons::GUARDS_MISSING => {
+            "see which are left: kubectl get validatingadmissionpolicybindings -l app.kubernetes.io/name=tenantry"
+                .to_owned()
+        }
+        reasons::NETWORK_POLICY_NOT_ENFORCED => {
+            "see what the probe saw: kubectl -n probe-tenantry-a get pod tenantry-knock -o yaml".to_owned()
+        }
+        reasons::REVIEW_FAILED | reasons::TRIAL_FAILED => {
+            "it is tried again within minutes; the message says what it lacks".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

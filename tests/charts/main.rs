@@ -75,6 +75,7 @@ fn all_options() -> Value {
         "cache": {"sizeLimit": "10Gi"},
         "hooks": {"enabled": true, "service": {"type": "LoadBalancer", "port": 8443, "annotations": {"example.com/a": "b"}}},
         "extraCA": {"configMap": "company-ca", "key": "root.pem"},
+        "isolation": {"proofInterval": "1h30m", "probeNetwork": true},
         "platformSecrets": ["git", "registry"],
         "networkPolicy": {
             "enabled": true,

@@ -156,7 +156,14 @@ fn options_come_where_they_belong() -> Outcome {
         .collect();
     assert_eq!(spreads, ["DoNotSchedule", "DoNotSchedule"]);
     let args = &pod["spec"]["containers"][0]["args"];
-    let expected = ["run", "--log=info,tenantry::apply=debug", "--log-format=text", "--hooks=0.0.0.0:8081"];
+    let expected = [
+        "run",
+        "--log=info,tenantry::apply=debug",
+        "--log-format=text",
+        "--proof-interval=1h30m",
+        "--probe-image=registry.example.com:5000/a/tenantry:v1",
+        "--hooks=0.0.0.0:8081",
+    ];
     assert_eq!(*args, json!(expected));
     assert_eq!(dog["spec"]["containers"][0]["args"][2], "--silent-for=90");
     let role = find(&full, "Role tenantry");

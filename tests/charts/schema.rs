@@ -147,6 +147,8 @@ fn every_value_is_used() -> Outcome {
         ("serviceMonitor", json!({"enabled": false})),
         ("prometheusRule", json!({"enabled": false})),
         ("watchdog", json!({"enabled": false})),
+        ("isolation", json!({"proofInterval": "2h"})),
+        ("isolation", json!({"probeNetwork": false})),
         ("hooks", json!({"enabled": false})),
         ("extraCA", json!({"configMap": ""})),
         ("platformSecrets", json!([])),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tenantry::api::{conditions::reasons, kinds::Kind, marks};
 use tenantry::desired::pull_secret;
+use tenantry::prove::stage;
 
 use crate::documents;
 
@@ -160,6 +161,42 @@ fn the_watchdog_may_do_no_more_than_it_does() {
         .filter(|one| one["metadata"]["name"] == "tenantry-status" && one["spec"]["validations"].is_array());
     let text = guard.next().expect("there is the guard on status").to_string();
     assert!(text.contains(&format!("one.reason == '{}'", reasons::OPERATOR_NOT_RUNNING)), "{text}");
+}
+
+/// The operator may become one other ServiceAccount, and that one may try what the operator may do, and little else.
+#[test]
+fn the_prober_is_weaker_than_who_asks_it() {
+    let named = |name: &str| BTreeSet::from([name.to_owned()]);
+    let own = rights(&role("Role", "tenantry"));
+    let tokens: Vec<_> = own.iter().filter(|right| right.resource == "serviceaccounts/token").collect();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!((tokens[0].verb.as_str(), &tokens[0].names), ("create", &named(stage::PROBER)));
+    let operator = rights(&role("ClusterRole", "tenantry"));
+    let asks = operator.iter().filter(|right| right.group == "authorization.k8s.io");
+    assert_eq!(asks.map(|one| one.resource.as_str()).collect::<Vec<_>>(), ["subjectaccessreviews"]);
+
+    let all = rights(&role("ClusterRole", stage::PROBER));
+    assert_eq!(excess(&all), Vec::<String>::new());
+    let said: Vec<String> =
+        all.iter().map(|one| format!("{} {} {:?}", one.verb, one.resource, one.names)).collect();
+    let knock = format!("delete pods {:?}", named(stage::POD));
+    assert_eq!(said, ["create pods {}", &knock, "patch namespaces {}"]);
+    let all: Vec<Value> = documents("manifests/install").into_iter().map(|(_, document)| document).collect();
+    let of = |kind: &str| {
+        all.iter()
+            .position(|one| one["kind"] == kind && one["metadata"]["name"] == stage::PROBER)
+            .expect(kind)
+    };
+    let (policy, bound) = (of("ValidatingAdmissionPolicy"), of("ValidatingAdmissionPolicyBinding"));
+    assert!(policy.max(bound) < of("ClusterRoleBinding"), "the leash before the dog");
+    let spec = &all[policy]["spec"];
+    assert_eq!(spec["failurePolicy"], "Fail");
+    assert_eq!(spec["matchConstraints"]["resourceRules"][0]["resources"], serde_json::json!(["*/*"]));
+    assert_eq!(all[bound]["spec"]["validationActions"], serde_json::json!(["Deny"]));
+    let rule = spec["validations"][0]["expression"].as_str().expect("a rule");
+    for part in ["request.?dryRun.orValue(false)", stage::TENANTS[0], stage::POD] {
+        assert!(rule.contains(part), "{part}: {rule}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod leaders;
 mod leftovers;
 mod operator;
 mod outages;
+mod probe;
 mod recovery;
 mod refused;
 mod running;

@@ -15,9 +15,13 @@ use crate::{
     },
 };
 
+/// The operator's image, as the nodes know it.
+pub const IMAGE: &str = "testbed.example.com/tenantry:1";
+
 /// What the chart is told. There is no registry, and so no digest that one would have given.
 pub fn values() -> Value {
     json!({
+        "isolation": {"proofInterval": "20s", "probeNetwork": true},
         "image": {"repository": "testbed.example.com/tenantry", "allowTag": true, "tag": "1"},
         "log": {"filter": "tenantry=debug"},
     })
@@ -27,7 +31,7 @@ pub fn values() -> Value {
 pub async fn install(cluster: &Cluster) -> Outcome {
     let archive = cluster.run().folder("images")?.join("tenantry.tar");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_tenantry"));
-    operator_image("testbed.example.com/tenantry:1", program, &archive)?;
+    operator_image(IMAGE, program, &archive)?;
     cluster.import_image(&archive)?;
     cluster.apply_path(programs::repository_root().join("manifests/install/namespace.yaml")).await?;
     let home = cluster.run().folder("helm")?;

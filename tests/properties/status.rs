@@ -89,6 +89,7 @@ fn observed(checked: &Checked, story: &Story) -> Observed {
         empty: story.foreign.then(|| "c".to_owned()).into_iter().collect(),
         zones: ["a", "b", "c"].map(str::to_owned).into(),
         foreign: story.foreign.then_some(policy).into_iter().collect(),
+        ..Observed::default()
     }
 }
 

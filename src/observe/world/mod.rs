@@ -13,9 +13,10 @@ use crate::{
     api::{
         Platform, Tenant,
         kinds::{Kind, ObjectId},
-        tenant_status::InventoryEntry,
+        tenant_status::{InventoryEntry, ProofStatus},
     },
     desired::ScaleRule,
+    prove::doors::Doors,
 };
 
 use super::{live::Live, loss::Fits};
@@ -23,6 +24,7 @@ use super::{live::Live, loss::Fits};
 mod children;
 mod customers;
 mod nodes;
+mod proof;
 mod room;
 mod workloads;
 
@@ -117,6 +119,10 @@ pub struct World {
     api_servers: BTreeMap<String, Vec<core::net::IpAddr>>,
     /// Whether services' pods would find room elsewhere, as it was counted last.
     fits: Fits,
+    /// What this process found out about Tenants' isolation.
+    proofs: HashMap<String, ProofStatus>,
+    /// Whether the network keeps tenants apart.
+    doors: Doors,
     /// Lists under way, by what they list.
     listing: HashMap<&'static str, Listing>,
 }

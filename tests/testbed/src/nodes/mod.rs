@@ -11,6 +11,7 @@
 mod cgroups;
 mod containerd;
 mod dns;
+mod doors;
 mod images;
 mod kubelet;
 mod metrics;

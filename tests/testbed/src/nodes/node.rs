@@ -112,6 +112,12 @@ impl Node {
         running.space.call(&words, "").map(|_| true)
     }
 
+    /// Gives its packet filter rules.
+    pub(crate) fn filter(&self, rules: &str) -> Result<()> {
+        let said = |running: &Running| running.space.call(&["nft", "-f", "-"], rules).map(drop);
+        self.running().as_ref().map_or(Ok(()), said)
+    }
+
     /// An error with the end of its log if a program of a node that is on has ended.
     pub(crate) fn check(&self) -> Result<()> {
         let running = self.running();
