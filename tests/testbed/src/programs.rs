@@ -16,10 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io, tail};
+pub use clusters::cyclonus;
 pub(crate) use clusters::{etcd_copy, local_path, metrics_server};
-
-mod judge;
-pub use judge::cyclonus;
 
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";

@@ -1,4 +1,4 @@
-//! What clusters have beside Kubernetes itself, for some of the tests.
+//! What some of the tests need beside Kubernetes itself.
 
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ const LOCAL_PATH: Recipe = Recipe {
     links: &[],
 };
 
+const CYCLONUS: Recipe = small("cyclonus", "cyclonus (what network policies mean)");
+
 /// Saves and restores copies of an etcd: `tests/programs/etcd`.
 ///
 /// # Errors
@@ -49,4 +51,12 @@ pub(crate) fn metrics_server() -> Result<PathBuf> {
 /// Go is missing, or the build fails.
 pub(crate) fn local_path() -> Result<PathBuf> {
     find_or_build(&LOCAL_PATH)
+}
+
+/// Which traffic NetworkPolicies let through, by cyclonus' own code: `tests/programs/cyclonus`.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn cyclonus() -> Result<PathBuf> {
+    find_or_build(&CYCLONUS)
 }
