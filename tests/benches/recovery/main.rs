@@ -50,18 +50,21 @@ struct Args {
 const TENANT: &str = "suffers";
 
 async fn round(site: &Site, round: usize) -> Outcome<Vec<Line>> {
-    let mut lines = vec![
-        pods::container_killed(site, TENANT).await?,
-        pods::pod_killed(site, TENANT).await?,
-        pods::pod_evicted(site, TENANT).await?,
-        places::kubelet_stopped(site, TENANT).await?,
-        places::zone_gone(site, TENANT).await?,
-        control::leader_killed(site, TENANT).await?,
-        control::leaders_node_gone(site, TENANT).await?,
-        control::apiserver_restarted(site, TENANT).await?,
-    ];
+    let mut lines = Vec::new();
+    let mut tell = |line: Line| {
+        eprintln!("{line}");
+        lines.push(line);
+    };
+    tell(pods::container_killed(site, TENANT).await?);
+    tell(pods::pod_killed(site, TENANT).await?);
+    tell(pods::pod_evicted(site, TENANT).await?);
+    tell(places::kubelet_stopped(site, TENANT).await?);
+    tell(places::zone_gone(site, TENANT).await?);
+    tell(control::leader_killed(site, TENANT).await?);
+    tell(control::leaders_node_gone(site, TENANT).await?);
+    tell(control::apiserver_restarted(site, TENANT).await?);
     let source = format!("copy-{round}");
-    lines.push(copies::etcd_restored(site, &source).await?);
+    tell(copies::etcd_restored(site, &source).await?);
     site.clean_up_source(&source).await?;
     Ok(lines)
 }
@@ -76,9 +79,7 @@ async fn run(rounds: usize) -> Outcome<bool> {
     site.tenant(TENANT).await?;
     let mut all = Vec::new();
     for number in 0..rounds {
-        let lines = round(&site, number).await?;
-        lines.iter().for_each(|line| eprintln!("{line}"));
-        all.push(lines);
+        all.push(round(&site, number).await?);
     }
     println!(
         "\n| what | noticed after | recovered after | what the status said meanwhile |\n|---|---|---|---|"

@@ -63,9 +63,9 @@ impl<'s> Source<'s> {
             }
             for (name, pods) in ready {
                 let tenant = self.site.get(&at("tenants", "", &self.tenant(name))).await.map_err(fail)?;
-                // What is applied is there, whenever one looks.
-                let tenant =
-                    tenant.unwrap_or_else(|| panic!("{name} is said to be applied, and is not there"));
+                // Right after a copy was put back, the Platform may say more than is there: each watch of the
+                // operator lists anew by itself, and until that of Tenants has, it knows forgotten ones.
+                let Some(tenant) = tenant else { return Err(format!("{name} is not there")) };
                 let (found, status) = (condition(&tenant, "Ready"), &tenant["status"]);
                 let current = found["observedGeneration"] == tenant["metadata"]["generation"];
                 if !current || found["status"] != "True" || status["services"][0]["ready"] != *pods {
