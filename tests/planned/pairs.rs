@@ -59,11 +59,30 @@ fn pair(index: usize, before: &Case, after: &Case, dice: u64) -> Pair {
     if old["mode"] == "Observe" && new["lifecycle"] == "Cancelled" {
         new["lifecycle"] = json!("Suspended");
     }
+    volumes(&mut old, &mut new, die(4, 48) == 0);
     // A Platform that changes, or only the Tenant.
     let first = rules(before, die(3, 16));
     let second = if die(3, 24) == 0 { first.clone() } else { rules(after, die(3, 32)) };
     let is_new = die(6, 40) == 0;
     Pair { tenant, platform, specs: [(!is_new).then_some(old), Some(new)], rules: [first, second] }
+}
+
+/// What a service keeps can't change. There are no volumes in this cluster: a service that asks for any never has pods,
+/// and so only Tenants that sleep have such services.
+fn volumes(old: &mut Value, new: &mut Value, keep: bool) {
+    let services = |spec: &Value| spec["services"].as_array().cloned().unwrap_or_default();
+    let before = services(old);
+    let of = |name: &Value| before.iter().find(|one| one["name"] == *name).map(|one| one["storage"].clone());
+    for spec in [&mut *old, &mut *new] {
+        for service in spec.pointer_mut("/services").and_then(Value::as_array_mut).into_iter().flatten() {
+            let kept = of(&service["name"]).unwrap_or_else(|| service["storage"].clone());
+            service["storage"] = if keep && kept.is_array() { kept } else { json!([]) };
+        }
+        let is_stateful = services(spec).iter().any(|one| one["storage"] != json!([]));
+        if is_stateful && spec["lifecycle"] == "Active" {
+            spec["lifecycle"] = json!("Suspended");
+        }
+    }
 }
 
 /// A Tenant that pods of which come up quickly, and texts that any file may hold.
