@@ -51,8 +51,12 @@ pub fn deletions<'w, 'e>(writes: &'w [Write<'e>]) -> impl Iterator<Item = &'w Wr
     writes.iter().filter(|write| write.verb.starts_with("delete"))
 }
 
+/// Creations that change nothing: questions, and the token of somebody who may only try.
+const QUESTIONS: [&str; 4] =
+    ["subjectaccessreviews", "selfsubjectreviews", "tokenreviews", "serviceaccounts"];
+
 /// What is wrong with them: a deletion without UID, a write of a Pod that doesn't lead, or leads by a Lease
-/// that is about to end. Kubernetes Events are words, not deeds.
+/// that is about to end. Kubernetes Events are words, not deeds, and questions are none either.
 pub fn judge(writes: &[Write<'_>]) -> Vec<String> {
     let mut leads: Option<(&str, Timestamp)> = None;
     let mut ends: BTreeMap<&str, Timestamp> = BTreeMap::new();
@@ -67,6 +71,8 @@ pub fn judge(writes: &[Write<'_>]) -> Vec<String> {
         }
         match write.resource {
             "events" => {}
+            // A ServiceAccount itself is patched, never created by POST: its subresource is.
+            resource if QUESTIONS.contains(&resource) && write.verb == "create" => {}
             "leases" if write.taken && text(write.body, "/spec/holderIdentity").is_empty() => {
                 ends.remove(write.pod);
             }
@@ -109,6 +115,7 @@ fn a_judge_finds_what_is_wrong() -> Outcome {
     assert_eq!(count(vec![lease(0, "a"), patch(12, "a")])?, 1, "its end is too near");
     assert_eq!(count(vec![lease(0, "a"), lease(1, "b"), patch(2, "a")])?, 1, "somebody else leads");
     assert_eq!(count(vec![patch(2, "a")])?, 1, "it never led");
+    assert_eq!(count(vec![event(2, "a", "create", "subjectaccessreviews", Value::Null)])?, 0, "it only asks");
     let delete = event(1, "a", "delete", "services", serde_json::json!({"kind": "DeleteOptions"}));
     assert_eq!(count(vec![lease(0, "a"), delete])?, 1, "no UID");
     Ok(())
