@@ -66,6 +66,13 @@ async fn claims(site: &Site) -> Outcome<BTreeMap<String, (String, String)>> {
 async fn what_a_pod_kept_is_there_for_the_next_one() -> Outcome {
     let Some(site) = Site::new().await? else { return Ok(()) };
     site.bed.cluster.provide_volumes().await?;
+    // A cluster that isn't ours brings its own.
+    let classes = site.list(&at("storageclasses", "", "")).await?;
+    let mark = "/metadata/annotations/storageclass.kubernetes.io~1is-default-class";
+    assert!(
+        classes.iter().any(|class| text(class, mark) == "true"),
+        "this test needs a default StorageClass"
+    );
     tenant(&site, 3, "Active").await?;
     for promise in ["WorkloadsAvailable", "ZoneSpread"] {
         site.until_of(&at("tenants", "", TENANT), promise, "True", "").await?;

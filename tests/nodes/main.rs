@@ -3,7 +3,7 @@
 //!
 //! One cluster for all tests, which take turns: what one kills, another would miss. As root on Linux, or
 //! on any cluster: `TENANTRY_TEST_CONTEXT` names a context of your kubeconfig and `TENANTRY_TEST_IMAGE` an
-//! image of `tests/programs/web` that its nodes can pull.
+//! image of `tests/programs/web` that its nodes can pull; its default StorageClass keeps what volumes hold.
 
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 #![allow(clippy::unwrap_used, reason = "tests")]
