@@ -4,7 +4,6 @@ use core::net::IpAddr;
 use std::{
     fmt::Debug,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use futures::{StreamExt, pin_mut};
@@ -33,8 +32,7 @@ use super::{
     world::{Signal, World},
 };
 
-/// Longest wait for an answer to a read.
-pub const READ_DEADLINE: Duration = Duration::from_secs(10);
+pub use crate::runtime::call::READ_DEADLINE;
 
 /// Seconds after which the API server ends a watch. Below the 240 s at which common load balancers
 /// drop idle flows without a word; a silent stream is noticed 5 s after it.

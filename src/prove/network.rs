@@ -9,12 +9,9 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
 
-use crate::{
-    observe::watch::READ_DEADLINE,
-    runtime::{
-        call::{CallError, deadline, write},
-        lease::Leadership,
-    },
+use crate::runtime::{
+    call::{CallError, READ_DEADLINE, deadline, write},
+    lease::Leadership,
 };
 
 use super::{

@@ -10,14 +10,11 @@ use kube::{Client, config::AuthInfo};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{
-    observe::watch::READ_DEADLINE,
-    runtime::{
-        api_client,
-        call::{CallError, deadline},
-        health::Health,
-        metrics::Metrics,
-    },
+use crate::runtime::{
+    api_client,
+    call::{CallError, READ_DEADLINE, deadline},
+    health::Health,
+    metrics::Metrics,
 };
 
 use super::{

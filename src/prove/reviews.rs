@@ -6,12 +6,9 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::{Api, Client, api::PostParams};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::{
-    observe::watch::READ_DEADLINE,
-    runtime::{
-        call::{CallError, deadline},
-        metrics::Metrics,
-    },
+use crate::runtime::{
+    call::{CallError, READ_DEADLINE, deadline},
+    metrics::Metrics,
 };
 
 use super::questions::{Question, Questions};

@@ -17,6 +17,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Characters of a server's message that are kept.
 const MESSAGE: usize = 1024;
 
+/// Longest wait for an answer to a read.
+pub const READ_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Why a call to the API server brought nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
