@@ -16,7 +16,7 @@ use crate::runtime::{
 
 use super::{
     doors::{self, Doors},
-    prober::{JSON, Prober, send},
+    prober::{JSON, Prober, request, send},
     reviews::Pace,
     stage::{self, TENANTS},
 };
@@ -141,9 +141,7 @@ fn ended(pod: &Pod) -> Option<(Timestamp, String)> {
 }
 
 async fn make(client: &Client, leadership: &Leadership, uri: &str, pod: &Value) -> Result<(), CallError> {
-    let request = http::Request::builder().method(Method::POST).uri(uri).header("content-type", JSON);
-    let request = request.body(pod.to_string().into_bytes());
-    let request = request.map_err(|error| CallError::Invalid(error.to_string()))?;
+    let request = request(Method::POST, uri, JSON, pod)?;
     match write(leadership, WRITE_DEADLINE, client.request::<Value>(request)).await {
         // The one before is still on its way out: the next look comes again.
         Ok(_) | Err(CallError::AlreadyExists(_)) => Ok(()),

@@ -187,8 +187,16 @@ pub(super) async fn send<T: DeserializeOwned>(
     content: &'static str,
     body: &Value,
 ) -> Result<T, CallError> {
+    deadline(READ_DEADLINE, client.request(request(method, uri, content, body)?)).await
+}
+
+pub(super) fn request(
+    method: Method,
+    uri: &str,
+    content: &'static str,
+    body: &Value,
+) -> Result<Request<Vec<u8>>, CallError> {
     let request = Request::builder().method(method).uri(uri).header("content-type", content);
     let request = request.body(body.to_string().into_bytes());
-    let request = request.map_err(|error| CallError::Invalid(error.to_string()))?;
-    deadline(READ_DEADLINE, client.request(request)).await
+    request.map_err(|error| CallError::Invalid(error.to_string()))
 }
