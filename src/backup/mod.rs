@@ -6,7 +6,10 @@
 //! - [`layout`]: where everything lies in the store
 //! - [`task`]: what the operator hands a Job
 //! - [`record`]: what a Job leaves behind
+//! - [`schedule`], [`zone`]: when runs are due
 
 pub mod layout;
 pub mod record;
+pub mod schedule;
 pub mod task;
+pub mod zone;
