@@ -7,9 +7,23 @@
 //! - [`task`]: what the operator hands a Job
 //! - [`record`]: what a Job leaves behind
 //! - [`schedule`], [`zone`]: when runs are due
+//! - [`known`]: what is known of a tenant's backups
+//! - [`decide`]: what to start, what to wait for, and why; [`names`], [`retry`], [`hold`]: its words
+//! - [`spread`]: how many may begin at once, over all tenants
+//! - [`retention`], [`generation`]: what expires, and which repository is written to
+//! - [`drills`]: what is tried, and what that proves
 
+pub mod decide;
+pub mod drills;
+pub mod generation;
+pub mod hold;
+pub mod known;
 pub mod layout;
+pub mod names;
 pub mod record;
+pub mod retention;
+pub mod retry;
 pub mod schedule;
+pub mod spread;
 pub mod task;
 pub mod zone;
