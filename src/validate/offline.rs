@@ -7,6 +7,7 @@ use crate::api::{
     Platform, Tenant,
     conditions::reasons,
     finding::Finding,
+    marks,
     platform::PlatformSpec,
     service::{Resources, Service},
 };
@@ -151,6 +152,7 @@ pub fn inputs(platform: &Platform) -> Inputs {
     let version = format!("{PLACEHOLDER}: {}", refs.join(", "));
     Inputs {
         install_id: PLACEHOLDER.to_owned(),
+        operator: marks::OPERATOR.to_owned(),
         pull_secret: (!refs.is_empty()).then(|| PullSecret { config: r#"{"auths":{}}"#.to_owned(), version }),
         ..Inputs::default()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{
     Platform,
+    backup::Backups,
     common::{Labels, Peer, PortRange},
     marks,
     platform::{Environment, GitSource, Images, Isolation, PlatformSpec, Topology},
@@ -58,6 +59,8 @@ pub struct ValidatedPlatform {
     pub service_account_annotations: Vec<String>,
     /// StorageClasses that services may name; any when empty.
     pub storage_classes: Vec<String>,
+    /// How what Tenants keep is backed up.
+    pub backups: Option<Backups>,
 }
 
 /// The other end of a network rule: selectors or a range, never both and never neither.
@@ -137,6 +140,7 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
         egress_limits,
         service_account_annotations: spec.limits.service_account_annotations.clone(),
         storage_classes: spec.limits.storage_classes.clone(),
+        backups: spec.backups.clone(),
     })
 }
 

@@ -6,6 +6,7 @@ use crate::api::{
     Tenant,
     common::PortRange,
     conditions::reasons,
+    data::Database,
     quantity::Quantity,
     tenant::{Lifecycle, Member, Mode, Placement},
 };
@@ -44,6 +45,8 @@ pub struct ValidatedTenant {
     pub egress: Vec<ValidatedEgress>,
     /// Its workloads.
     pub services: Vec<ValidatedService>,
+    /// Its databases.
+    pub databases: Vec<Database>,
 }
 
 /// A range that a tenant may reach.
@@ -130,6 +133,7 @@ pub fn examine(tenant: &Tenant, platform: &ValidatedPlatform) -> (Option<Validat
         quota,
         egress,
         services,
+        databases: spec.databases.clone(),
     };
     (Some(checked), problems)
 }
