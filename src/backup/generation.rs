@@ -74,7 +74,7 @@ mod tests {
                 })
                 .collect(),
             past: vec![],
-            evidence: vec![],
+            evidence: crate::backup::known::Evidence::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What is known of a tenant's backups: from the store, from the cluster, from the spec. Plain data. Pure.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -201,9 +203,37 @@ pub struct Store {
     pub snapshots: Vec<Snapshot>,
     /// Runs that left a record.
     pub past: Vec<Past>,
-    /// When something was stored, by the store's clock, anywhere in the Platform's part; in no order. Days without any are
-    /// days of which nobody knows whether they were.
-    pub evidence: Vec<Timestamp>,
+    /// When something was stored anywhere in the Platform's part.
+    pub evidence: Evidence,
+}
+
+/// Times by the store's clock at which something was stored, the last of each hour. Days without any are days of which
+/// nobody knows whether they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence(Arc<[Timestamp]>);
+
+impl Evidence {
+    /// From all times, in any order.
+    #[must_use]
+    pub fn of(times: impl IntoIterator<Item = Timestamp>) -> Self {
+        let mut times: Vec<Timestamp> = times.into_iter().collect();
+        times.sort_unstable();
+        let hour = |time: &Timestamp| time.as_second().div_euclid(3600);
+        let mut kept: Vec<Timestamp> = Vec::new();
+        for time in times {
+            match kept.last_mut() {
+                Some(last) if hour(last) == hour(&time) => *last = time,
+                _ => kept.push(time),
+            }
+        }
+        Self(kept.into())
+    }
+
+    /// The times, the oldest first.
+    #[must_use]
+    pub fn times(&self) -> &[Timestamp] {
+        &self.0
+    }
 }
 
 impl Store {

@@ -7,7 +7,7 @@
 //! - [`task`]: what the operator hands a Job
 //! - [`record`]: what a Job leaves behind
 //! - [`schedule`], [`zone`]: when runs are due
-//! - [`known`]: what is known of a tenant's backups
+//! - [`known`]: what is known of a tenant's backups; [`settings`]: what shall be
 //! - [`decide`]: what to start, what to wait for, and why; [`names`], [`retry`], [`hold`]: its words
 //! - [`spread`]: how many may begin at once, over all tenants
 //! - [`retention`], [`generation`]: what expires, and which repository is written to
@@ -24,6 +24,7 @@ pub mod record;
 pub mod retention;
 pub mod retry;
 pub mod schedule;
+pub mod settings;
 pub mod spread;
 pub mod task;
 pub mod zone;

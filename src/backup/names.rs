@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn names_are_those_of_the_slot() {
         let slot: Timestamp = "2026-11-22T03:17:00Z".parse().unwrap();
-        assert_eq!(run(Kind::Backup, "app", slot), "backup-app-ht1zh");
+        assert_eq!(run(Kind::Backup, "app", slot), "backup-app-htbxh");
         assert_eq!(job(Kind::Backup, "app", slot, 1), run(Kind::Backup, "app", slot));
-        assert_eq!(job(Kind::Backup, "app", slot, 3), "backup-app-ht1zh-3");
+        assert_eq!(job(Kind::Backup, "app", slot, 3), "backup-app-htbxh-3");
         let later = slot + jiff::SignedDuration::from_mins(1);
         assert_ne!(run(Kind::Backup, "app", slot), run(Kind::Backup, "app", later));
     }

@@ -97,12 +97,8 @@ pub fn clock(store: &Store, now: Timestamp) -> Option<Hold> {
         return Some(Hold::ClockSkew { ahead });
     }
     let clock = store.now(now);
-    let newest = store
-        .evidence
-        .iter()
-        .copied()
-        .filter(|time| *time <= clock.saturating_add(SKEW).unwrap_or(clock))
-        .max();
+    let until = clock.saturating_add(SKEW).unwrap_or(clock);
+    let newest = store.evidence.times().iter().rev().find(|time| **time <= until).copied();
     match newest {
         Some(newest) if clock.duration_since(newest) <= SILENCE => None,
         newest => Some(Hold::ClockUnproven { newest }),
@@ -116,9 +112,8 @@ struct Silences(Vec<(Timestamp, Timestamp)>);
 
 impl Silences {
     fn of(store: &Store, clock: Timestamp) -> Self {
-        let mut times: Vec<Timestamp> = store.evidence.iter().copied().filter(|time| *time < clock).collect();
-        times.push(clock);
-        times.sort_unstable();
+        let times = store.evidence.times().iter().copied().filter(|time| *time < clock).chain([clock]);
+        let times: Vec<Timestamp> = times.collect();
         let pairs = times.windows(2).map(|pair| (pair[0], pair[1]));
         Self(pairs.filter(|(from, to)| to.duration_since(*from) > SILENCE).collect())
     }

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use crate::api::{
     Platform, Tenant,
     conditions::reasons,
     finding::Finding,
     marks,
-    platform::PlatformSpec,
+    platform::{Environment, PlatformSpec},
     service::{Resources, Service},
 };
 
@@ -230,7 +232,14 @@ fn lenient(name: &str, services: &[Service]) -> Result<ValidatedPlatform, Vec<Pr
     // An amount that nobody knows counts as nothing: no quota is called too small by a guess.
     platform.spec.defaults.resources =
         Resources { requests: [nothing("cpu"), nothing("memory")].into(), ..Resources::default() };
+    let backups = json!({
+        "store": {"region": "any", "bucket": "any", "credentials": {"name": "any"}},
+        "key": {"secret": {"name": "any"}},
+        "postgresql": {"image": "any"},
+    });
     Ok(ValidatedPlatform {
+        environment: Environment::Test,
+        backups: serde_json::from_value(backups).ok(),
         default_quota: BTreeMap::new(),
         egress_limits: everywhere.collect(),
         service_account_annotations: annotations.collect(),

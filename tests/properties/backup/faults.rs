@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use tenantry::backup::{
     decide::{self, Decision, Known, Want, missed},
     hold::{Hold, reasons as holds},
-    known::{Asked, Choice, Kind, Past, Run, RunState, Settings, Store},
+    known::{Asked, Choice, Evidence, Kind, Past, Run, RunState, Settings, Store},
     record::reasons,
     retention,
     task::Work,
@@ -267,7 +267,7 @@ fn the_newest_good_restore_point_stays_whatever_its_age() {
     let now = time(NOW);
     let mut seen = store(&[], 0, now);
     add(&mut seen, "app", now - hours(24 * 90));
-    seen.evidence.extend((0..100).map(|day| now - hours(24 * day)));
+    seen.evidence = Evidence::of((0..100).map(|day| now - hours(24 * day)));
     assert_eq!(retention::expire(&one(), &seen, now).batches, vec![]);
     add(&mut seen, "app", now - hours(1));
     assert_eq!(retention::expire(&one(), &seen, now).batches[0].snapshots.len(), 2);

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tenantry::backup::{
-    known::{Database, Kind, Past, Point, Settings, Snapshot, Store},
+    known::{Database, Evidence, Kind, Past, Point, Settings, Snapshot, Store},
     schedule::{Schedule, Seed},
     task::Size,
 };
@@ -59,7 +59,7 @@ pub fn store(databases: &[&str], days: i64, now: Timestamp) -> Store {
         points: vec![],
         snapshots: vec![],
         past: vec![],
-        evidence: vec![],
+        evidence: Evidence::default(),
     };
     for name in databases {
         for day in (0..days).rev() {
@@ -96,5 +96,5 @@ pub fn add(store: &mut Store, database: &str, stored: Timestamp) {
         reason: "Succeeded".into(),
         removed: 0,
     });
-    store.evidence.push(stored);
+    store.evidence = Evidence::of(store.evidence.times().iter().copied().chain([stored]));
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use tenantry::backup::{
     decide::{self, Decision, Known, Want},
-    known::{Kind, Past, Point, Run, RunState, Settings, Snapshot, Store},
+    known::{Evidence, Kind, Past, Point, Run, RunState, Settings, Snapshot, Store},
     record::reasons,
     schedule::Seed,
     spread::{self, Bid, Budget, Taken},
@@ -109,13 +109,11 @@ impl World {
 
     /// What a leader sees that looks now.
     pub fn look(&self) -> View {
-        let evidence: Vec<Timestamp> = self
-            .kept
-            .iter()
-            .flat_map(|kept| {
-                kept.snapshots.iter().map(|one| one.stored).chain(kept.past.iter().map(|past| past.ended))
-            })
-            .collect();
+        let stored = |kept: &Kept| {
+            let snapshots = kept.snapshots.iter().map(|one| one.stored);
+            snapshots.chain(kept.past.iter().map(|past| past.ended)).collect::<Vec<_>>()
+        };
+        let evidence = Evidence::of(self.kept.iter().flat_map(stored));
         let store = |kept: &Kept| Store {
             observed_at: self.ours(),
             clock: self.stores(),
