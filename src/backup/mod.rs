@@ -5,8 +5,10 @@
 //!
 //! - [`layout`]: where everything lies in the store
 //! - [`task`]: what the operator hands a Job
+//! - [`job`]: the Job itself, and its Secret
 //! - [`record`]: what a Job leaves behind
 
+pub mod job;
 pub mod layout;
 pub mod record;
 pub mod task;
