@@ -6,7 +6,9 @@
 //! - [`layout`]: where everything lies in the store
 //! - [`task`]: what the operator hands a Job
 //! - [`record`]: what a Job leaves behind
+//! - [`store`]: everything that talks to the store
 
 pub mod layout;
 pub mod record;
+pub mod store;
 pub mod task;
