@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    backup::Backups,
     brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
     forge::Forge,
@@ -75,6 +76,9 @@ pub struct PlatformSpec {
     /// How a change of these rules, or of the operator, reaches the Tenants that run.
     #[serde(default)]
     pub rollout: Rollout,
+    /// How what Tenants keep is backed up, and the backups are tried; nothing is when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<Backups>,
 }
 
 /// How a change that no Tenant asked for reaches the Tenants that run: in waves. The next wave begins when the

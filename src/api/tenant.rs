@@ -6,7 +6,13 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{common::PortRange, quantity::Quantity, service::Service, tenant_status::TenantStatus};
+use super::{
+    common::PortRange,
+    data::{BackupExclusion, Bucket, Database, Volume},
+    quantity::Quantity,
+    service::Service,
+    tenant_status::TenantStatus,
+};
 
 /// One customer of the Platform: a namespace of its own with its isolation, and the services that run in it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -26,6 +32,8 @@ use super::{common::PortRange, quantity::Quantity, service::Service, tenant_stat
     printcolumn(name = "Zones", type_ = "string", json_path = ".status.summary.zones"),
     printcolumn(name = "Commit", type_ = "string", json_path = ".status.summary.commit"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Backup", type_ = "date", json_path = ".status.summary.lastBackup", priority = 1),
+    printcolumn(name = "Drill", type_ = "date", json_path = ".status.summary.lastDrill", priority = 1),
     printcolumn(name = "Promises", type_ = "string", json_path = ".status.summary.promises", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
@@ -68,6 +76,24 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub services: Vec<Service>,
+    /// Databases that are backed up and whose restore points are tried, as `Platform.spec.backups` says. Who is taken from
+    /// the list is no longer backed up; its restore points stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub databases: Vec<Database>,
+    /// Claims whose files are backed up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub volumes: Vec<Volume>,
+    /// Buckets whose old versions are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub buckets: Vec<Bucket>,
+    /// What holds data and is rightly not backed up. Every other claim in the namespace, and every other database on a
+    /// listed server, makes `BackupsCurrent` False (`Uncovered`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    pub backup_exclusions: Vec<BackupExclusion>,
 }
 
 /// A Platform by name.

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::{Condition, ConditionStatus};
+use super::{
+    backup_status::BackupStatus,
+    conditions::{Condition, ConditionStatus},
+};
 
 /// What is true of a Tenant: a pure function of the cluster's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +28,10 @@ pub struct TenantStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub services: Vec<ServiceStatus>,
+    /// The restore points of what the Tenant keeps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    pub backups: Vec<BackupStatus>,
     /// What the children were made of last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedStatus>,
@@ -56,6 +63,14 @@ pub struct TenantSummary {
     /// The commit that last changed the Tenant's file, shortened.
     #[schemars(length(max = 16))]
     pub commit: String,
+    /// RFC 3339 time of the newest good restore point, of what has the oldest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub last_backup: Option<String>,
+    /// RFC 3339 time of the newest passed drill, of what has the oldest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub last_drill: Option<String>,
 }
 
 /// What the children were made of when all of them were last in the cluster as they should be.
@@ -113,8 +128,10 @@ pub struct DriftStatus {
 pub enum Purpose {
     /// The tenant's workloads run here.
     Workload,
-    /// Backup jobs run here.
+    /// Backup jobs run here; no member reaches it.
     Backup,
+    /// Restore points are tried here.
+    Drill,
 }
 
 /// One of the tenant's namespaces.

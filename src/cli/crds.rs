@@ -10,7 +10,7 @@ use kube::{CustomResourceExt, ResourceExt};
 use serde_json::json;
 
 use crate::{
-    api::{Platform, Tenant, marks},
+    api::{Platform, Restore, RestoreDrill, Tenant, marks},
     desired::meta::short_hash,
     validate::manifest::Schemas,
 };
@@ -48,13 +48,18 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 /// The definitions with the file names that they have in `crds/`.
-pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
-    [("platforms.yaml", stamped(Platform::crd())), ("tenants.yaml", stamped(Tenant::crd()))]
+pub fn definitions() -> [(&'static str, CustomResourceDefinition); 4] {
+    [
+        ("platforms.yaml", stamped(Platform::crd())),
+        ("tenants.yaml", stamped(Tenant::crd())),
+        ("restoredrills.yaml", stamped(RestoreDrill::crd())),
+        ("restores.yaml", stamped(Restore::crd())),
+    ]
 }
 
-/// Shape and rules of both kinds, as files are checked against them.
+/// Shape and rules of the two kinds that files hold, as files are checked against them.
 pub fn schemas() -> Schemas {
-    let [platform, tenant] = definitions().map(|(_, definition)| json!(definition));
+    let [platform, tenant, ..] = definitions().map(|(_, definition)| json!(definition));
     Schemas::new(&tenant, &platform)
 }
 

@@ -152,6 +152,7 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
             .seen
             .and_then(|(_, _, observed)| observed.proof.clone())
             .or_else(|| previous.proof.clone()),
+        backups: previous.backups.clone(),
         applied: applied_from(&facts, &previous, generation),
         last_drift: drift,
         inventory,

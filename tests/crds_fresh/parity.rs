@@ -27,7 +27,8 @@ use crate::{generate::case, top};
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
-    let [tenant, platform] = definitions().map(|(_, crd)| serde_json::to_value(crd).expect("a CRD is JSON"));
+    let [tenant, platform, ..] =
+        definitions().map(|(_, crd)| serde_json::to_value(crd).expect("a CRD is JSON"));
     let (tenant, platform) =
         if tenant["spec"]["names"]["kind"] == "Tenant" { (tenant, platform) } else { (platform, tenant) };
     Schemas::new(&tenant, &platform)
