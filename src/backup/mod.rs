@@ -7,8 +7,10 @@
 //! - [`task`]: what the operator hands a Job
 //! - [`job`]: the Job itself, and its Secret
 //! - [`record`]: what a Job leaves behind
+//! - [`store`]: everything that talks to the store
 
 pub mod job;
 pub mod layout;
 pub mod record;
+pub mod store;
 pub mod task;
