@@ -5,7 +5,9 @@
 //!
 //! - [`layout`]: where everything lies in the store
 //! - [`task`]: what the operator hands a Job
+//! - [`job`]: the Job itself, and its Secret
 //! - [`record`]: what a Job leaves behind
+//! - [`store`]: everything that talks to the store
 //! - [`schedule`], [`zone`]: when runs are due
 //! - [`known`]: what is known of a tenant's backups; [`settings`]: what shall be
 //! - [`decide`]: what to start, what to wait for, and why; [`names`], [`retry`], [`hold`]: its words
@@ -17,6 +19,7 @@ pub mod decide;
 pub mod drills;
 pub mod generation;
 pub mod hold;
+pub mod job;
 pub mod known;
 pub mod layout;
 pub mod names;
@@ -26,5 +29,6 @@ pub mod retry;
 pub mod schedule;
 pub mod settings;
 pub mod spread;
+pub mod store;
 pub mod task;
 pub mod zone;

@@ -27,6 +27,7 @@ pub mod programs;
 mod proxy;
 mod registry;
 mod ssh;
+mod stores;
 mod wait;
 
 pub use certs::server_tls;
@@ -42,4 +43,5 @@ pub use process::Process;
 pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
 pub use registry::Run;
 pub use ssh::{SshOptions, SshServer, ssh_certificate, ssh_key};
+pub use stores::{Ministack, REGION, StoreKeys, Versitygw, make_bucket, s3_client};
 pub use wait::eventually;

@@ -6,6 +6,7 @@
 //! platform's cache folder for the user.
 
 mod clusters;
+pub mod stores;
 
 use std::fs::{self, File};
 use std::io::{IsTerminal, Write};

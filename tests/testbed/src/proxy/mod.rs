@@ -54,6 +54,14 @@ impl Proxy {
         Self::start(Forward::plain(&format!("http://{}", server.address()))?)
     }
 
+    /// A proxy in front of anything that speaks plain HTTP; see [`Proxy::url`].
+    ///
+    /// # Errors
+    /// No port is free, or `url` isn't one.
+    pub fn to(url: &str) -> Result<Self> {
+        Self::start(Forward::plain(url)?)
+    }
+
     fn start(forward: Forward) -> Result<Self> {
         let failed = |error: std::io::Error| Error::Invalid(format!("can't start a proxy: {error}"));
         // A runtime of its own: it outlives the one of the test that made it.

@@ -1,0 +1,136 @@
+//! A store that speaks S3, for the operator and for Jobs. The bucket's owner is asked on each request, each call has a
+//! deadline, and nothing is ever overwritten.
+//!
+//! - [`credentials`], [`error`]: pure
+//! - `wire`: trust, deadlines, retries, the store's clock
+//! - `calls`, `lists`: what can be done with objects
+
+mod calls;
+pub mod credentials;
+pub mod error;
+mod lists;
+mod wire;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::task::{Lock, StoreAddress};
+pub use calls::{Head, Held, Put};
+pub use credentials::{Credentials, Unusable};
+pub use error::{Class, StoreError};
+pub use lists::{Listing, Object, Version, Versions};
+pub use wire::{Clock, DEADLINE};
+
+/// A bucket, and who asks it.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    address: Arc<StoreAddress>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("bucket", &self.address.bucket).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Makes the client; nothing is asked yet.
+    ///
+    /// # Errors
+    /// The certificate authority isn't one.
+    pub fn open(address: &StoreAddress, credentials: &Credentials) -> Result<Self, StoreError> {
+        let endpoint = address.endpoint.as_deref();
+        let http = wire::client(endpoint, address.ca.as_deref()).map_err(|error| StoreError {
+            class: Class::Tls,
+            action: "use",
+            place: format!("the certificate authority of {}", place(address, "")),
+            said: error.to_string(),
+        })?;
+        let clock = Clock::default();
+        let mut config = Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(address.region.clone()))
+            .force_path_style(address.path_style)
+            .credentials_provider(signing(credentials))
+            .http_client(http)
+            .timeout_config(wire::timeouts())
+            .retry_config(wire::retries())
+            // Sums in trailers are news to older stores; what we write carries a sum of its own.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .interceptor(clock.clone());
+        config.set_endpoint_url(endpoint.map(str::to_owned));
+        Ok(Self { client: Client::from_conf(config.build()), address: Arc::new(address.clone()), clock })
+    }
+
+    /// The store's clock, as its answers told it.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &StoreAddress {
+        &self.address
+    }
+
+    fn owner(&self) -> Option<String> {
+        self.address.expected_owner.clone()
+    }
+
+    fn lock(&self) -> Option<&Lock> {
+        self.address.lock.as_ref()
+    }
+
+    fn fault(&self, class: Class, action: &'static str, key: &str, said: impl Into<String>) -> StoreError {
+        StoreError { class, action, place: place(&self.address, key), said: said.into() }
+    }
+
+    /// One call, with a deadline over all of it.
+    async fn call<T, E>(
+        &self,
+        action: &'static str,
+        key: &str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match tokio::time::timeout(DEADLINE, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                let (class, said) = wire::failure(&error);
+                Err(self.fault(class, action, key, said))
+            }
+            Err(_) => Err(self.fault(Class::Timeout(DEADLINE), action, key, "")),
+        }
+    }
+}
+
+/// A key, or the bucket itself, in words.
+fn place(address: &StoreAddress, key: &str) -> String {
+    let (bucket, region) = (&address.bucket, &address.region);
+    let host = address.endpoint.as_deref().unwrap_or("AWS");
+    let slash = if key.is_empty() { "" } else { "/" };
+    format!("{bucket}{slash}{key} at {host} ({region})")
+}
+
+fn signing(credentials: &Credentials) -> aws_sdk_s3::config::Credentials {
+    aws_sdk_s3::config::Credentials::new(
+        credentials.access_key_id(),
+        credentials.expose_secret(),
+        credentials.expose_token().map(str::to_owned),
+        None,
+        "tenantry",
+    )
+}

@@ -1,0 +1,6 @@
+//! Stores: the same questions to every kind of real server, and what differs.
+
+mod bed;
+mod objects;
+
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
