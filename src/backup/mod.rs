@@ -6,8 +6,10 @@
 //! - [`layout`]: where everything lies in the store
 //! - [`task`]: what the operator hands a Job
 //! - [`record`]: what a Job leaves behind
+//! - [`key`]: a tenant's key, wrapped by the platform's
 //! - [`store`]: everything that talks to the store
 
+pub mod key;
 pub mod layout;
 pub mod record;
 pub mod store;
