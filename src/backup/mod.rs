@@ -7,6 +7,7 @@
 //! - [`task`]: what the operator hands a Job
 //! - [`job`]: the Job itself, and its Secret
 //! - [`record`]: what a Job leaves behind
+//! - [`key`]: a tenant's key, wrapped by the platform's
 //! - [`store`]: everything that talks to the store
 //! - [`schedule`], [`zone`]: when runs are due
 //! - [`known`]: what is known of a tenant's backups; [`settings`]: what shall be
@@ -20,6 +21,7 @@ pub mod drills;
 pub mod generation;
 pub mod hold;
 pub mod job;
+pub mod key;
 pub mod known;
 pub mod layout;
 pub mod names;
