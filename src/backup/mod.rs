@@ -7,7 +7,9 @@
 //! - [`task`]: what the operator hands a Job
 //! - [`record`]: what a Job leaves behind
 //! - [`store`]: everything that talks to the store
+//! - [`engine`]: what a Job does
 
+pub mod engine;
 pub mod layout;
 pub mod record;
 pub mod store;
