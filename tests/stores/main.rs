@@ -2,6 +2,7 @@
 
 mod bed;
 mod fitness;
+mod inventory;
 mod keys;
 mod objects;
 mod scoped;
