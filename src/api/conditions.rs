@@ -240,6 +240,30 @@ pub mod reasons {
     pub const TENANTS_NOT_READY: &str = "TenantsNotReady";
     /// The repository has files that are wrong.
     pub const FINDINGS: &str = "Findings";
+    /// The store of backups doesn't answer, or not as a store does.
+    pub const STORE_UNREACHABLE: &str = "StoreUnreachable";
+    /// The store of backups doesn't know the credentials, or they are over.
+    pub const CREDENTIALS_REFUSED: &str = "CredentialsRefused";
+    /// The credentials may not do what the store of backups is asked for.
+    pub const ACCESS_DENIED: &str = "AccessDenied";
+    /// There is no such bucket.
+    pub const BUCKET_MISSING: &str = "BucketMissing";
+    /// The bucket belongs to another account.
+    pub const WRONG_OWNER: &str = "WrongOwner";
+    /// The bucket keeps no versions.
+    pub const NOT_VERSIONED: &str = "NotVersioned";
+    /// Nothing keeps objects from being removed.
+    pub const NOT_IMMUTABLE: &str = "NotImmutable";
+    /// The bucket's lock is shorter than asked for.
+    pub const LOCK_TOO_SHORT: &str = "LockTooShort";
+    /// The bucket's lock is longer than restore points may stay.
+    pub const LOCK_TOO_LONG: &str = "LockTooLong";
+    /// The store overwrites where it was told not to.
+    pub const NO_CONDITIONAL_PUT: &str = "NoConditionalPut";
+    /// The store's clock and ours are too far apart.
+    pub const CLOCK_SKEW: &str = "ClockSkew";
+    /// The store said that something was written, and gives something else back.
+    pub const NOT_DURABLE: &str = "NotDurable";
     /// All runs have the Platform's own credentials: tenants' backups are kept apart by their keys alone.
     pub const SHARED_CREDENTIALS: &str = "SharedCredentials";
 }
