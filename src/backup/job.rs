@@ -18,8 +18,6 @@ use super::task::{Task, VARIABLE};
 pub const RUN: &str = "tenantry.dev/run";
 /// Annotation on a run's Job: the slot that it fills, RFC 3339.
 pub const SLOT: &str = "tenantry.dev/slot";
-/// Annotation on a run's Job: the object by which somebody asked for it.
-pub const ASKED: &str = "tenantry.dev/asked-by";
 /// The container that does the work.
 pub const CONTAINER: &str = "work";
 
@@ -48,8 +46,6 @@ pub struct Plan<'a> {
     pub database: &'a str,
     /// The slot, RFC 3339.
     pub slot: &'a str,
-    /// The object by which somebody asked for it; empty where nobody did.
-    pub asked_by: &'a str,
     /// The operator's image, with restic.
     pub tools: &'a str,
     /// The image with the engine's programs.
@@ -82,7 +78,6 @@ pub fn job(plan: Plan<'_>) -> Value {
         marks::TENANT_UID: plan.tenant_uid,
         marks::INSTALL_ID: task.install_id,
         SLOT: plan.slot,
-        ASKED: plan.asked_by,
     });
     // The pod is no child of ours: a Job made it.
     let mut pod_labels = labels.clone();
@@ -127,7 +122,7 @@ fn pod(plan: Plan<'_>) -> Value {
         }],
         "containers": [{
             "name": CONTAINER, "image": plan.engine,
-            "command": [format!("{TOOLS}/tenantry"), "backup", "work", "--secrets", SECRETS, "--scratch", SCRATCH, "--tools", TOOLS],
+            "command": [format!("{TOOLS}/tenantry"), "backup", "work", "--secrets", SECRETS, "--scratch", SCRATCH],
             "env": [{"name": VARIABLE, "value": variable}],
             "resources": resources, "securityContext": secured,
             "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -243,7 +238,6 @@ mod tests {
             kind: "backup",
             database: "app",
             slot: "2026-11-22T03:00:00Z",
-            asked_by: "",
             tools: "t",
             engine: "e",
             pull_secret: true,

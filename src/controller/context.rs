@@ -10,11 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use kube::{Client, runtime::events::Recorder};
 use tokio::sync::Notify;
 
 use crate::{
     apply::Writer,
+    backup::store::checks::Judgement,
     forge::tokens::Tokens,
     hook::{keep::Kept, signature::Key},
     observe::world::{Signal, World},
@@ -96,6 +98,8 @@ pub struct Board {
     pub forges: HashMap<String, Arc<Wake>>,
     /// What the forge loop reported last, by Platform.
     pub posts: HashMap<String, PostReport>,
+    /// Whether Platforms' stores are fit, and when that was asked.
+    pub stores: HashMap<String, (Judgement, Timestamp)>,
     /// Tokens of GitHub Apps that are still good.
     pub tokens: Tokens,
 }

@@ -14,7 +14,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use crate::{
     api::{Restore, RestoreDrill, marks},
     backup::{
-        job::{ASKED, CONTAINER, RUN, SLOT},
+        job::{CONTAINER, RUN, SLOT},
         record::{Record, reasons},
     },
     desired::backup::DATABASE_LABEL,
@@ -58,8 +58,6 @@ pub struct JobFacts {
     pub database: String,
     /// The slot that it fills, RFC 3339.
     pub slot: String,
-    /// The object by which somebody asked for it.
-    pub asked_by: String,
     /// How it stands.
     pub state: State,
     /// The Job's own reason for its failure.
@@ -255,7 +253,6 @@ fn facts(job: &SlimJob) -> JobFacts {
         kind: label(RUN),
         database: label(DATABASE_LABEL),
         slot: annotation(SLOT),
-        asked_by: annotation(ASKED),
         state,
         reason: ended
             .filter(|_| state == State::Failed)
