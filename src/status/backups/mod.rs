@@ -1,9 +1,9 @@
 //! What a status says of a tenant's restore points: where they stand, whether they are as old as they may be, and whether
 //! they have been restored. From the store as it was seen; where that was too long ago nobody knows.
 
-mod verdicts;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use std::collections::BTreeSet;
 
@@ -28,6 +28,8 @@ use super::set::{Verdict, whole_second};
 
 /// How far back drills count for percentiles.
 const DRILLS: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How old the time of the last look may grow in a status while nothing else changes; less than [`LOOK`].
+const RETELL: SignedDuration = SignedDuration::from_mins(8);
 /// Most restore points' owners that a status lists: its schema's bound.
 const MOST: usize = 48;
 /// Longest texts, as the schema has them.
@@ -67,9 +69,14 @@ pub fn tell(
     previous: &[BackupStatus],
     now: Timestamp,
 ) -> Told {
-    let seen = view.and_then(|view| Some((view, view.store.as_deref().filter(|store| is_young(store, now))?)));
+    let seen =
+        view.and_then(|view| Some((view, view.store.as_deref().filter(|store| is_young(store, now))?)));
     let backups = match seen {
-        Some((view, store)) => statuses(view, store, now),
+        Some((view, store)) => {
+            let mut list = statuses(view, store, now);
+            list.iter_mut().for_each(|one| calm(one, previous, now));
+            list
+        }
         None => previous.to_vec(),
     };
     let mut told = Told { last_backup: None, last_drill: None, backups, current: None, verified: None };
@@ -116,6 +123,20 @@ fn unseen(view: Option<&View>, previous: &[BackupStatus], now: Timestamp) -> Sai
     Said::Is(verdicts::unknown(view))
 }
 
+/// A look that found nothing new is news only when the last one that was told of grows old: a quiet cluster is written
+/// little.
+fn calm(one: &mut BackupStatus, previous: &[BackupStatus], now: Timestamp) {
+    let Some(before) = previous.iter().find(|before| (&before.name, before.kind) == (&one.name, one.kind))
+    else {
+        return;
+    };
+    let age = before.observed_at.parse::<Timestamp>().map(|seen| now.duration_since(seen));
+    let same = BackupStatus { observed_at: one.observed_at.clone(), ..before.clone() } == *one;
+    if same && age.is_ok_and(|age| age.abs() <= RETELL) {
+        one.observed_at.clone_from(&before.observed_at);
+    }
+}
+
 /// What each database has, those that are no longer listed too: their restore points stay.
 fn statuses(view: &View, store: &Store, now: Timestamp) -> Vec<BackupStatus> {
     let listed = view.settings.databases.iter().map(|one| one.name.as_str());
@@ -141,7 +162,8 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
         oldest: time(points.first()),
         points: u32::try_from(points.len()).unwrap_or(u32::MAX),
         bytes: points.last().map_or(0, |point| i64::try_from(point.size.bytes).unwrap_or(i64::MAX)),
-        future_dated: u32::try_from(points.iter().filter(|one| one.is_future_dated()).count()).unwrap_or(u32::MAX),
+        future_dated: u32::try_from(points.iter().filter(|one| one.is_future_dated()).count())
+            .unwrap_or(u32::MAX),
         locked_percent: None,
         next_run: settings.and(due).and_then(|due| due.next).map(whole_second),
         missed: settings.map_or(0, |one| {
@@ -152,7 +174,9 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
         last_drill: drills.last().map(|past| drill(view, past)),
         verified_at: passed().map(|past| past.started).max().map(whole_second),
         rto_p95_seconds: measure(|past| past.details.as_ref()?.rto_seconds),
-        rpo_p95_seconds: measure(|past| past.details.as_ref()?.rpo_seconds.filter(|_| past.kind == Kind::Drill)),
+        rpo_p95_seconds: measure(|past| {
+            past.details.as_ref()?.rpo_seconds.filter(|_| past.kind == Kind::Drill)
+        }),
     }
 }
 
