@@ -71,6 +71,10 @@ pub enum ConditionType {
     WorkloadsAvailable,
     /// Every service is ready in as many zones as the Platform asks for.
     ZoneSpread,
+    /// What the Tenant keeps is backed up, as often and for as long as the Platform says.
+    BackupsCurrent,
+    /// Its restore points were restored and looked into, lately.
+    RestoreVerified,
 }
 
 impl ConditionType {
@@ -87,6 +91,8 @@ impl ConditionType {
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",
+            Self::BackupsCurrent => "BackupsCurrent",
+            Self::RestoreVerified => "RestoreVerified",
         }
     }
 }
@@ -164,6 +170,28 @@ pub mod reasons {
     pub const REVIEW_FAILED: &str = "ReviewFailed";
     /// What must be refused can't be tried.
     pub const TRIAL_FAILED: &str = "TrialFailed";
+    /// Something holds data, and is neither backed up nor left out with a reason.
+    pub const UNCOVERED: &str = "Uncovered";
+    /// The newest restore point is older than it may be.
+    pub const BACKUP_OVERDUE: &str = "BackupOverdue";
+    /// There is no restore point yet, and there needn't be one.
+    pub const NO_BACKUP_YET: &str = "NoBackupYet";
+    /// A backup failed, for a reason that no other word is for.
+    pub const BACKUP_FAILED: &str = "BackupFailed";
+    /// Restore points are there that should be gone.
+    pub const RETENTION_NOT_EXACT: &str = "RetentionNotExact";
+    /// The claim can't be backed up.
+    pub const VOLUME_NOT_SUPPORTED: &str = "VolumeNotSupported";
+    /// Nobody has looked at the buckets.
+    pub const BUCKETS_NOT_VERIFIED: &str = "BucketsNotVerified";
+    /// The newest drill that passed is older than it may be.
+    pub const DRILL_TOO_OLD: &str = "DrillTooOld";
+    /// A drill failed, for a reason that no other word is for.
+    pub const DRILL_FAILED: &str = "DrillFailed";
+    /// No restore point was ever restored.
+    pub const NEVER_DRILLED: &str = "NeverDrilled";
+    /// No restore point was restored yet, and none needed to be.
+    pub const NOT_DRILLED_YET: &str = "NotDrilledYet";
     /// Isolation objects are missing.
     pub const NOT_APPLIED: &str = "NotApplied";
     /// The file is gone from the repository; the Tenant stays.
@@ -212,4 +240,30 @@ pub mod reasons {
     pub const TENANTS_NOT_READY: &str = "TenantsNotReady";
     /// The repository has files that are wrong.
     pub const FINDINGS: &str = "Findings";
+    /// The store of backups doesn't answer, or not as a store does.
+    pub const STORE_UNREACHABLE: &str = "StoreUnreachable";
+    /// The store of backups doesn't know the credentials, or they are over.
+    pub const CREDENTIALS_REFUSED: &str = "CredentialsRefused";
+    /// The credentials may not do what the store of backups is asked for.
+    pub const ACCESS_DENIED: &str = "AccessDenied";
+    /// There is no such bucket.
+    pub const BUCKET_MISSING: &str = "BucketMissing";
+    /// The bucket belongs to another account.
+    pub const WRONG_OWNER: &str = "WrongOwner";
+    /// The bucket keeps no versions.
+    pub const NOT_VERSIONED: &str = "NotVersioned";
+    /// Nothing keeps objects from being removed.
+    pub const NOT_IMMUTABLE: &str = "NotImmutable";
+    /// The bucket's lock is shorter than asked for.
+    pub const LOCK_TOO_SHORT: &str = "LockTooShort";
+    /// The bucket's lock is longer than restore points may stay.
+    pub const LOCK_TOO_LONG: &str = "LockTooLong";
+    /// The store overwrites where it was told not to.
+    pub const NO_CONDITIONAL_PUT: &str = "NoConditionalPut";
+    /// The store's clock and ours are too far apart.
+    pub const CLOCK_SKEW: &str = "ClockSkew";
+    /// The store said that something was written, and gives something else back.
+    pub const NOT_DURABLE: &str = "NotDurable";
+    /// All runs have the Platform's own credentials: tenants' backups are kept apart by their keys alone.
+    pub const SHARED_CREDENTIALS: &str = "SharedCredentials";
 }

@@ -143,6 +143,18 @@ pub struct BackupExclusion {
     pub reason: String,
 }
 
+impl BackupExclusion {
+    /// Whether it leaves out that thing.
+    #[must_use]
+    pub fn covers(&self, kind: DataKind, name: &str) -> bool {
+        self.kind == kind
+            && match self.name.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => self.name == name,
+            }
+    }
+}
+
 /// Something that holds data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // the names say it, and variant docs would turn the schema's enum into oneOf

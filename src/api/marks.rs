@@ -72,6 +72,10 @@ pub const MANAGER_STATUS: &str = "tenantry-status";
 pub const ROLE_VIEWER: &str = "tenantry-viewer";
 /// ClusterRole that `members[].role: Editor` is bound to.
 pub const ROLE_EDITOR: &str = "tenantry-editor";
+/// The user that the operator is where it was installed as the manifests have it.
+pub const OPERATOR: &str = "system:serviceaccount:tenantry-system:tenantry";
+/// ClusterRole that lets the operator read a tenant's connection Secrets, bound in that tenant's namespace alone.
+pub const ROLE_SECRET_READER: &str = "tenantry-secret-reader";
 
 /// How names of the operator's own objects in a tenant's namespace begin.
 pub const OWN_PREFIX: &str = "tenantry-";

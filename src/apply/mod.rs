@@ -9,6 +9,7 @@
 //! - [`heal`]: puts it back
 //! - [`prune`]: deletes what the inventory says we made
 //! - [`scale`]: how many pods each Deployment has
+//! - [`runs`]: Jobs of backups and drills, and what belongs to them
 //! - [`writer`]: the calls, each with its deadline and only while we lead
 //! - [`dry`]: the same writes, only tried: for plans
 //! - [`customers`]: what Git writes: Tenants, and a Platform's own rules
@@ -23,6 +24,7 @@ pub mod order;
 pub mod pass;
 pub mod plan;
 pub mod prune;
+pub mod runs;
 pub mod scale;
 pub mod status;
 pub mod writer;

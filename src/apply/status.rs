@@ -55,6 +55,21 @@ impl Writer {
         named["resourceVersion"] = json!(version);
         self.status(plural, kind, &named, status).await.map(|_: Value| ())
     }
+
+    /// Writes the status of a RestoreDrill or a Restore.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn run_status(
+        &self,
+        plural: &str,
+        kind: &str,
+        meta: &ObjectMeta,
+        status: &Value,
+    ) -> Result<(), CallError> {
+        self.status(plural, kind, &names(meta), status).await.map(|_: Value| ())
+    }
+
     async fn status<T: serde::de::DeserializeOwned>(
         &self,
         plural: &str,

@@ -12,6 +12,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::backup::{ObjectLock, Store as Bucket};
+
 use super::layout::Place;
 
 /// The task's environment variable.
@@ -59,6 +61,23 @@ pub struct StoreAddress {
     pub ca: Option<String>,
     /// Object Lock of what is written beside restic's own files: days, and the mode's name (`COMPLIANCE`).
     pub lock: Option<Lock>,
+}
+
+impl StoreAddress {
+    /// The Platform's. `ca` is the text of the Secret that it names.
+    #[must_use]
+    pub fn of(store: &Bucket, ca: Option<String>) -> Self {
+        let lock = |lock: &ObjectLock| Lock { mode: lock.mode.as_str().to_owned(), days: lock.days };
+        Self {
+            endpoint: store.endpoint.clone(),
+            region: store.region.clone(),
+            bucket: store.bucket.clone(),
+            expected_owner: store.expected_owner.clone(),
+            path_style: store.path_style,
+            ca,
+            lock: store.object_lock.as_ref().map(lock),
+        }
+    }
 }
 
 /// Retention of an object.

@@ -22,6 +22,7 @@ use crate::{
     hook,
     observe::{
         crds::Definitions,
+        standing::whoami,
         watch::{READ_DEADLINE, Watches},
         world::World,
     },
@@ -131,7 +132,7 @@ async fn operate(args: Args) -> Outcome {
     let known = definitions().map(|(_, definition)| definition);
     let (mut definitions, _watch) = Definitions::watch(&client, known, &health);
     let ground = ground(&client, &args.namespace, &mut definitions, &health);
-    let Some(install_id) = shutdown.unless_requested(ground).await else { return Ok(ExitCode::SUCCESS) };
+    let Some(who) = shutdown.unless_requested(ground).await else { return Ok(ExitCode::SUCCESS) };
     let identity = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
     let lease = KubeLease::new(lease_client, &args.namespace, lease::NAME);
     let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
@@ -149,7 +150,7 @@ async fn operate(args: Args) -> Outcome {
         },
         leadership: leadership.clone(),
     };
-    let ctx = context(&args, client, proofs, metrics, install_id, trail);
+    let ctx = context(&args, client, proofs, metrics, who, trail);
     let hooks = Hooks { ctx: ctx.clone(), leadership: leadership.clone() };
     let hooking = listener.map(|server| {
         info!(hooks = %server.addr(), "taking push hooks");
@@ -187,10 +188,15 @@ async fn elect(mut elector: Elector<KubeLease>, mut definitions: Definitions, sh
 
 /// Waits until the cluster has the definitions that this version knows, and returns the id of the
 /// installation. Nothing is written before.
-async fn ground(client: &Client, namespace: &str, definitions: &mut Definitions, health: &Health) -> String {
+async fn ground(
+    client: &Client,
+    namespace: &str,
+    definitions: &mut Definitions,
+    health: &Health,
+) -> Identity {
     definitions.right().await;
     loop {
-        match install_id(client, namespace).await {
+        match identity(client, namespace).await {
             Ok(id) => {
                 health.unblock("cluster");
                 return id;
@@ -204,12 +210,22 @@ async fn ground(client: &Client, namespace: &str, definitions: &mut Definitions,
     }
 }
 
-/// The uid of the operator's namespace: it lives as long as the installation.
-async fn install_id(client: &Client, namespace: &str) -> Result<String, String> {
+/// Who this process is.
+struct Identity {
+    /// The uid of the operator's namespace: it lives as long as the installation.
+    install_id: String,
+    /// The user that it is to the API server.
+    user: String,
+}
+
+async fn identity(client: &Client, namespace: &str) -> Result<Identity, String> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = deadline(READ_DEADLINE, api.get_metadata(namespace)).await;
     let found = found.map_err(|error| format!("namespace {namespace} can't be read: {error}"))?;
-    found.uid().ok_or_else(|| format!("namespace {namespace} has no uid"))
+    let install_id = found.uid().ok_or_else(|| format!("namespace {namespace} has no uid"))?;
+    let user = whoami(client).await;
+    let user = user.map_err(|error| format!("the API server doesn't say who this process is: {error}"))?;
+    Ok(Identity { install_id, user })
 }
 
 fn context(
@@ -217,7 +233,7 @@ fn context(
     client: Client,
     proofs: Proofs,
     metrics: Metrics,
-    install_id: String,
+    who: Identity,
     trail: Trail,
 ) -> Context {
     let reporter = Reporter { controller: "tenantry".into(), instance: std::env::var("POD_NAME").ok() };
@@ -246,7 +262,8 @@ fn context(
         platforms_changed: Arc::default(),
         board: Arc::default(),
         schemas: Arc::new(schemas()),
-        install_id: install_id.into(),
+        install_id: who.install_id.into(),
+        operator: who.user.into(),
         namespace: args.namespace.as_str().into(),
         data: Arc::new(args.data_dir.clone()),
         trail,

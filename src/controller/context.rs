@@ -58,6 +58,8 @@ pub struct Context {
     pub schemas: Arc<Schemas>,
     /// Id of this installation: the uid of the operator's namespace.
     pub install_id: Arc<str>,
+    /// The user that this process is to the API server.
+    pub operator: Arc<str>,
     /// Namespace that holds the Secrets that Platforms name.
     pub namespace: Arc<str>,
     /// Folder for repositories.

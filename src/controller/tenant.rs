@@ -129,9 +129,10 @@ async fn judge(ctx: &Context, tenant: &Tenant) -> Result<Ready, Stop> {
             .unwrap_or_else(|| Err(format!("the pull Secrets of Platform {wanted} are not read yet")))
             .map_err(Stop::NoPullSecret)?
     };
-    let inputs = inputs::gather(&ctx.world, &ctx.client, tenant, pull_secret, &ctx.install_id)
-        .await
-        .map_err(Stop::Unreadable)?;
+    let inputs =
+        inputs::gather(&ctx.world, &ctx.client, tenant, pull_secret, (&ctx.install_id, &ctx.operator))
+            .await
+            .map_err(Stop::Unreadable)?;
     let ground = ground::check(&checked, &inputs).map_err(Stop::Held)?;
     Ok(Ready { tenant: checked, source: found, platform, inputs, ground, exceeds })
 }

@@ -4,6 +4,7 @@
 //! - [`meta`]: names and marks, in one place
 //! - [`namespace`], [`quota`], [`network`], [`rbac`], [`pull_secret`]: isolation
 //! - [`workload`], [`storage`], [`pod`], [`exposure`]: services
+//! - [`backup`]: the namespaces that no member reaches
 
 use std::marker::PhantomData;
 
@@ -21,6 +22,7 @@ use crate::{
     validate::{ground::Inputs, platform::ValidatedPlatform, tenant::ValidatedTenant},
 };
 
+pub mod backup;
 pub mod exposure;
 pub mod meta;
 pub mod namespace;
@@ -113,11 +115,14 @@ pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
     let stateless = || services.iter().filter(|one| !one.is_stateful());
     let stateful = || services.iter().filter(|one| one.is_stateful());
     Objects {
-        namespaces: vec![namespace::namespace(plan)],
-        quotas: vec![quota::resource_quota(plan)],
+        namespaces: [namespace::namespace(plan)].into_iter().chain(backup::namespaces(plan)).collect(),
+        quotas: [quota::resource_quota(plan)].into_iter().chain(backup::quotas(plan)).collect(),
         limit_ranges: vec![quota::limit_range(plan)],
-        network_policies: network::policies(plan, alive),
-        role_bindings: if alive { rbac::bindings(plan) } else { Vec::new() },
+        network_policies: [network::policies(plan, alive), backup::policies(plan, alive)].concat(),
+        role_bindings: match alive {
+            true => rbac::bindings(plan).into_iter().chain(backup::binding(plan)).collect(),
+            false => Vec::new(),
+        },
         secrets: pull_secret::secret(plan).into_iter().collect(),
         service_accounts: services.iter().map(|one| workload::service_account(plan, one)).collect(),
         config_maps: services.iter().filter_map(|one| workload::config_map(plan, one)).collect(),

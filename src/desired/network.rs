@@ -5,7 +5,10 @@ use k8s_openapi::{
         IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
         NetworkPolicyPort, NetworkPolicySpec,
     },
-    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
 };
 
 use crate::{
@@ -49,14 +52,18 @@ pub fn policies(plan: Plan<'_>, alive: bool) -> Vec<NetworkPolicy> {
 
 /// Nothing in, nothing out: the other policies open what is needed.
 pub fn deny_all(plan: Plan<'_>) -> NetworkPolicy {
-    policy(plan, DENY_ALL, LabelSelector::default(), None, None, &["Ingress", "Egress"])
+    own(plan, DENY_ALL, LabelSelector::default(), None, None, &["Ingress", "Egress"])
 }
 
 /// Out to the name servers, on their ports only.
 pub fn dns(plan: Plan<'_>) -> Option<NetworkPolicy> {
-    let rules: Vec<_> =
-        plan.platform.dns.iter().map(|peer| out(vec![plain_peer(peer)], &peer.ports)).collect();
-    (!rules.is_empty()).then(|| policy(plan, DNS, LabelSelector::default(), None, Some(rules), &["Egress"]))
+    let rules = dns_rules(plan);
+    (!rules.is_empty()).then(|| own(plan, DNS, LabelSelector::default(), None, Some(rules), &["Egress"]))
+}
+
+/// The same as rules, for namespaces beside the tenant's own.
+pub(super) fn dns_rules(plan: Plan<'_>) -> Vec<NetworkPolicyEgressRule> {
+    plan.platform.dns.iter().map(|peer| out(vec![plain_peer(peer)], &peer.ports)).collect()
 }
 
 /// In and out among the pods of the namespace.
@@ -65,7 +72,7 @@ pub fn same_namespace(plan: Plan<'_>) -> NetworkPolicy {
         || NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..Default::default() };
     let ingress = NetworkPolicyIngressRule { from: Some(vec![everyone()]), ports: None };
     let egress = NetworkPolicyEgressRule { to: Some(vec![everyone()]), ports: None };
-    policy(
+    own(
         plan,
         SAME_NAMESPACE,
         LabelSelector::default(),
@@ -85,7 +92,7 @@ pub fn shared_egress(plan: Plan<'_>) -> Option<NetworkPolicy> {
         .filter_map(|peer| Some(out(vec![guarded_peer(&peer.end, &denied)?], &peer.ports)))
         .collect();
     (!rules.is_empty())
-        .then(|| policy(plan, SHARED_EGRESS, LabelSelector::default(), None, Some(rules), &["Egress"]))
+        .then(|| own(plan, SHARED_EGRESS, LabelSelector::default(), None, Some(rules), &["Egress"]))
 }
 
 /// Out to the addresses that the Tenant asks for, less those that nobody may reach.
@@ -97,8 +104,7 @@ pub fn egress(plan: Plan<'_>) -> Option<NetworkPolicy> {
         .iter()
         .filter_map(|rule| Some(out(vec![guarded_peer(&PeerEnd::Range(rule.cidr), &denied)?], &rule.ports)))
         .collect();
-    (!rules.is_empty())
-        .then(|| policy(plan, EGRESS, LabelSelector::default(), None, Some(rules), &["Egress"]))
+    (!rules.is_empty()).then(|| own(plan, EGRESS, LabelSelector::default(), None, Some(rules), &["Egress"]))
 }
 
 /// In from the Platform's peers to the declared ports of one service.
@@ -121,7 +127,7 @@ pub fn ingress(plan: Plan<'_>, service: &ValidatedService) -> Option<NetworkPoli
         .collect();
     let name = format!("{INGRESS}-{}", service.spec.name);
     let pods = meta::pod_selector(plan, &service.spec.name);
-    (!rules.is_empty()).then(|| policy(plan, &name, pods, Some(rules), None, &["Ingress"]))
+    (!rules.is_empty()).then(|| own(plan, &name, pods, Some(rules), None, &["Ingress"]))
 }
 
 /// Tenants who deploy with tools of their own declare no ports: the Platform's peers reach them on
@@ -132,8 +138,7 @@ pub fn undeclared_ingress(plan: Plan<'_>) -> Option<NetworkPolicy> {
     }
     let peers = plan.platform.ingress_from.iter().filter(|peer| !peer.ports.is_empty());
     let rules: Vec<_> = peers.map(|peer| into(plain_peer(peer), &peer.ports)).collect();
-    (!rules.is_empty())
-        .then(|| policy(plan, INGRESS, LabelSelector::default(), Some(rules), None, &["Ingress"]))
+    (!rules.is_empty()).then(|| own(plan, INGRESS, LabelSelector::default(), Some(rules), None, &["Ingress"]))
 }
 
 /// Whether a peer's ports, where it names any, include a declared one.
@@ -146,23 +151,23 @@ fn admits(ranges: &[PortRange], port: &PortRange) -> bool {
 }
 
 /// Ranges that no rule with a CIDR opens: metadata services, the Platform's list, nodes and API servers.
-fn denied(plan: Plan<'_>) -> Vec<Cidr> {
+pub(super) fn denied(plan: Plan<'_>) -> Vec<Cidr> {
     metadata_ranges()
         .chain(plan.platform.denied.iter().copied())
         .chain(plan.inputs.denied.iter().copied())
         .collect()
 }
 
-fn out(to: Vec<NetworkPolicyPeer>, ports: &[PortRange]) -> NetworkPolicyEgressRule {
+pub(super) fn out(to: Vec<NetworkPolicyPeer>, ports: &[PortRange]) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: Some(to), ports: policy_ports(ports) }
 }
 
-fn into(from: NetworkPolicyPeer, ports: &[PortRange]) -> NetworkPolicyIngressRule {
+pub(super) fn into(from: NetworkPolicyPeer, ports: &[PortRange]) -> NetworkPolicyIngressRule {
     NetworkPolicyIngressRule { from: Some(vec![from]), ports: policy_ports(ports) }
 }
 
 /// A peer as the Platform wrote it.
-fn plain_peer(peer: &ValidatedPeer) -> NetworkPolicyPeer {
+pub(super) fn plain_peer(peer: &ValidatedPeer) -> NetworkPolicyPeer {
     match &peer.end {
         PeerEnd::Range(range) => block(*range, Vec::new()),
         PeerEnd::Pods { namespace, pods } => NetworkPolicyPeer {
@@ -174,7 +179,7 @@ fn plain_peer(peer: &ValidatedPeer) -> NetworkPolicyPeer {
 }
 
 /// A peer less the denied ranges; `None` when nothing is left of it. An empty peer list would mean everyone.
-fn guarded_peer(end: &PeerEnd, denied: &[Cidr]) -> Option<NetworkPolicyPeer> {
+pub(super) fn guarded_peer(end: &PeerEnd, denied: &[Cidr]) -> Option<NetworkPolicyPeer> {
     match end {
         PeerEnd::Range(range) => Some(block(*range, range.except(denied)?)),
         PeerEnd::Pods { .. } => {
@@ -188,7 +193,7 @@ fn block(range: Cidr, except: Vec<Cidr>) -> NetworkPolicyPeer {
     NetworkPolicyPeer { ip_block: Some(IPBlock { cidr: range.to_string(), except }), ..Default::default() }
 }
 
-fn selector(labels: &Labels) -> LabelSelector {
+pub(super) fn selector(labels: &Labels) -> LabelSelector {
     let pairs = labels.match_labels.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
     LabelSelector { match_labels: Some(pairs), match_expressions: None }
 }
@@ -202,7 +207,8 @@ fn policy_ports(ports: &[PortRange]) -> Option<Vec<NetworkPolicyPort>> {
     (!ports.is_empty()).then(|| ports.iter().map(one).collect())
 }
 
-fn policy(
+/// A policy in the tenant's own namespace.
+fn own(
     plan: Plan<'_>,
     name: &str,
     pods: LabelSelector,
@@ -210,7 +216,17 @@ fn policy(
     egress: Option<Vec<NetworkPolicyEgressRule>>,
     types: &[&str],
 ) -> NetworkPolicy {
+    policy(meta::namespaced(plan, name), pods, ingress, egress, types)
+}
+
+pub(super) fn policy(
+    metadata: ObjectMeta,
+    pods: LabelSelector,
+    ingress: Option<Vec<NetworkPolicyIngressRule>>,
+    egress: Option<Vec<NetworkPolicyEgressRule>>,
+    types: &[&str],
+) -> NetworkPolicy {
     let policy_types = Some(types.iter().map(|one| (*one).to_owned()).collect());
     let spec = NetworkPolicySpec { pod_selector: Some(pods), ingress, egress, policy_types };
-    NetworkPolicy { metadata: meta::namespaced(plan, name), spec: Some(spec) }
+    NetworkPolicy { metadata, spec: Some(spec) }
 }

@@ -8,6 +8,7 @@ use kube::{Api, Client};
 
 use crate::{
     api::{Tenant, marks, tenant_status::Purpose},
+    desired::backup,
     runtime::call::{CallError, deadline},
     validate::{
         cidr::Cidr,
@@ -31,7 +32,7 @@ pub async fn gather(
     client: &Client,
     tenant: &Tenant,
     pull_secret: Option<PullSecret>,
-    install_id: &str,
+    (install_id, operator): (&str, &str),
 ) -> Result<Inputs, CallError> {
     let name = tenant.metadata.name.clone().unwrap_or_default();
     let (mut inputs, known) = {
@@ -44,6 +45,9 @@ pub async fn gather(
             denied: world.infrastructure().map(Cidr::host).collect(),
             pull_secret,
             install_id: install_id.to_owned(),
+            operator: operator.to_owned(),
+            had_backups: has_backups(tenant),
+            beside: Vec::new(),
         };
         let known = inputs.namespace.is_some() || inputs.taken_by.is_some();
         (inputs, known)
@@ -51,7 +55,34 @@ pub async fn gather(
     if !known {
         inputs.namespace = read_namespace(client, tenant.namespace()).await?;
     }
+    if inputs.had_backups || !tenant.spec.databases.is_empty() {
+        inputs.beside = beside(world, client, tenant.namespace()).await?;
+    }
     Ok(inputs)
+}
+
+/// The namespaces for backups, where they are there.
+async fn beside(
+    world: &Mutex<World>,
+    client: &Client,
+    workload: &str,
+) -> Result<Vec<(String, NamespaceFacts)>, CallError> {
+    let mut found = Vec::new();
+    for name in backup::beside(workload) {
+        let known = lock(world).marked_namespace(&name);
+        let facts = match known {
+            Some(facts) => Some(facts),
+            None => read_namespace(client, &name).await?,
+        };
+        found.extend(facts.map(|facts| (name, facts)));
+    }
+    Ok(found)
+}
+
+/// Whether a Tenant's status records a namespace for backups.
+pub(super) fn has_backups(tenant: &Tenant) -> bool {
+    let status = tenant.status.as_ref();
+    status.is_some_and(|status| status.namespaces.iter().any(|one| one.purpose == Purpose::Backup))
 }
 
 /// uid of the namespace that a Tenant's status records.

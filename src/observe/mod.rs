@@ -11,6 +11,7 @@
 //! - [`trouble`]: what keeps a pod from being ready
 //! - [`workloads`]: what status is made of after it wrote
 //! - [`standing`]: what a plan has to know of a cluster
+//! - [`runs`]: Jobs of backups and drills, what their pods said, and what people asked for
 //! - [`census`]: every pod and node, read now and then
 //! - [`loss`]: what the loss of a zone would do, played through now and then
 //! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
@@ -23,6 +24,7 @@ pub mod inputs;
 pub mod lists;
 pub mod live;
 pub mod loss;
+pub mod runs;
 pub mod secrets;
 pub mod slim;
 pub mod standing;

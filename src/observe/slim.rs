@@ -164,6 +164,7 @@ pub struct Waiting {
 pub struct Terminated {
     pub exit_code: i32,
     pub reason: String,
+    pub message: String,
 }
 
 impl SlimPod {
@@ -209,6 +210,37 @@ pub struct NodeAddress {
     pub address: String,
 }
 
+/// How a Job stands.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct SlimJob {
+    pub metadata: ObjectMeta,
+    pub status: JobStatus,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct JobStatus {
+    pub conditions: Vec<JobCondition>,
+    pub completion_time: Option<Time>,
+}
+
+/// A Job's condition, with its time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct JobCondition {
+    #[serde(rename = "type")]
+    pub type_: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+    pub last_transition_time: Option<Time>,
+}
+
+slim!(SlimJob, "batch", "v1", "Job", "jobs", NamespaceResourceScope);
 slim!(SlimDeployment, "apps", "v1", "Deployment", "deployments", NamespaceResourceScope);
 slim!(SlimStatefulSet, "apps", "v1", "StatefulSet", "statefulsets", NamespaceResourceScope);
 slim!(SlimPod, "", "v1", "Pod", "pods", NamespaceResourceScope);

@@ -116,6 +116,8 @@ pub async fn tenant(
         recorded_uid: tenant.as_ref().and_then(recorded_uid),
         denied: cluster.denied.clone(),
         install_id: cluster.install_id.clone(),
+        operator: crate::api::marks::OPERATOR.to_owned(),
+        had_backups: tenant.as_ref().is_some_and(super::inputs::has_backups),
         ..Inputs::default()
     };
     Ok((tenant, inputs))
@@ -140,4 +142,18 @@ async fn object(client: Client, id: ObjectId) -> Result<(ObjectId, Option<Value>
     let found = deadline(READ_DEADLINE, api.get_opt(&id.name)).await.map_err(unread(id.to_string()))?;
     // It was JSON a moment ago.
     Ok((id, found.and_then(|object| serde_json::to_value(object).ok())))
+}
+
+/// The user that this process is to the API server.
+///
+/// # Errors
+/// It doesn't say.
+pub async fn whoami(client: &Client) -> Result<String, CallError> {
+    let body = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
+    let request = http::Request::post("/apis/authentication.k8s.io/v1/selfsubjectreviews")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body.as_bytes().to_vec())
+        .map_err(|error| CallError::Invalid(error.to_string()))?;
+    let said: Value = deadline(READ_DEADLINE, client.request(request)).await?;
+    Ok(said["status"]["userInfo"]["username"].as_str().unwrap_or_default().to_owned())
 }

@@ -10,11 +10,11 @@ use crate::{
         marks,
         tenant::Lifecycle,
         tenant_status::{
-            AppliedStatus, DriftStatus, InventoryEntry, NamespaceStatus, Purpose, ServiceStatus,
-            TenantStatus, TenantSummary, ZoneStatus,
+            AppliedStatus, DriftStatus, InventoryEntry, NamespaceStatus, ServiceStatus, TenantStatus,
+            TenantSummary, ZoneStatus,
         },
     },
-    desired::{Applied, Objects},
+    desired::{Applied, Objects, backup::purpose_of},
     observe::workloads::Observed,
     validate::{ground::Held, platform::ValidatedPlatform, problem::Problem, tenant::ValidatedTenant},
 };
@@ -344,15 +344,16 @@ fn namespaces(
     inventory: &[InventoryEntry],
     previous: &TenantStatus,
 ) -> Vec<NamespaceStatus> {
-    let made = inventory.iter().find(|entry| entry.kind == "Namespace" && !entry.uid.is_empty());
-    match made {
-        Some(entry) if facts.inventory.is_some() => {
-            vec![NamespaceStatus {
-                purpose: Purpose::Workload,
-                name: entry.name.clone(),
-                uid: entry.uid.clone(),
-            }]
-        }
+    let workload = facts.tenant.namespace();
+    let made = inventory.iter().filter(|entry| entry.kind == "Namespace" && !entry.uid.is_empty());
+    let made: Vec<NamespaceStatus> = made
+        .filter_map(|entry| {
+            let purpose = purpose_of(workload, &entry.name)?;
+            Some(NamespaceStatus { purpose, name: entry.name.clone(), uid: entry.uid.clone() })
+        })
+        .collect();
+    match facts.inventory {
+        Some(_) if !made.is_empty() => made,
         _ => previous.namespaces.clone(),
     }
 }

@@ -19,6 +19,12 @@ pub struct Inputs {
     pub pull_secret: Option<PullSecret>,
     /// Id of this installation.
     pub install_id: String,
+    /// The user that the operator is.
+    pub operator: String,
+    /// Whether the Tenant has namespaces for backups: no change of its spec takes them away.
+    pub had_backups: bool,
+    /// Namespaces beside the Tenant's own that it has, or would have, and that are there.
+    pub beside: Vec<(String, NamespaceFacts)>,
 }
 
 /// A namespace as it is in the cluster.
@@ -74,6 +80,9 @@ pub enum Ground {
 /// # Errors
 /// Somebody else has it, it was replaced, or it is on its way out.
 pub fn check(tenant: &ValidatedTenant, inputs: &Inputs) -> Result<Ground, Held> {
+    if !tenant.databases.is_empty() || inputs.had_backups {
+        check_beside(tenant, inputs)?;
+    }
     let name = &tenant.namespace;
     if let Some(other) = &inputs.taken_by {
         let message = format!("Tenant {other} has namespace {name}; choose another in spec.namespace");
@@ -113,6 +122,28 @@ pub fn check(tenant: &ValidatedTenant, inputs: &Inputs) -> Result<Ground, Held> 
             Err(Held { reason: reasons::NAMESPACE_NOT_OURS, message, may_pass: false })
         }
     }
+}
+
+/// The namespaces for backups are this Tenant's, or not there yet. They are never taken over: whoever has one may have
+/// put something into it that would see every dump.
+fn check_beside(tenant: &ValidatedTenant, inputs: &Inputs) -> Result<(), Held> {
+    for (name, live) in &inputs.beside {
+        let marked = live.tenant.as_deref() == Some(&tenant.name)
+            && live.install_id.as_ref() == Some(&inputs.install_id);
+        if !marked {
+            let message = format!(
+                "namespace {name} is there already and not this Tenant's; its backups need that name: delete it, or give the Tenant another spec.namespace"
+            );
+            return Err(Held { reason: reasons::NAMESPACE_NOT_OURS, message, may_pass: true });
+        }
+        if live.terminating {
+            let message = format!(
+                "namespace {name} is being deleted; it is made anew once it is gone: kubectl get namespace {name} -o yaml shows what holds it"
+            );
+            return Err(Held { reason: reasons::NAMESPACE_TERMINATING, message, may_pass: true });
+        }
+    }
+    Ok(())
 }
 
 /// Nothing to adopt is an error; a cancelled Tenant needs no namespace made for it.

@@ -18,10 +18,15 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&text).ok()
 });
 
+/// Whether the text is a reference at all.
+pub(super) fn is_reference(image: &str) -> bool {
+    REFERENCE.as_ref().is_some_and(|grammar| grammar.is_match(image))
+}
+
 /// Checks an image against the Platform's rules.
 pub(super) fn check(image: &str, pointer: &str, platform: &ValidatedPlatform, problems: &mut Vec<Problem>) {
     let rules = &platform.images;
-    if !REFERENCE.as_ref().is_some_and(|grammar| grammar.is_match(image)) {
+    if !is_reference(image) {
         problems.push(
             Problem::new(pointer, format!("\"{image}\" is not an image reference"))
                 .hint("write it like registry.example.com/app:1.2 or registry.example.com/app@sha256:…"),

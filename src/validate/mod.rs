@@ -18,10 +18,12 @@
 //! - [`cross`]: what a repository's files mean for the cluster
 //! - [`offline`]: what files mean without one
 //! - [`approvals`]: the rules of who approves what
+//! - `backup`: what is backed up, when, and for how long
 //! - [`hook`]: who may ask a source for a look
 //! - [`cidr`], [`folders`], [`names`], [`pattern`], [`ssh_url`]: values that the rules speak of
 
 pub mod approvals;
+mod backup;
 pub mod cel;
 pub mod cidr;
 pub mod cross;

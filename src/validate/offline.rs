@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use crate::api::{
     Platform, Tenant,
     conditions::reasons,
     finding::Finding,
-    platform::PlatformSpec,
+    marks,
+    platform::{Environment, PlatformSpec},
     service::{Resources, Service},
 };
 
@@ -151,6 +154,7 @@ pub fn inputs(platform: &Platform) -> Inputs {
     let version = format!("{PLACEHOLDER}: {}", refs.join(", "));
     Inputs {
         install_id: PLACEHOLDER.to_owned(),
+        operator: marks::OPERATOR.to_owned(),
         pull_secret: (!refs.is_empty()).then(|| PullSecret { config: r#"{"auths":{}}"#.to_owned(), version }),
         ..Inputs::default()
     }
@@ -228,7 +232,14 @@ fn lenient(name: &str, services: &[Service]) -> Result<ValidatedPlatform, Vec<Pr
     // An amount that nobody knows counts as nothing: no quota is called too small by a guess.
     platform.spec.defaults.resources =
         Resources { requests: [nothing("cpu"), nothing("memory")].into(), ..Resources::default() };
+    let backups = json!({
+        "store": {"region": "any", "bucket": "any", "credentials": {"name": "any"}},
+        "key": {"secret": {"name": "any"}},
+        "postgresql": {"image": "any"},
+    });
     Ok(ValidatedPlatform {
+        environment: Environment::Test,
+        backups: serde_json::from_value(backups).ok(),
         default_quota: BTreeMap::new(),
         egress_limits: everywhere.collect(),
         service_account_annotations: annotations.collect(),

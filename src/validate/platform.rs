@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{
     Platform,
+    backup::Backups,
     common::{Labels, Peer, PortRange},
     marks,
     platform::{Environment, GitSource, Images, Isolation, PlatformSpec, Topology},
@@ -13,6 +14,7 @@ use crate::api::{
 };
 
 use super::{
+    backup,
     cidr::Cidr,
     folders::{Unusable, folders},
     names::{is_label_value, is_qualified},
@@ -26,6 +28,8 @@ use super::{
 pub struct ValidatedPlatform {
     /// Its name.
     pub name: String,
+    /// What it is for.
+    pub environment: Environment,
     /// Zones that services spread over.
     pub topology: Topology,
     /// Peers that may reach every service.
@@ -58,6 +62,8 @@ pub struct ValidatedPlatform {
     pub service_account_annotations: Vec<String>,
     /// StorageClasses that services may name; any when empty.
     pub storage_classes: Vec<String>,
+    /// How what Tenants keep is backed up.
+    pub backups: Option<Backups>,
 }
 
 /// The other end of a network rule: selectors or a range, never both and never neither.
@@ -109,6 +115,7 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
     resources::check_quota(&spec.defaults.quota, "/spec/defaults/quota", &mut problems);
     resources::check_quota(&spec.limits.quota, "/spec/limits/quota", &mut problems);
     check_keys(spec, &mut problems);
+    backup::check_platform(spec, &mut problems);
     let progress_seconds = check_deadline(spec, &mut problems);
     let default_resources = default_resources(spec, &mut problems);
     if !problems.is_empty() {
@@ -121,6 +128,7 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
     topology.zones.sort();
     Ok(ValidatedPlatform {
         name: platform.metadata.name.clone().unwrap_or_default(),
+        environment: spec.environment,
         topology,
         ingress_from,
         shared_egress,
@@ -137,6 +145,7 @@ pub fn validate(platform: &Platform) -> Result<ValidatedPlatform, Vec<Problem>> 
         egress_limits,
         service_account_annotations: spec.limits.service_account_annotations.clone(),
         storage_classes: spec.limits.storage_classes.clone(),
+        backups: spec.backups.clone(),
     })
 }
 
@@ -229,7 +238,7 @@ fn check_verification(git: &GitSource, environment: Environment, problems: &mut 
     }
 }
 
-fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<ValidatedPeer> {
+pub(super) fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<ValidatedPeer> {
     let mut valid = Vec::new();
     for (index, peer) in peers.iter().enumerate() {
         let base = at(base, index);
@@ -271,7 +280,7 @@ fn peers(peers: &[Peer], base: &str, problems: &mut Vec<Problem>) -> Vec<Validat
 }
 
 /// An API server refuses a whole policy for one label that can't be.
-fn check_labels(labels: Option<&Labels>, base: &str, problems: &mut Vec<Problem>) {
+pub(super) fn check_labels(labels: Option<&Labels>, base: &str, problems: &mut Vec<Problem>) {
     for (key, value) in labels.iter().flat_map(|labels| &labels.match_labels) {
         if !is_qualified(key) || !is_label_value(&value.0) {
             let pointer = at(&at(base, "matchLabels"), key);

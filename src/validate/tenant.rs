@@ -6,11 +6,13 @@ use crate::api::{
     Tenant,
     common::PortRange,
     conditions::reasons,
+    data::{BackupExclusion, Bucket, Database, Volume},
     quantity::Quantity,
     tenant::{Lifecycle, Member, Mode, Placement},
 };
 
 use super::{
+    backup,
     cidr::Cidr,
     names::{TENANT_NAME_MAX, is_dns_label, is_reserved_namespace},
     platform::{ValidatedPlatform, check_ports},
@@ -44,6 +46,14 @@ pub struct ValidatedTenant {
     pub egress: Vec<ValidatedEgress>,
     /// Its workloads.
     pub services: Vec<ValidatedService>,
+    /// Its databases.
+    pub databases: Vec<Database>,
+    /// Its claims that are backed up.
+    pub volumes: Vec<Volume>,
+    /// Its buckets.
+    pub buckets: Vec<Bucket>,
+    /// What is not backed up, and why.
+    pub exclusions: Vec<BackupExclusion>,
 }
 
 /// A range that a tenant may reach.
@@ -108,6 +118,7 @@ pub fn examine(tenant: &Tenant, platform: &ValidatedPlatform) -> (Option<Validat
         .map(|(index, one)| service::validate(one, &at("/spec/services", index), platform, &mut problems))
         .collect();
     storage::check_names(&services, &mut problems);
+    backup::check_tenant(spec, platform, &mut problems);
     let mut egress = check_egress(tenant, platform, &mut problems);
     // Lists with keys have no order: another one must not change what is applied.
     egress.sort_by(|a, b| a.name.cmp(&b.name));
@@ -130,8 +141,19 @@ pub fn examine(tenant: &Tenant, platform: &ValidatedPlatform) -> (Option<Validat
         quota,
         egress,
         services,
+        databases: sorted(&spec.databases, |one| &one.name),
+        volumes: sorted(&spec.volumes, |one| &one.name),
+        buckets: sorted(&spec.buckets, |one| &one.name),
+        exclusions: spec.backup_exclusions.clone(),
     };
     (Some(checked), problems)
+}
+
+/// Lists with keys have no order: another one must not change what is applied.
+fn sorted<T: Clone>(list: &[T], name: fn(&T) -> &String) -> Vec<T> {
+    let mut list = list.to_vec();
+    list.sort_by(|a, b| name(a).cmp(name(b)));
+    list
 }
 
 fn check_names(name: &str, tenant: &Tenant, problems: &mut Vec<Problem>) {
@@ -172,29 +194,39 @@ fn check_egress(
                 continue;
             }
         };
-        if !platform.egress_limits.iter().any(|limit| limit.contains(cidr)) {
-            let limits: Vec<String> = platform.egress_limits.iter().map(ToString::to_string).collect();
-            let allowed = if limits.is_empty() { "no address".to_owned() } else { limits.join(", ") };
-            problems.push(
-                Problem::new(
-                    pointer,
-                    format!("Platform {} does not allow {cidr}; it allows {allowed}", platform.name),
-                )
-                .reason(reasons::LIMIT_EXCEEDED)
-                .hint("a cluster admin can allow it in Platform.spec.limits.egress"),
-            );
-        } else if let Some(range) =
-            metadata_ranges().chain(platform.denied.iter().copied()).find(|one| one.contains(cidr))
-        {
-            problems.push(
-                Problem::new(pointer, format!("{cidr} lies in {range}, which no tenant may reach"))
-                    .reason(reasons::LIMIT_EXCEEDED)
-                    .hint("remove the rule"),
-            );
-        }
+        check_range(cidr, &pointer, platform, problems);
         valid.push(ValidatedEgress { name: rule.name.clone(), cidr, ports: rule.ports.clone() });
     }
     valid
+}
+
+/// A range that a tenant may reach lies within the Platform's limits, and in none that nobody may reach.
+pub(super) fn check_range(
+    cidr: Cidr,
+    pointer: &str,
+    platform: &ValidatedPlatform,
+    problems: &mut Vec<Problem>,
+) {
+    if !platform.egress_limits.iter().any(|limit| limit.contains(cidr)) {
+        let limits: Vec<String> = platform.egress_limits.iter().map(ToString::to_string).collect();
+        let allowed = if limits.is_empty() { "no address".to_owned() } else { limits.join(", ") };
+        problems.push(
+            Problem::new(
+                pointer,
+                format!("Platform {} does not allow {cidr}; it allows {allowed}", platform.name),
+            )
+            .reason(reasons::LIMIT_EXCEEDED)
+            .hint("a cluster admin can allow it in Platform.spec.limits.egress"),
+        );
+    } else if let Some(range) =
+        metadata_ranges().chain(platform.denied.iter().copied()).find(|one| one.contains(cidr))
+    {
+        problems.push(
+            Problem::new(pointer, format!("{cidr} lies in {range}, which no tenant may reach"))
+                .reason(reasons::LIMIT_EXCEEDED)
+                .hint("remove the rule"),
+        );
+    }
 }
 
 /// The Platform's default quota with the Tenant's own entries over it, each within the Platform's limit.

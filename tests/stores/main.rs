@@ -1,6 +1,10 @@
 //! Stores: the same questions to every kind of real server, and what differs.
 
 mod bed;
+mod fitness;
+mod inventory;
+mod keys;
 mod objects;
+mod scoped;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

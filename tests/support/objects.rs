@@ -10,12 +10,12 @@ use super::Outcome;
 pub fn at(plural: &str, namespace: &str, name: &str) -> String {
     let root = match plural {
         "deployments" | "replicasets" | "statefulsets" => "/apis/apps/v1",
-        "cronjobs" => "/apis/batch/v1",
+        "cronjobs" | "jobs" => "/apis/batch/v1",
         "networkpolicies" => "/apis/networking.k8s.io/v1",
         "roles" | "rolebindings" | "clusterrolebindings" => "/apis/rbac.authorization.k8s.io/v1",
         "poddisruptionbudgets" => "/apis/policy/v1",
         "horizontalpodautoscalers" => "/apis/autoscaling/v2",
-        "tenants" | "platforms" => "/apis/tenantry.dev/v1alpha1",
+        "tenants" | "platforms" | "restoredrills" | "restores" => "/apis/tenantry.dev/v1alpha1",
         "customresourcedefinitions" => "/apis/apiextensions.k8s.io/v1",
         "validatingadmissionpolicies" => "/apis/admissionregistration.k8s.io/v1",
         "storageclasses" => "/apis/storage.k8s.io/v1",

@@ -1,14 +1,24 @@
 //! A store that speaks S3, for the operator and for Jobs. The bucket's owner is asked on each request, each call has a
 //! deadline, and nothing is ever overwritten.
 //!
-//! - [`credentials`], [`error`]: pure
+//! - [`credentials`], [`error`], [`policy`], [`checks`]: pure
 //! - `wire`: trust, deadlines, retries, the store's clock
 //! - `calls`, `lists`: what can be done with objects
+//! - [`probe`]: what a look at the store finds, for [`checks`]
+//! - [`access`]: who asks, and with what credentials each run does
+//! - [`keys`]: tenants' keys
+//! - [`inventory`]: what there is of a tenant
 
+pub mod access;
 mod calls;
+pub mod checks;
 pub mod credentials;
 pub mod error;
+pub mod inventory;
+pub mod keys;
 mod lists;
+pub mod policy;
+pub mod probe;
 mod wire;
 
 use std::future::Future;

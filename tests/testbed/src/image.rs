@@ -4,6 +4,7 @@
 //! configuration give the same bytes, and so the same digest.
 
 mod containerfile;
+mod database;
 mod tar;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use self::containerfile::{image_config, operator_image};
+pub use self::database::database_image;
 use self::tar::Tar;
 use crate::error::{Error, Result, io};
 

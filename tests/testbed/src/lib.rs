@@ -36,11 +36,15 @@ pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, opera
 pub use error::{Error, Result};
 pub use git::{Credentials, GitServer, Repo, git_as, git_command};
 pub use gitea::Gitea;
-pub use image::{ImageConfig, ImageFile, image_config, oci_layout, operator_image, program_files};
+pub use image::{
+    ImageConfig, ImageFile, database_image, image_config, oci_layout, operator_image, program_files,
+};
 pub use nodes::{RealNodes, WEB_IMAGE, prepare_real_nodes, skip_real_nodes};
 pub use operator::{Operator, OperatorOptions};
 pub use owner::run_owner;
-pub use postgres::{PostgresServer, as_database_user, database_folder, give_to_database_user};
+pub use postgres::{
+    PostgresServer, as_database_user, database_folder, give_to_database_user, postgres_programs,
+};
 pub use process::Process;
 pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
 pub use registry::Run;

@@ -47,7 +47,7 @@ impl PostgresServer {
     /// # Errors
     /// As [`Self::start_in`].
     pub async fn start_at(run: &Arc<Run>, host: &str) -> Result<Self> {
-        let found = tokio::task::spawn_blocking(programs);
+        let found = tokio::task::spawn_blocking(postgres_programs);
         let programs = found.await.map_err(|error| Error::Invalid(error.to_string()))??;
         let port = run.port()?;
         let folder = database_folder(run, &format!("postgres-{port}"))?;
@@ -216,7 +216,7 @@ pub fn give_to_database_user(folder: &Path) -> Result<()> {
 }
 
 /// The folder of the newest version on this machine; installs it where there is none and we may.
-fn programs() -> Result<PathBuf> {
+pub fn postgres_programs() -> Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }

@@ -1,0 +1,279 @@
+//! The Job of a run, and the Secret beside it. Pure.
+//!
+//! The tools come from the operator's image, copied by an init container; what talks to a database is the image of the
+//! database's own major version. The Secret belongs to the Job: it goes with it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{marks, quantity::Quantity, service::Resources},
+    desired::{backup::DATABASE_LABEL, pull_secret},
+};
+
+use super::task::{Task, VARIABLE};
+
+/// Label on a run's Job: what it is for.
+pub const RUN: &str = "tenantry.dev/run";
+/// Annotation on a run's Job: the slot that it fills, RFC 3339.
+pub const SLOT: &str = "tenantry.dev/slot";
+/// The container that does the work.
+pub const CONTAINER: &str = "work";
+
+/// Where the Job has its things.
+pub const TOOLS: &str = "/tools";
+/// See [`TOOLS`].
+pub const SECRETS: &str = "/run/secrets/tenantry";
+/// See [`TOOLS`].
+pub const SCRATCH: &str = "/scratch";
+
+/// The user that PostgreSQL's own images have for the server: `initdb` refuses root and users without a name.
+const USER: i64 = 999;
+/// Seconds that an ended Job stays, for people who look at its log.
+const STAYS: i64 = 24 * 3600;
+
+/// Everything that a Job is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The task; its id is the Job's name.
+    pub task: &'a Task,
+    /// Where it runs.
+    pub namespace: &'a str,
+    /// The word of what it is for ([`RUN`]).
+    pub kind: &'a str,
+    /// The database; empty where it is about none.
+    pub database: &'a str,
+    /// The slot, RFC 3339.
+    pub slot: &'a str,
+    /// The operator's image, with restic.
+    pub tools: &'a str,
+    /// The image with the engine's programs.
+    pub engine: &'a str,
+    /// Whether images are pulled with the Platform's credentials.
+    pub pull_secret: bool,
+    /// Requests and limits of the pod.
+    pub resources: &'a Resources,
+    /// How many times the memory of `resources`.
+    pub memory_times: u32,
+    /// Room on the node's disk.
+    pub scratch: Option<&'a Quantity>,
+    /// Digest of the Tenant's uid and the installation.
+    pub tenant_uid: &'a str,
+}
+
+/// The Job.
+#[must_use]
+pub fn job(plan: Plan<'_>) -> Value {
+    let task = plan.task;
+    let mut labels = json!({
+        marks::MANAGED_BY: marks::MANAGED_BY_VALUE,
+        marks::TENANT: task.tenant,
+        RUN: plan.kind,
+    });
+    if !plan.database.is_empty() {
+        labels[DATABASE_LABEL] = json!(plan.database);
+    }
+    let annotations = json!({
+        marks::TENANT_UID: plan.tenant_uid,
+        marks::INSTALL_ID: task.install_id,
+        SLOT: plan.slot,
+    });
+    // The pod is no child of ours: a Job made it.
+    let mut pod_labels = labels.clone();
+    if let Some(map) = pod_labels.as_object_mut() {
+        map.remove(marks::MANAGED_BY);
+    }
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": task.id, "namespace": plan.namespace, "labels": labels, "annotations": annotations},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": task.deadline_seconds,
+            "ttlSecondsAfterFinished": STAYS,
+            "template": {"metadata": {"labels": pod_labels}, "spec": pod(plan)},
+        },
+    })
+}
+
+fn pod(plan: Plan<'_>) -> Value {
+    let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path});
+    let secured = json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+    });
+    let resources = resources(plan.resources, plan.memory_times);
+    let folder = |size: Option<&Quantity>| match size {
+        Some(size) => json!({"sizeLimit": size.0}),
+        None => json!({}),
+    };
+    let variable = serde_json::to_string(plan.task).unwrap_or_default();
+    let mut pod = json!({
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "securityContext": {
+            "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [{
+            "name": "tools", "image": plan.tools, "args": ["backup", "tools", "--to", TOOLS],
+            "resources": resources, "securityContext": secured,
+            "volumeMounts": [mount("tools", TOOLS)],
+        }],
+        "containers": [{
+            "name": CONTAINER, "image": plan.engine,
+            "command": [format!("{TOOLS}/tenantry"), "backup", "work", "--secrets", SECRETS, "--scratch", SCRATCH],
+            "env": [{"name": VARIABLE, "value": variable}],
+            "resources": resources, "securityContext": secured,
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "volumeMounts": [
+                mount("tools", TOOLS), mount("secrets", SECRETS), mount("scratch", SCRATCH), mount("tmp", "/tmp"),
+            ],
+        }],
+        "volumes": [
+            {"name": "tools", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "scratch", "emptyDir": folder(plan.scratch)},
+            {"name": "secrets", "secret": {"secretName": plan.task.id, "defaultMode": 0o440}},
+        ],
+    });
+    if plan.pull_secret {
+        pod["imagePullSecrets"] = json!([{"name": pull_secret::NAME}]);
+    }
+    pod
+}
+
+/// What the Platform names, over what a run needs at the least.
+fn resources(wanted: &Resources, memory_times: u32) -> Value {
+    let mut requests = with(&wanted.requests, &[("cpu", "50m"), ("memory", "128Mi")]);
+    let mut limits = with(&wanted.limits, &[("memory", "1Gi")]);
+    for map in [&mut requests, &mut limits] {
+        if let Some(memory) = map.get_mut("memory") {
+            *memory = times(memory, memory_times);
+        }
+    }
+    json!({"requests": requests, "limits": limits})
+}
+
+fn with(wanted: &BTreeMap<String, Quantity>, least: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> =
+        least.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    all.extend(wanted.iter().map(|(key, value)| (key.clone(), value.0.clone())));
+    all
+}
+
+/// A quantity several times; as it is where it isn't a number of bytes.
+fn times(quantity: &str, times: u32) -> String {
+    let end = quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len());
+    let (number, unit) = quantity.split_at(end);
+    match number.parse::<u64>() {
+        Ok(number) if times > 1 => format!("{}{unit}", number.saturating_mul(times.into())),
+        _ => quantity.to_owned(),
+    }
+}
+
+/// The Secret of a run: its files by their paths below [`SECRETS`]. Keys of a Secret can't hold slashes: each is a key
+/// with a number, and the volume gives it its path.
+#[must_use]
+pub fn secret(job: &Value, uid: &str, files: &BTreeMap<String, String>) -> Value {
+    let metadata = &job["metadata"];
+    let mut labels = metadata["labels"].clone();
+    if let Some(labels) = labels.as_object_mut() {
+        labels.retain(|key, _| key != DATABASE_LABEL);
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
+        "metadata": {
+            "name": metadata["name"], "namespace": metadata["namespace"], "labels": labels,
+            "annotations": metadata["annotations"],
+            "ownerReferences": [{
+                "apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": uid,
+            }],
+        },
+        "stringData": files.iter().map(|(path, text)| (key_of(path), text)).collect::<BTreeMap<_, _>>(),
+    })
+}
+
+/// A path as a key of a Secret.
+fn key_of(path: &str) -> String {
+    path.replace('/', "__")
+}
+
+/// The paths that a run's files have, for the Job's volume.
+pub fn place_files<'a>(job: &mut Value, paths: impl Iterator<Item = &'a str>) {
+    let items: Vec<Value> = paths.map(|path| json!({"key": key_of(path), "path": path})).collect();
+    let volumes = job.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut);
+    let secrets = volumes.into_iter().flatten().find(|volume| volume["name"] == "secrets");
+    if let Some(volume) = secrets {
+        volume["secret"]["items"] = json!(items);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::{
+        layout::Place,
+        task::{StoreAddress, Work},
+    };
+
+    fn task() -> Task {
+        Task {
+            id: "backup-app-1".into(),
+            install_id: "i".into(),
+            tenant: "acme".into(),
+            platform: "shop".into(),
+            store: StoreAddress { region: "r".into(), bucket: "b".into(), ..StoreAddress::default() },
+            place: Place::of("", "shop", "acme"),
+            generation: 1,
+            deadline_seconds: 60,
+            work: Work::Check { part: 1, of: 30 },
+        }
+    }
+
+    fn plan<'a>(task: &'a Task, resources: &'a Resources) -> Plan<'a> {
+        Plan {
+            task,
+            namespace: "acme-backup",
+            kind: "backup",
+            database: "app",
+            slot: "2026-11-22T03:00:00Z",
+            tools: "t",
+            engine: "e",
+            pull_secret: true,
+            resources,
+            memory_times: 2,
+            scratch: None,
+            tenant_uid: "u",
+        }
+    }
+
+    #[test]
+    fn a_job_has_its_task_and_more_memory_after_it_ran_out() {
+        let (task, resources) = (task(), Resources::default());
+        let job = job(plan(&task, &resources));
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        let said: Task = serde_json::from_str(container["env"][0]["value"].as_str().unwrap()).unwrap();
+        assert_eq!(said, task);
+        assert_eq!(container["resources"]["limits"]["memory"], "2Gi");
+        assert_eq!(container["resources"]["requests"]["cpu"], "50m");
+        assert_eq!(job["spec"]["template"]["spec"]["imagePullSecrets"][0]["name"], pull_secret::NAME);
+    }
+
+    #[test]
+    fn what_is_secret_is_nowhere_but_in_the_secret_and_goes_with_the_job() {
+        let (task, resources) = (task(), Resources::default());
+        let mut job = job(plan(&task, &resources));
+        let files: BTreeMap<String, String> =
+            [("password", "canary-1"), ("connection/PGPASSWORD", "canary-2")]
+                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .into();
+        place_files(&mut job, files.keys().map(String::as_str));
+        assert!(!job.to_string().contains("canary"), "{job}");
+        let secret = secret(&job, "uid", &files);
+        assert_eq!(secret["stringData"]["connection__PGPASSWORD"], "canary-2");
+        assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], "uid");
+        let items = &job["spec"]["template"]["spec"]["volumes"][3]["secret"]["items"];
+        assert_eq!(items[0], json!({"key": "connection__PGPASSWORD", "path": "connection/PGPASSWORD"}));
+    }
+}

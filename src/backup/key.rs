@@ -1,0 +1,269 @@
+//! A tenant's key: what opens its repository, wrapped by the platform's key. Pure but for the random bytes.
+//!
+//! The wrapping is AES-256 key wrap (RFC 3394), so that `openssl` alone opens it:
+//!
+//! ```text
+//! base64 -d < wrapped | openssl enc -d -id-aes256-wrap -K <platform key, hexadecimal> -iv A6A6A6A6A6A6A6A6
+//! ```
+
+use std::fmt;
+
+use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap};
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Version of the form.
+const VERSION: u32 = 1;
+/// How it is wrapped, for whoever reads the file.
+const ALGORITHM: &str = "AES-256-KW (RFC 3394)";
+/// Bytes of a password: 32 random ones, hexadecimal.
+const PASSWORD: usize = 64;
+/// What key wrap adds.
+const OVERHEAD: usize = 8;
+/// Most bytes of the file.
+pub const MOST_BYTES: usize = 4096;
+
+/// The password of a repository. `Debug` doesn't print it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn new() -> Result<Self, KeyError> {
+        let mut bytes = [0; PASSWORD / 2];
+        rand::fill(&mut bytes).map_err(|_| KeyError::NoRandom)?;
+        Ok(Self(hexadecimal(&bytes)))
+    }
+
+    /// For a file that only a Job reads, and for who restores without us.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let fits = bytes.len() == PASSWORD && bytes.iter().all(u8::is_ascii_hexdigit);
+        fits.then(|| String::from_utf8(bytes.to_vec()).ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Why there is no key to work with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The platform's key isn't one.
+    #[error("the platform's key has to be 64 hexadecimal digits; make one with `openssl rand -hex 32`")]
+    NoPlatformKey,
+    /// No random bytes.
+    #[error("the system has no random bytes")]
+    NoRandom,
+    /// The file isn't one of ours.
+    #[error("{0} is no wrapped key of ours; an older version of the object may be")]
+    Damaged(String),
+    /// The file is somebody else's.
+    #[error("{place} belongs to {theirs}, and this is {ours}; it is not used")]
+    Foreign {
+        /// Where it lies.
+        place: String,
+        /// Whose it is.
+        theirs: String,
+        /// Who we are.
+        ours: String,
+    },
+    /// Another platform key has wrapped it.
+    #[error(
+        "{place} was wrapped by the platform key {wrapped_by}, and spec.backups.key names {named}; give that one back: nothing else opens the tenant's backups"
+    )]
+    OtherPlatformKey {
+        /// Where it lies.
+        place: String,
+        /// Name of the key that wrapped it.
+        wrapped_by: String,
+        /// Name of the key that we have.
+        named: String,
+    },
+    /// There are backups, and no key.
+    #[error(
+        "{0} is not there, and backups may be that only it opens; bring back an older version of the object; no new key is made"
+    )]
+    Missing(String),
+    /// The service that wraps doesn't.
+    #[error("the platform's key can't be used: {0}")]
+    Service(String),
+}
+
+/// What wraps tenants' keys. A service that keeps its key to itself (KMS, Vault's transit) fits: it is asked, and may
+/// take its time.
+pub trait PlatformKey: Send + Sync {
+    /// A name of the key, which tells it from others and nothing about it.
+    fn name(&self) -> &str;
+    /// Wraps a password.
+    fn wrap<'a>(&'a self, password: &'a Password) -> BoxFuture<'a, Result<Vec<u8>, KeyError>>;
+    /// Unwraps one; `None` when this key didn't wrap it.
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8]) -> BoxFuture<'a, Result<Option<Password>, KeyError>>;
+}
+
+/// A platform key that we have in hand: from a Secret, or from a person's file.
+#[derive(Clone)]
+pub struct SecretKey {
+    bytes: [u8; 32],
+    name: String,
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretKey").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl SecretKey {
+    /// From 64 hexadecimal digits, with or without white space around them.
+    ///
+    /// # Errors
+    /// [`KeyError::NoPlatformKey`].
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim().as_bytes();
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
+        let bytes: Option<Vec<u8>> = text.chunks(2).map(|two| (two.len() == 2).then(|| pair(two))?).collect();
+        let bytes =
+            bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).ok_or(KeyError::NoPlatformKey)?;
+        let digest = Sha256::new().chain_update(b"tenantry platform key").chain_update(bytes).finalize();
+        Ok(Self { bytes, name: format!("secret-{}", hexadecimal(&digest[..8])) })
+    }
+
+    fn kek(&self) -> Result<AesKek, KeyError> {
+        AesKek::new(&AES_256, &self.bytes).map_err(|_| KeyError::NoPlatformKey)
+    }
+}
+
+impl PlatformKey for SecretKey {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wrap<'a>(&'a self, password: &'a Password) -> BoxFuture<'a, Result<Vec<u8>, KeyError>> {
+        Box::pin(async move {
+            let mut out = [0; PASSWORD + OVERHEAD];
+            let wrapped = self.kek()?.wrap(password.0.as_bytes(), &mut out);
+            wrapped.map(|wrapped| wrapped.to_vec()).map_err(|_| KeyError::NoPlatformKey)
+        })
+    }
+
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8]) -> BoxFuture<'a, Result<Option<Password>, KeyError>> {
+        Box::pin(async move {
+            let mut out = [0; PASSWORD + OVERHEAD];
+            if wrapped.len() != out.len() {
+                return Ok(None);
+            }
+            Ok(self.kek()?.unwrap(wrapped, &mut out).ok().and_then(|plain| Password::of(plain)))
+        })
+    }
+}
+
+/// Whose key it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    /// The installation.
+    pub install_id: String,
+    /// The Platform.
+    pub platform: String,
+    /// The tenant.
+    pub tenant: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tenant {} of {} (installation {})", self.tenant, self.platform, self.install_id)
+    }
+}
+
+/// `key.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyFile {
+    version: u32,
+    #[serde(flatten)]
+    owner: Owner,
+    algorithm: String,
+    /// Name of the key that wrapped it.
+    platform_key: String,
+    /// Base64.
+    wrapped: String,
+}
+
+impl KeyFile {
+    /// Wraps a password.
+    ///
+    /// # Errors
+    /// The platform's key can't be used.
+    pub async fn seal(owner: Owner, password: &Password, key: &dyn PlatformKey) -> Result<Self, KeyError> {
+        let wrapped = STANDARD.encode(key.wrap(password).await?);
+        let (algorithm, platform_key) = (ALGORITHM.to_owned(), key.name().to_owned());
+        Ok(Self { version: VERSION, owner, algorithm, platform_key, wrapped })
+    }
+
+    /// The file's content.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a file. `place` is where it lies, for messages.
+    ///
+    /// # Errors
+    /// [`KeyError::Damaged`].
+    pub fn read(bytes: &[u8], place: &str) -> Result<Self, KeyError> {
+        let file: Option<Self> = serde_json::from_slice(bytes).ok();
+        file.filter(|file| file.version == VERSION).ok_or_else(|| KeyError::Damaged(place.to_owned()))
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Refuses a file of somebody else.
+    ///
+    /// # Errors
+    /// [`KeyError::Foreign`].
+    pub fn of(self, owner: &Owner, place: &str) -> Result<Self, KeyError> {
+        if self.owner == *owner {
+            return Ok(self);
+        }
+        let (theirs, ours) = (self.owner.to_string(), owner.to_string());
+        Err(KeyError::Foreign { place: place.to_owned(), theirs, ours })
+    }
+
+    /// Unwraps the password.
+    ///
+    /// # Errors
+    /// [`KeyError::OtherPlatformKey`], [`KeyError::Damaged`], or the key can't be used.
+    pub async fn open(&self, key: &dyn PlatformKey, place: &str) -> Result<Password, KeyError> {
+        if self.platform_key != key.name() {
+            let (wrapped_by, named) = (self.platform_key.clone(), key.name().to_owned());
+            return Err(KeyError::OtherPlatformKey { place: place.to_owned(), wrapped_by, named });
+        }
+        let damaged = || KeyError::Damaged(place.to_owned());
+        let wrapped = STANDARD.decode(&self.wrapped).map_err(|_| damaged())?;
+        key.unwrap(&wrapped).await?.ok_or_else(damaged)
+    }
+}

@@ -1,0 +1,148 @@
+//! A look at a store: before the first byte, and every five minutes.
+
+use std::time::Duration;
+
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, ExpirationStatus, LifecycleRule, ObjectLockConfiguration, ObjectLockEnabled,
+};
+
+use super::checks::{Answer, Findings, Owner};
+use super::{Class, Lock, Store};
+
+/// Time between two looks.
+pub const EVERY: Duration = Duration::from_secs(300);
+
+/// What lies under the key that conditional writes are tried on.
+const PROBE: &[u8] = b"Tenantry tries here whether the store refuses to overwrite.\n";
+
+/// An account that owns nothing: a store that gives a bucket to who expects this owner doesn't check it.
+const NOBODY: &str = "000000000001";
+
+/// The key that conditional writes are tried on, below the Platform's part. No tenant has a dot in its name.
+#[must_use]
+pub fn key(prefix: &str, platform: &str) -> String {
+    super::super::layout::Place::of(prefix, platform, "store.probe").prefix
+}
+
+impl Store {
+    /// Asks everything that [`super::checks::judge`] wants to know. Writes one object, once.
+    pub async fn look(&self, probe_key: &str) -> Findings {
+        let bucket = self.owned().await;
+        // The rest would fail in the same way, or be asked of a stranger.
+        if !matches!(bucket, Ok(Owner::Right | Owner::NotAsked | Owner::Untold)) {
+            let untold = || bucket.clone().err().unwrap_or_else(|| self.fault(Class::Denied, "ask", "", ""));
+            return Findings {
+                versioned: Err(untold()),
+                lock: Err(untold()),
+                noncurrent_days: Err(untold()),
+                conditional: Err(untold()),
+                ahead: self.clock.ahead(),
+                bucket,
+            };
+        }
+        let (versioned, lock, noncurrent_days, conditional) = tokio::join!(
+            self.versioned(),
+            self.default_lock(),
+            self.noncurrent_days(),
+            self.refuses_to_overwrite(probe_key)
+        );
+        Findings { bucket, versioned, lock, noncurrent_days, conditional, ahead: self.clock.ahead() }
+    }
+
+    async fn reach(&self, owner: Option<String>) -> Answer<()> {
+        // A listing rather than HEAD, whose refusals say nothing.
+        let request = self.client.list_objects_v2().bucket(&self.address.bucket).max_keys(1);
+        let request = request.prefix("tenantry").set_expected_bucket_owner(owner);
+        self.call("list", "", request.send()).await.map(drop)
+    }
+
+    async fn owned(&self) -> Answer<Owner> {
+        let Some(owner) = self.owner() else { return self.reach(None).await.map(|()| Owner::NotAsked) };
+        match self.reach(Some(owner)).await {
+            Ok(()) => {
+                let anybody = self.reach(Some(NOBODY.to_owned())).await.is_ok();
+                Ok(if anybody { Owner::Untold } else { Owner::Right })
+            }
+            Err(error) if error.class == Class::Denied && self.reach(None).await.is_ok() => Ok(Owner::Wrong),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the bucket keeps versions.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn versioned(&self) -> Answer<bool> {
+        let request = self.client.get_bucket_versioning().bucket(&self.address.bucket);
+        let request = request.set_expected_bucket_owner(self.owner());
+        let answer = self.call("read the versioning of", "", request.send()).await?;
+        Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+    }
+
+    async fn default_lock(&self) -> Answer<Option<Lock>> {
+        let request = self.client.get_object_lock_configuration().bucket(&self.address.bucket);
+        let request = request.set_expected_bucket_owner(self.owner());
+        match self.call("read the Object Lock of", "", request.send()).await {
+            Ok(answer) => Ok(answer.object_lock_configuration.as_ref().and_then(default_of)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Days after which every old version is removed; `None` when some never are.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn noncurrent_days(&self) -> Answer<Option<u32>> {
+        let request = self.client.get_bucket_lifecycle_configuration().bucket(&self.address.bucket);
+        let request = request.set_expected_bucket_owner(self.owner());
+        match self.call("read the lifecycle rules of", "", request.send()).await {
+            Ok(answer) => Ok(answer.rules.unwrap_or_default().iter().filter_map(noncurrent_of).min()),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The object is written once for the life of the bucket, so that a lock costs one version.
+    async fn refuses_to_overwrite(&self, key: &str) -> Answer<bool> {
+        match self.get(key, PROBE.len()).await {
+            Ok(_) => {}
+            Err(error) if error.class == Class::Unexpected => {}
+            Err(error) if error.class == Class::NotFound => self.put_proved(key, PROBE).await?,
+            Err(error) => return Err(error),
+        }
+        match self.put_new(key, PROBE).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.class == Class::Exists => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn default_of(lock: &ObjectLockConfiguration) -> Option<Lock> {
+    if lock.object_lock_enabled != Some(ObjectLockEnabled::Enabled) {
+        return None;
+    }
+    let retention = lock.rule.as_ref()?.default_retention.as_ref()?;
+    let years = retention.years.filter(|years| *years > 0).map(|years| years.saturating_mul(365));
+    let days = retention.days.filter(|days| *days > 0).or(years)?;
+    Some(Lock { mode: retention.mode.as_ref()?.as_str().to_owned(), days: u32::try_from(days).ok()? })
+}
+
+/// What one rule does to every old version of the bucket; `None` when it leaves some.
+fn noncurrent_of(rule: &LifecycleRule) -> Option<u32> {
+    let everywhere = rule.filter.as_ref().is_none_or(|filter| {
+        let prefix = filter.prefix.as_deref().unwrap_or_default();
+        prefix.is_empty()
+            && filter.tag.is_none()
+            && filter.and.is_none()
+            && filter.object_size_greater_than.is_none()
+            && filter.object_size_less_than.is_none()
+    });
+    let enabled = rule.status == ExpirationStatus::Enabled;
+    let rule = rule.noncurrent_version_expiration.as_ref().filter(|_| enabled && everywhere)?;
+    if rule.newer_noncurrent_versions.is_some_and(|kept| kept > 0) {
+        return None;
+    }
+    rule.noncurrent_days.and_then(|days| u32::try_from(days).ok())
+}

@@ -1,0 +1,41 @@
+//! What is known of one tenant's backups, for its status. Pure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    decide::Decision,
+    known::{Run, Settings, Store},
+};
+
+/// What is known of one tenant's backups.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What shall be.
+    pub settings: Settings,
+    /// The last look into the store.
+    pub store: Option<Arc<Store>>,
+    /// What was decided.
+    pub decision: Decision,
+    /// Its Jobs.
+    pub runs: Vec<Run>,
+    /// Message and line of the log, by Job that has ended.
+    pub words: BTreeMap<String, (String, String)>,
+    /// Why a run couldn't begin; empty where all could.
+    pub problem: String,
+    /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
+    pub shared_credentials: bool,
+}
+
+impl View {
+    /// Whether a status made of the other one says nothing else.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.decision == other.decision
+            && self.runs == other.runs
+            && self.words == other.words
+            && self.problem == other.problem
+            && self.shared_credentials == other.shared_credentials
+            && self.store.as_ref().map(|one| one.observed_at)
+                == other.store.as_ref().map(|one| one.observed_at)
+    }
+}

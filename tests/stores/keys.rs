@@ -1,0 +1,88 @@
+//! Tenants' keys in the store, and how they are opened without us.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use tenantry::backup::key::{KeyError, Owner, SecretKey};
+use tenantry::backup::layout::Place;
+use tenantry::backup::store::keys::{NoKey, tenant_key};
+
+use crate::Outcome;
+use crate::bed::{self, open};
+
+const PLATFORM_KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
+
+fn owner(tenant: &str) -> Owner {
+    Owner { install_id: "i1".into(), platform: "shop".into(), tenant: tenant.into() }
+}
+
+#[tokio::test]
+async fn a_key_is_made_once_and_opened_by_openssl() -> Outcome {
+    let Some(servers) = bed::servers().await? else { return Ok(()) };
+    for server in &servers {
+        let (name, store) = (server.name(), open(server, "locked")?);
+        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
+        let made = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
+        let again = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
+        assert!(made == again && made.expose().len() == 64, "{name}");
+        let other =
+            tenant_key(&store, &Place::of("b", "shop", "zed"), &owner("zed"), &platform, true).await?;
+        assert!(made != other, "{name}: every tenant has its own");
+        let file = store.get(&place.key(), 4096).await?;
+        assert!(!String::from_utf8_lossy(&file).contains(made.expose()), "{name}");
+        let file: serde_json::Value = serde_json::from_slice(&file)?;
+        let wrapped = file["wrapped"].as_str().expect("it is text");
+        assert_eq!(by_openssl(wrapped)?, made.expose(), "{name}");
+    }
+    Ok(())
+}
+
+/// As the README says it, for who restores without us.
+fn by_openssl(wrapped: &str) -> Outcome<String> {
+    let line = format!(
+        "openssl base64 -d -A | openssl enc -d -id-aes256-wrap -K {PLATFORM_KEY} -iv A6A6A6A6A6A6A6A6"
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    child.stdin.take().expect("it is piped").write_all(wrapped.as_bytes())?;
+    let output = child.wait_with_output()?;
+    assert!(output.status.success(), "{line}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// B10, from the operator's side: nothing is ever made anew over what cannot be opened.
+#[tokio::test]
+async fn a_key_that_does_not_fit_is_refused_and_stays() -> Outcome {
+    let Some(servers) = bed::servers().await? else { return Ok(()) };
+    for server in &servers {
+        let store = open(server, "plain")?;
+        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
+        let made = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
+        let before = store.get(&place.key(), 4096).await?;
+        let rotated = SecretKey::parse(&PLATFORM_KEY.replace('0', "f"))?;
+        let other = tenant_key(&store, &place, &owner("acme"), &rotated, true).await.unwrap_err();
+        assert!(matches!(other, NoKey::Key(KeyError::OtherPlatformKey { .. })), "{other}");
+        assert_eq!(other.reason(), "KeyMismatch");
+        let foreign = Owner { install_id: "i2".into(), ..owner("acme") };
+        let foreign = tenant_key(&store, &place, &foreign, &platform, true).await.unwrap_err();
+        assert!(matches!(foreign, NoKey::Key(KeyError::Foreign { .. })), "{foreign}");
+        for error in [&other, &foreign] {
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains(made.expose()) && !said.contains(PLATFORM_KEY), "{said}");
+        }
+        assert_eq!(store.get(&place.key(), 4096).await?, before);
+        // A repository without a key gets none.
+        store.put_new("b/shop/zed/g0001/config", b"c").await?;
+        let missing = tenant_key(&store, &Place::of("b", "shop", "zed"), &owner("zed"), &platform, true)
+            .await
+            .unwrap_err();
+        assert!(matches!(missing, NoKey::Key(KeyError::Missing(_))), "{missing}");
+        store.put_new("b/shop/odd/key.json", b"{}").await?;
+        let damaged = tenant_key(&store, &Place::of("b", "shop", "odd"), &owner("odd"), &platform, true)
+            .await
+            .unwrap_err();
+        assert!(matches!(damaged, NoKey::Key(KeyError::Damaged(_))), "{damaged}");
+    }
+    Ok(())
+}
