@@ -132,8 +132,10 @@ mod tests {
         let drills = [record(4, "drill", true), record(5, "drill", true)];
         let mut list: Vec<Past> = records.iter().chain(&drills).filter_map(Past::of).collect();
         Past::thin(&mut list);
-        let words: Vec<bool> =
-            list.iter().map(|past| past.details.as_ref().is_some_and(|one| !one.log_line.is_empty())).collect();
+        let words: Vec<bool> = list
+            .iter()
+            .map(|past| past.details.as_ref().is_some_and(|one| !one.log_line.is_empty()))
+            .collect();
         assert_eq!(words, [false, false, true, false, true], "{list:?}");
         assert_eq!(list[3].details.as_ref().unwrap().rto_seconds, Some(0), "measures stay");
     }

@@ -1,9 +1,9 @@
 //! What a status says of a tenant's restore points: where they stand, whether they are as old as they may be, and whether
 //! they have been restored. From the store as it was seen; where that was too long ago nobody knows.
 
-mod verdicts;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,8 @@ pub fn tell(
     previous: &[BackupStatus],
     now: Timestamp,
 ) -> Told {
-    let seen = view.and_then(|view| Some((view, view.store.as_deref().filter(|store| is_young(store, now))?)));
+    let seen =
+        view.and_then(|view| Some((view, view.store.as_deref().filter(|store| is_young(store, now))?)));
     let backups = match seen {
         Some((view, store)) => statuses(view, store, now),
         None => previous.to_vec(),
@@ -141,7 +142,8 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
         oldest: time(points.first()),
         points: u32::try_from(points.len()).unwrap_or(u32::MAX),
         bytes: points.last().map_or(0, |point| i64::try_from(point.size.bytes).unwrap_or(i64::MAX)),
-        future_dated: u32::try_from(points.iter().filter(|one| one.is_future_dated()).count()).unwrap_or(u32::MAX),
+        future_dated: u32::try_from(points.iter().filter(|one| one.is_future_dated()).count())
+            .unwrap_or(u32::MAX),
         locked_percent: None,
         next_run: settings.and(due).and_then(|due| due.next).map(whole_second),
         missed: settings.map_or(0, |one| {
@@ -152,7 +154,9 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
         last_drill: drills.last().map(|past| drill(view, past)),
         verified_at: passed().map(|past| past.started).max().map(whole_second),
         rto_p95_seconds: measure(|past| past.details.as_ref()?.rto_seconds),
-        rpo_p95_seconds: measure(|past| past.details.as_ref()?.rpo_seconds.filter(|_| past.kind == Kind::Drill)),
+        rpo_p95_seconds: measure(|past| {
+            past.details.as_ref()?.rpo_seconds.filter(|_| past.kind == Kind::Drill)
+        }),
     }
 }
 

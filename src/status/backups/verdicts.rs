@@ -38,7 +38,8 @@ pub(super) fn current(view: &View, store: &Store, tenant: &ValidatedTenant, now:
     let mut wrong: Vec<Verdict> = Vec::new();
     wrong.extend(uncovered(tenant));
     if let Some(volume) = tenant.volumes.first() {
-        let message = format!("volume {}: claims can't be backed up yet; leave it out with a reason", volume.name);
+        let message =
+            format!("volume {}: claims can't be backed up yet; leave it out with a reason", volume.name);
         wrong.push(Verdict::no(reasons::VOLUME_NOT_SUPPORTED, message));
     }
     for database in &view.settings.databases {
@@ -77,8 +78,12 @@ fn sum(mut wrong: Vec<Verdict>) -> Option<Verdict> {
 fn good(view: &View, store: &Store) -> Verdict {
     let newest = |database: &Database| store.points_of(&database.name).last().map(|point| point.time);
     let oldest = view.settings.databases.iter().filter_map(newest).min();
-    let since = oldest.map(|time| format!(", the last of them at {}", super::whole_second(time))).unwrap_or_default();
-    let message = format!("every database is backed up{since}; restore points stay {} days", view.settings.retention_days);
+    let since =
+        oldest.map(|time| format!(", the last of them at {}", super::whole_second(time))).unwrap_or_default();
+    let message = format!(
+        "every database is backed up{since}; restore points stay {} days",
+        view.settings.retention_days
+    );
     if view.shared_credentials {
         let message = format!(
             "{message}; every run has the Platform's own credentials: what keeps Tenants' restore points apart is their keys alone; spec.backups.store.role gives each its own"
@@ -89,7 +94,13 @@ fn good(view: &View, store: &Store) -> Verdict {
 }
 
 /// One database whose restore points aren't as they should be.
-fn one(view: &View, store: &Store, database: &Database, due: Option<&Due>, now: Timestamp) -> Option<Verdict> {
+fn one(
+    view: &View,
+    store: &Store,
+    database: &Database,
+    due: Option<&Due>,
+    now: Timestamp,
+) -> Option<Verdict> {
     let name = &database.name;
     let last = last(view, store, name);
     let failed = last.as_ref().filter(|past| !past.succeeded);
@@ -122,7 +133,10 @@ fn one(view: &View, store: &Store, database: &Database, due: Option<&Due>, now: 
     if now.duration_since(missed) <= late {
         return None;
     }
-    let message = format!("database {name}: the newest restore point is of {}, and one was due at {missed}", super::whole_second(newest));
+    let message = format!(
+        "database {name}: the newest restore point is of {}, and one was due at {missed}",
+        super::whole_second(newest)
+    );
     Some(match failed {
         Some(past) => Verdict::no(
             word(&past.reason, ConditionType::BackupsCurrent),
@@ -136,19 +150,21 @@ fn one(view: &View, store: &Store, database: &Database, due: Option<&Due>, now: 
 fn last(view: &View, store: &Store, database: &str) -> Option<Past> {
     let runs = view.runs.iter().filter(|run| run.kind == Kind::Backup && run.database == database);
     let told = store.past_of(Kind::Backup, database).cloned();
-    told.chain(runs.filter_map(crate::backup::known::Run::past)).max_by_key(|past| (past.started, past.details.is_some()))
+    told.chain(runs.filter_map(crate::backup::known::Run::past))
+        .max_by_key(|past| (past.started, past.details.is_some()))
 }
 
 /// What a person can do about a failure that no retry mends.
 fn step(reason: &str, database: &Database, past: &Past) -> String {
     use crate::backup::record::reasons;
     match reason {
-        reasons::SHRUNKEN | reasons::EMPTY_SOURCE => format!(
-            "if that is meant, set acceptShrunken: {} on database {}",
-            past.id, database.name
-        ),
+        reasons::SHRUNKEN | reasons::EMPTY_SOURCE => {
+            format!("if that is meant, set acceptShrunken: {} on database {}", past.id, database.name)
+        }
         reasons::KEY_MISMATCH => "give the operator the Secret with the key of then".to_owned(),
-        reasons::REPOSITORY_MISSING => "bring the repository back from the bucket's older versions; none is made anew".to_owned(),
+        reasons::REPOSITORY_MISSING => {
+            "bring the repository back from the bucket's older versions; none is made anew".to_owned()
+        }
         _ => "it is tried again in the next slot".to_owned(),
     }
 }
@@ -168,8 +184,9 @@ fn uncovered(tenant: &ValidatedTenant) -> Option<Verdict> {
         service.spec.storage.iter().flat_map(names)
     });
     let listed = |claim: &String| tenant.volumes.iter().any(|volume| volume.claim == *claim);
-    let excluded =
-        |claim: &String| tenant.exclusions.iter().any(|one| one.covers(DataKind::PersistentVolumeClaim, claim));
+    let excluded = |claim: &String| {
+        tenant.exclusions.iter().any(|one| one.covers(DataKind::PersistentVolumeClaim, claim))
+    };
     let open: Vec<String> = claims.filter(|claim| !listed(claim) && !excluded(claim)).collect();
     let first = open.first()?;
     let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
@@ -217,7 +234,9 @@ pub(super) fn verified(view: &View, store: &Store, max_age: SignedDuration, now:
         });
     }
     sum(wrong).unwrap_or_else(|| {
-        let since = oldest.map(|time| format!(", the last of them at {}", super::whole_second(time))).unwrap_or_default();
+        let since = oldest
+            .map(|time| format!(", the last of them at {}", super::whole_second(time)))
+            .unwrap_or_default();
         Verdict::yes(reasons::SUCCEEDED, format!("every database was restored and looked into{since}"))
     })
 }
