@@ -73,6 +73,10 @@ pub enum ConditionType {
     WorkloadsAvailable,
     /// Every service is ready in as many zones as the Platform asks for.
     ZoneSpread,
+    /// What the Tenant keeps is backed up, as often and for as long as the Platform says.
+    BackupsCurrent,
+    /// Its restore points were restored and looked into, lately.
+    RestoreVerified,
 }
 
 impl ConditionType {
@@ -90,6 +94,8 @@ impl ConditionType {
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",
+            Self::BackupsCurrent => "BackupsCurrent",
+            Self::RestoreVerified => "RestoreVerified",
         }
     }
 }
@@ -167,6 +173,28 @@ pub mod reasons {
     pub const REVIEW_FAILED: &str = "ReviewFailed";
     /// What must be refused can't be tried.
     pub const TRIAL_FAILED: &str = "TrialFailed";
+    /// Something holds data, and is neither backed up nor left out with a reason.
+    pub const UNCOVERED: &str = "Uncovered";
+    /// The newest restore point is older than it may be.
+    pub const BACKUP_OVERDUE: &str = "BackupOverdue";
+    /// There is no restore point yet, and there needn't be one.
+    pub const NO_BACKUP_YET: &str = "NoBackupYet";
+    /// A backup failed, for a reason that no other word is for.
+    pub const BACKUP_FAILED: &str = "BackupFailed";
+    /// Restore points are there that should be gone.
+    pub const RETENTION_NOT_EXACT: &str = "RetentionNotExact";
+    /// The claim can't be backed up.
+    pub const VOLUME_NOT_SUPPORTED: &str = "VolumeNotSupported";
+    /// Nobody has looked at the buckets.
+    pub const BUCKETS_NOT_VERIFIED: &str = "BucketsNotVerified";
+    /// The newest drill that passed is older than it may be.
+    pub const DRILL_TOO_OLD: &str = "DrillTooOld";
+    /// A drill failed, for a reason that no other word is for.
+    pub const DRILL_FAILED: &str = "DrillFailed";
+    /// No restore point was ever restored.
+    pub const NEVER_DRILLED: &str = "NeverDrilled";
+    /// No restore point was restored yet, and none needed to be.
+    pub const NOT_DRILLED_YET: &str = "NotDrilledYet";
     /// Isolation objects are missing.
     pub const NOT_APPLIED: &str = "NotApplied";
     /// The file is gone from the repository; the Tenant stays.

@@ -104,6 +104,7 @@ mod tests {
             succeeded: true,
             reason: "Succeeded".into(),
             removed: 0,
+            details: None,
         });
         assert_eq!(current(&gone, false, now), Current { number: 1, initialise: false });
         gone.past[0].succeeded = false;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use super::past::{Details, Past};
+
 use super::{
     record::{Record, reasons},
     schedule::{Schedule, Seed},
@@ -146,50 +148,6 @@ pub struct Snapshot {
     pub stored: Timestamp,
 }
 
-/// A run that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
-    /// Its Job.
-    pub id: String,
-    /// What it was for.
-    pub kind: Kind,
-    /// The database, where it is about one.
-    pub database: String,
-    /// The slot that it filled, if any.
-    pub slot: Option<Timestamp>,
-    /// Generation of the repository.
-    pub generation: u32,
-    /// By the Job's clock.
-    pub started: Timestamp,
-    /// See `started`.
-    pub ended: Timestamp,
-    /// Whether it is good.
-    pub succeeded: bool,
-    /// `Succeeded`, or why not.
-    pub reason: String,
-    /// Snapshots that it removed.
-    pub removed: u32,
-}
-
-impl Past {
-    /// From a record; `None` where its kind or times can't be read.
-    #[must_use]
-    pub fn of(record: &Record) -> Option<Self> {
-        Some(Self {
-            id: record.id.clone(),
-            kind: Kind::of(&record.id).or_else(|| Kind::of(&record.kind))?,
-            database: record.database.clone(),
-            slot: record.slot.parse().ok(),
-            generation: record.generation,
-            started: record.started.parse().ok()?,
-            ended: record.ended.parse().ok()?,
-            succeeded: record.succeeded,
-            reason: record.reason.clone(),
-            removed: u32::try_from(record.removed.len()).unwrap_or(u32::MAX),
-        })
-    }
-}
-
 /// What one look into the store found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
@@ -312,6 +270,7 @@ impl Run {
             succeeded,
             reason: if succeeded { reasons::SUCCEEDED.to_owned() } else { self.reason.clone() },
             removed: 0,
+            details: None,
         })
     }
 }

@@ -10,7 +10,7 @@
 //! - [`key`]: a tenant's key, wrapped by the platform's
 //! - [`store`]: everything that talks to the store
 //! - [`schedule`], [`zone`]: when runs are due
-//! - [`known`]: what is known of a tenant's backups; [`settings`]: what shall be
+//! - [`known`], [`past`]: what is known of a tenant's backups; [`settings`]: what shall be
 //! - [`decide`]: what to start, what to wait for, and why; [`names`], [`retry`], [`hold`]: its words
 //! - [`spread`]: how many may begin at once, over all tenants
 //! - [`retention`], [`generation`]: what expires, and which repository is written to
@@ -29,6 +29,7 @@ pub mod key;
 pub mod known;
 pub mod layout;
 pub mod names;
+pub mod past;
 pub mod record;
 pub mod retention;
 pub mod retry;

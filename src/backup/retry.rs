@@ -78,6 +78,7 @@ mod tests {
                 succeeded: false,
                 reason: (*reason).into(),
                 removed: 0,
+                details: None,
             }
         };
         list.iter().enumerate().map(one).collect()

@@ -4,6 +4,7 @@
 //! - [`tenant`]: a Tenant's status
 //! - [`promises`]: the conditions of promises
 //! - [`isolation`]: whether tenants are kept apart, on evidence
+//! - [`backups`]: restore points, and whether they can be relied on
 //! - [`zone_loss`]: what the loss of a zone would do
 //! - [`platform`]: a Platform's status
 //! - [`progress`]: which news can wait
@@ -14,6 +15,7 @@
 //! - [`why`]: the first thing that is not as it should be, and the next step
 
 pub mod applied;
+pub mod backups;
 pub mod isolation;
 pub mod platform;
 pub mod progress;

@@ -155,7 +155,8 @@ fn whole(store: &Store, prefix: &str, cut: bool) -> Result<(), StoreError> {
 /// The objects that stand for snapshots, of all generations.
 async fn snapshots(store: &Store, place: &Place) -> Result<Vec<Snapshot>, StoreError> {
     let folders = store.folders(&format!("{}/g", place.prefix)).await?;
-    let generations = folders.iter().filter_map(|folder| place.generation_of(folder));
+    // A list, not an iterator that borrows: the future of a stream over one can't move between threads.
+    let generations: Vec<u32> = folders.iter().filter_map(|folder| place.generation_of(folder)).collect();
     let lists = stream::iter(generations).map(|generation| async move {
         let prefix = place.snapshots(generation);
         let listing = store.list(&prefix, "", MOST).await?;

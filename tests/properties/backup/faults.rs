@@ -237,6 +237,7 @@ fn b17_the_hour_has_its_share() {
         succeeded: true,
         reason: "Succeeded".into(),
         removed: 10,
+        details: None,
     });
     assert_eq!(many(&seen), Some(3), "five of eight are gone in this hour");
 }

@@ -95,6 +95,7 @@ pub fn add(store: &mut Store, database: &str, stored: Timestamp) {
         succeeded: true,
         reason: "Succeeded".into(),
         removed: 0,
+        details: None,
     });
     store.evidence = Evidence::of(store.evidence.times().iter().copied().chain([stored]));
 }

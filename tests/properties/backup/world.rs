@@ -228,6 +228,7 @@ impl World {
             succeeded: job.end == End::Good,
             reason: reasons::SUCCEEDED.into(),
             removed: 0,
+            details: None,
         };
         if job.want.kind == Kind::Backup && job.end != End::Bad(reasons::LOCK_HELD) {
             let ids = [format!("manifest-{}", job.want.job), format!("dump-{}", job.want.job)];

@@ -1,0 +1,253 @@
+//! Whether the promises of backups are kept.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{
+        conditions::{ConditionType, reasons},
+        data::DataKind,
+        promises::TABLE,
+    },
+    backup::{
+        decide::Due,
+        drills::{self, Verified},
+        hold::{self, Hold},
+        known::{Database, Kind, Past, Store},
+        retention,
+        view::View,
+    },
+    validate::tenant::ValidatedTenant,
+};
+
+use crate::status::set::Verdict;
+
+/// How late a restore point may be: a run has to wait for its turn, and takes its time.
+const LATE: SignedDuration = SignedDuration::from_hours(2);
+
+/// Nobody has looked into the store lately.
+pub(super) fn unknown(view: Option<&View>) -> Verdict {
+    let seen = view.and_then(|view| view.store.as_ref()).map(|store| store.observed_at);
+    let problem = view.map(|view| view.problem.as_str()).filter(|problem| !problem.is_empty());
+    let message = Hold::StoreUnknown { seen }.to_string();
+    let message = problem.map_or_else(|| message.clone(), |problem| format!("{message}; {problem}"));
+    Verdict::unknown(hold::reasons::STORE_UNKNOWN, message)
+}
+
+/// Whether everything is backed up, as often as it has to be and for as long.
+pub(super) fn current(view: &View, store: &Store, tenant: &ValidatedTenant, now: Timestamp) -> Verdict {
+    let mut wrong: Vec<Verdict> = Vec::new();
+    wrong.extend(uncovered(tenant));
+    if let Some(volume) = tenant.volumes.first() {
+        let message =
+            format!("volume {}: claims can't be backed up yet; leave it out with a reason", volume.name);
+        wrong.push(Verdict::no(reasons::VOLUME_NOT_SUPPORTED, message));
+    }
+    for database in &view.settings.databases {
+        let due = view.decision.databases.iter().find(|due| due.database == database.name);
+        wrong.extend(one(view, store, database, due, now));
+    }
+    let held = view.decision.holds.iter().filter(|hold| !matches!(hold, Hold::ClockUnproven { .. }));
+    wrong.extend(held.map(|hold| Verdict::no(hold.reason(), hold.to_string())));
+    let overdue = retention::overdue(&view.settings, store, now);
+    if overdue > 0 && wrong.is_empty() {
+        let why = view.decision.holds.first().map_or_else(
+            || "kubectl get jobs in its backup namespace shows what removes them".to_owned(),
+            ToString::to_string,
+        );
+        let message =
+            format!("{overdue} restore points are older than {} days; {why}", view.settings.retention_days);
+        wrong.push(Verdict::no(reasons::RETENTION_NOT_EXACT, message));
+    }
+    if !tenant.buckets.is_empty() {
+        let message = "spec.buckets: nobody has verified their versions and rules yet";
+        wrong.push(Verdict::unknown(reasons::BUCKETS_NOT_VERIFIED, message));
+    }
+    sum(wrong).unwrap_or_else(|| good(view, store))
+}
+
+/// What is wrong before what nobody knows; all messages of that kind.
+fn sum(mut wrong: Vec<Verdict>) -> Option<Verdict> {
+    // False sorts before Unknown, and the order of what was found stays.
+    wrong.sort_by_key(|one| one.status == crate::api::conditions::ConditionStatus::Unknown);
+    let first = wrong.first()?.clone();
+    let all: Vec<String> =
+        wrong.into_iter().filter(|one| one.status == first.status).map(|one| one.message).collect();
+    Some(Verdict { message: all.join("; "), ..first })
+}
+
+fn good(view: &View, store: &Store) -> Verdict {
+    let newest = |database: &Database| store.points_of(&database.name).last().map(|point| point.time);
+    let oldest = view.settings.databases.iter().filter_map(newest).min();
+    let since =
+        oldest.map(|time| format!(", the last of them at {}", super::whole_second(time))).unwrap_or_default();
+    let message = format!(
+        "every database is backed up{since}; restore points stay {} days",
+        view.settings.retention_days
+    );
+    if view.shared_credentials {
+        let message = format!(
+            "{message}; every run has the Platform's own credentials: what keeps Tenants' restore points apart is their keys alone; spec.backups.store.role gives each its own"
+        );
+        return Verdict::yes(reasons::SHARED_CREDENTIALS, message);
+    }
+    Verdict::yes(reasons::SUCCEEDED, message)
+}
+
+/// One database whose restore points aren't as they should be.
+fn one(
+    view: &View,
+    store: &Store,
+    database: &Database,
+    due: Option<&Due>,
+    now: Timestamp,
+) -> Option<Verdict> {
+    let name = &database.name;
+    let last = last(view, store, name);
+    let failed = last.as_ref().filter(|past| !past.succeeded);
+    let failure = |past: &Past| {
+        let (message, line) = super::words(view, past);
+        let told: Vec<String> = [message, line].into_iter().filter(|text| !text.is_empty()).collect();
+        let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(": ")) };
+        format!("{} failed with {}{told}", past.id, past.reason)
+    };
+    if let (Some(Hold::GivenUp { .. }), Some(past)) = (due.and_then(|due| due.hold.as_ref()), failed) {
+        let message = format!("database {name}: {}; {}", failure(past), step(&past.reason, database, past));
+        return Some(Verdict::no(word(&past.reason, ConditionType::BackupsCurrent), message));
+    }
+    let problem = if view.problem.is_empty() { String::new() } else { format!("; {}", view.problem) };
+    let Some(newest) = store.points_of(name).last().map(|point| point.stored) else {
+        let message = format!("database {name} has no restore point yet");
+        return Some(match failed {
+            Some(past) => Verdict::no(
+                word(&past.reason, ConditionType::BackupsCurrent),
+                format!("{message}; {}; it is tried again", failure(past)),
+            ),
+            None if view.problem.is_empty() => {
+                Verdict::unknown(reasons::NO_BACKUP_YET, format!("{message}; its first run is on its way"))
+            }
+            None => Verdict::no(reasons::BACKUP_OVERDUE, format!("{message}{problem}")),
+        });
+    };
+    let missed = database.schedule.next(newest)?;
+    let late = LATE.min(database.schedule.next(missed)?.duration_since(missed));
+    if now.duration_since(missed) <= late {
+        return None;
+    }
+    let message = format!(
+        "database {name}: the newest restore point is of {}, and one was due at {missed}",
+        super::whole_second(newest)
+    );
+    Some(match failed {
+        Some(past) => Verdict::no(
+            word(&past.reason, ConditionType::BackupsCurrent),
+            format!("{message}; {}; it is tried again", failure(past)),
+        ),
+        None => Verdict::no(reasons::BACKUP_OVERDUE, format!("{message}{problem}")),
+    })
+}
+
+/// The last run of a database that ended, by whoever tells of it.
+fn last(view: &View, store: &Store, database: &str) -> Option<Past> {
+    let runs = view.runs.iter().filter(|run| run.kind == Kind::Backup && run.database == database);
+    let told = store.past_of(Kind::Backup, database).cloned();
+    told.chain(runs.filter_map(crate::backup::known::Run::past))
+        .max_by_key(|past| (past.started, past.details.is_some()))
+}
+
+/// What a person can do about a failure that no retry mends.
+fn step(reason: &str, database: &Database, past: &Past) -> String {
+    use crate::backup::record::reasons;
+    match reason {
+        reasons::SHRUNKEN | reasons::EMPTY_SOURCE => {
+            format!("if that is meant, set acceptShrunken: {} on database {}", past.id, database.name)
+        }
+        reasons::KEY_MISMATCH => "give the operator the Secret with the key of then".to_owned(),
+        reasons::REPOSITORY_MISSING => {
+            "bring the repository back from the bucket's older versions; none is made anew".to_owned()
+        }
+        _ => "it is tried again in the next slot".to_owned(),
+    }
+}
+
+/// Claims that nobody backs up, and nobody left out.
+fn uncovered(tenant: &ValidatedTenant) -> Option<Verdict> {
+    let dumped = |service: &str| {
+        tenant.databases.iter().any(|database| database.server.service.as_deref() == Some(service))
+    };
+    let services = tenant.services.iter().filter(|service| !dumped(&service.spec.name));
+    let claims = services.flat_map(|service| {
+        let pods = 0..service.spec.replicas.max();
+        let names = move |storage: &crate::api::storage::Storage| {
+            let (storage, service) = (storage.name.clone(), service.spec.name.clone());
+            pods.clone().map(move |pod| format!("{storage}-{service}-{pod}"))
+        };
+        service.spec.storage.iter().flat_map(names)
+    });
+    let listed = |claim: &String| tenant.volumes.iter().any(|volume| volume.claim == *claim);
+    let excluded = |claim: &String| {
+        tenant.exclusions.iter().any(|one| one.covers(DataKind::PersistentVolumeClaim, claim))
+    };
+    let open: Vec<String> = claims.filter(|claim| !listed(claim) && !excluded(claim)).collect();
+    let first = open.first()?;
+    let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
+    let message = format!(
+        "claim {first}{more}: nothing backs it up; list it in spec.volumes, or the database that it holds in spec.databases, or leave it out in spec.backupExclusions with a reason"
+    );
+    Some(Verdict::no(reasons::UNCOVERED, message))
+}
+
+/// Whether every database's restore points were restored lately.
+pub(super) fn verified(view: &View, store: &Store, max_age: SignedDuration, now: Timestamp) -> Verdict {
+    let mut wrong = Vec::new();
+    let mut oldest: Option<Timestamp> = None;
+    let days = max_age.as_hours() / 24;
+    for database in &view.settings.databases {
+        let name = &database.name;
+        let at = |time: Timestamp| super::whole_second(time);
+        wrong.push(match drills::verified(database, store, max_age, now) {
+            Verified::Yes { at } => {
+                oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+                continue;
+            }
+            Verified::Failed { run, reason } => {
+                let past = store.past.iter().find(|past| past.id == run);
+                let (message, line) = past.map(|past| super::words(view, past)).unwrap_or_default();
+                let told: Vec<String> = [message, line].into_iter().filter(|text| !text.is_empty()).collect();
+                let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(": ")) };
+                Verdict::no(
+                    word(&reason, ConditionType::RestoreVerified),
+                    format!("database {name}: drill {run} failed with {reason}{told}"),
+                )
+            }
+            Verified::TooOld { at: time } => Verdict::no(
+                reasons::DRILL_TOO_OLD,
+                format!("database {name}: the newest drill that passed is of {}, more than {days} days ago; make a RestoreDrill to try it now", at(time)),
+            ),
+            Verified::Never => Verdict::no(
+                reasons::NEVER_DRILLED,
+                format!("database {name}: none of its restore points was ever restored; make a RestoreDrill to try one now"),
+            ),
+            Verified::NotYet => Verdict::unknown(
+                reasons::NOT_DRILLED_YET,
+                format!("database {name}: its first drill comes after its first restore point"),
+            ),
+        });
+    }
+    sum(wrong).unwrap_or_else(|| {
+        let since = oldest
+            .map(|time| format!(", the last of them at {}", super::whole_second(time)))
+            .unwrap_or_default();
+        Verdict::yes(reasons::SUCCEEDED, format!("every database was restored and looked into{since}"))
+    })
+}
+
+/// The constant of a reason that a record has: one of the promise's, or that it failed at all.
+fn word(reason: &str, condition: ConditionType) -> &'static str {
+    let promise = TABLE.iter().find(|promise| promise.condition == Some(condition));
+    let known = promise.and_then(|promise| promise.reasons.iter().find(|one| **one == reason));
+    let other = match condition {
+        ConditionType::RestoreVerified => reasons::DRILL_FAILED,
+        _ => reasons::BACKUP_FAILED,
+    };
+    known.copied().unwrap_or(other)
+}
