@@ -72,7 +72,7 @@ fn past(kind: Kind, started: &str, reason: &str) -> Past {
 }
 
 /// A store with a good restore point at each of these times.
-fn store(points: &[&str], past: Vec<Past>) -> Store {
+fn store(points: &[&str], others: Vec<Past>) -> Store {
     let now = time(NOW);
     let point = |at: &&str| Point {
         database: "app".into(),
@@ -88,7 +88,7 @@ fn store(points: &[&str], past: Vec<Past>) -> Store {
     let snapshots =
         snapshots.map(|(id, stored)| Snapshot { generation: 1, id: id.clone(), stored }).collect();
     let good = points.iter().map(|one| past(Kind::Backup, &one.stored.to_string(), runs::SUCCEEDED));
-    let past: Vec<Past> = good.chain(past).collect();
+    let past: Vec<Past> = good.chain(others).collect();
     let evidence = Evidence::of(past.iter().map(|one| one.ended).chain([now]));
     Store { observed_at: now, clock: now, points, snapshots, past, evidence }
 }
