@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::json;
-use tenantry::api::{Platform, Tenant};
+use tenantry::api::{Platform, Tenant, marks};
 use tenantry::apply::order::{self, Listed};
 use tenantry::desired::{self, Plan};
 use tenantry::validate::cidr::{Cidr, merge};
@@ -193,6 +193,7 @@ fn inputs(folder: &Path) -> Inputs {
         denied: merge(given.addresses.into_iter().map(Cidr::host).collect()),
         pull_secret: given.pull_secret.map(|pull| PullSecret { config: pull.config, version: pull.version }),
         install_id: "00000000-0000-4000-8000-00000000000f".to_owned(),
+        operator: marks::OPERATOR.to_owned(),
         ..Inputs::default()
     }
 }

@@ -100,7 +100,7 @@ pub enum KeyError {
     },
     /// There are backups, and no key.
     #[error(
-        "{0} is gone, and there are backups that only it opens; bring back an older version of the object; no new key is made"
+        "{0} is not there, and backups may be that only it opens; bring back an older version of the object; no new key is made"
     )]
     Missing(String),
     /// The service that wraps doesn't.
@@ -137,7 +137,7 @@ impl SecretKey {
     ///
     /// # Errors
     /// [`KeyError::NoPlatformKey`].
-    pub fn new(text: &str) -> Result<Self, KeyError> {
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.trim().as_bytes();
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);

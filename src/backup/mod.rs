@@ -16,10 +16,12 @@
 //! - [`retention`], [`generation`]: what expires, and which repository is written to
 //! - [`drills`]: what is tried, and what that proves
 //! - [`view`], [`tell`]: what is known of a tenant's backups, and a run in the words of a status
+//! - [`engine`]: what a Job does
 
 pub mod connection;
 pub mod decide;
 pub mod drills;
+pub mod engine;
 pub mod generation;
 pub mod hold;
 pub mod job;

@@ -65,6 +65,19 @@ pub struct Record {
     /// Versions of the programs: tenantry, restic, pg_dump.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
+    /// How long the parts of a backup took: `manifest` (counting and checksums), `dump`, `proof` (reading back).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
+}
+
+/// A part of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub milliseconds: u64,
 }
 
 /// A restore point.

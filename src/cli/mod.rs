@@ -7,6 +7,7 @@
 //! - [`approve`]: an approval of a commit, in the repository's notes
 //! - [`status`], [`why`]: with one, read only
 //! - [`probe`]: whether the network keeps tenants apart; runs in pods of the operator's own
+//! - [`backup`]: one run of a backup, a drill or a restore; runs in pods that the operator starts
 //! - [`watchdog`]: says in every status that there is no operator, where there is none
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -15,6 +16,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub mod approve;
+pub mod backup;
 pub mod cluster;
 pub mod completions;
 pub mod crds;
@@ -70,6 +72,7 @@ enum Command {
     Approve(approve::Args),
     Watchdog(watchdog::Args),
     Probe(probe::Args),
+    Backup(backup::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Approve(args) => approve::main(&args),
         Command::Watchdog(args) => watchdog::main(&args),
         Command::Probe(args) => probe::main(&args),
+        Command::Backup(args) => backup::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

@@ -93,6 +93,10 @@ pub struct Args {
     /// without it the network isn't probed
     #[arg(long, value_name = "IMAGE")]
     pub probe_image: Option<String>,
+    /// An image with this program and restic, for the Jobs that make and try backups: the operator's own has both;
+    /// without it no backups are made
+    #[arg(long, value_name = "IMAGE")]
+    pub backup_image: Option<String>,
     /// Log level or filter, such as info or tenantry=debug
     #[arg(long, value_name = "FILTER", env = telemetry::LOG_VARIABLE, default_value = "info")]
     pub log: String,
@@ -264,6 +268,7 @@ fn context(
         schemas: Arc::new(schemas()),
         install_id: who.install_id.into(),
         operator: who.user.into(),
+        tools: args.backup_image.as_deref().map(Into::into),
         namespace: args.namespace.as_str().into(),
         data: Arc::new(args.data_dir.clone()),
         trail,

@@ -10,11 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use kube::{Client, runtime::events::Recorder};
 use tokio::sync::Notify;
 
 use crate::{
     apply::Writer,
+    backup::{store::checks::Judgement, view::View},
     forge::tokens::Tokens,
     hook::{keep::Kept, signature::Key},
     observe::world::{Signal, World},
@@ -68,6 +70,8 @@ pub struct Context {
     pub trail: Trail,
     /// Time between two counts of the room that a lost zone's pods would need.
     pub count_every: Duration,
+    /// The image that runs of backups are made of; without one none begin.
+    pub tools: Option<Arc<str>>,
     /// What is proven of isolation, and how often.
     pub proofs: Proofs,
 }
@@ -96,6 +100,10 @@ pub struct Board {
     pub forges: HashMap<String, Arc<Wake>>,
     /// What the forge loop reported last, by Platform.
     pub posts: HashMap<String, PostReport>,
+    /// What is known of Tenants' backups.
+    pub backups: HashMap<String, Arc<View>>,
+    /// Whether Platforms' stores are fit, and when that was asked.
+    pub stores: HashMap<String, (Judgement, Timestamp)>,
     /// Tokens of GitHub Apps that are still good.
     pub tokens: Tokens,
 }

@@ -162,6 +162,7 @@ fn options_come_where_they_belong() -> Outcome {
         "--log-format=text",
         "--proof-interval=1h30m",
         "--probe-image=registry.example.com:5000/a/tenantry:v1",
+        "--backup-image=registry.example.com:5000/a/tenantry:v1",
         "--hooks=0.0.0.0:8081",
     ];
     assert_eq!(*args, json!(expected));

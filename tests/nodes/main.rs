@@ -12,6 +12,7 @@
 mod support;
 
 mod autoscale;
+mod backups;
 mod chart;
 mod keeps;
 mod leaders;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tenantry::backup::key::{KeyError, Owner, SecretKey};
 use tenantry::backup::layout::Place;
-use tenantry::backup::store::keys::NoKey;
+use tenantry::backup::store::keys::{NoKey, tenant_key};
 
 use crate::Outcome;
 use crate::bed::{self, open};
@@ -21,19 +21,35 @@ async fn a_key_is_made_once_and_opened_by_openssl() -> Outcome {
     let Some(servers) = bed::servers().await? else { return Ok(()) };
     for server in &servers {
         let (name, store) = (server.name(), open(server, "locked")?);
-        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::new(PLATFORM_KEY)?);
-        let made = store.password(&place, &owner("acme"), &platform).await?;
-        let again = store.password(&place, &owner("acme"), &platform).await?;
+        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
+        let made = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
+        let again = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
         assert!(made == again && made.expose().len() == 64, "{name}");
-        let other = store.password(&Place::of("b", "shop", "zed"), &owner("zed"), &platform).await?;
+        let other =
+            tenant_key(&store, &Place::of("b", "shop", "zed"), &owner("zed"), &platform, true).await?;
         assert!(made != other, "{name}: every tenant has its own");
         let file = store.get(&place.key(), 4096).await?;
         assert!(!String::from_utf8_lossy(&file).contains(made.expose()), "{name}");
         let file: serde_json::Value = serde_json::from_slice(&file)?;
         let wrapped = file["wrapped"].as_str().expect("it is text");
         assert_eq!(by_openssl(wrapped)?, made.expose(), "{name}");
+        assert_eq!(by_us(&store.get(&place.key(), 4096).await?, PLATFORM_KEY)?, Ok(made.expose().to_owned()));
+        let refused = by_us(&store.get(&place.key(), 4096).await?, &PLATFORM_KEY.replace('1', "2"))?;
+        assert!(refused.unwrap_err().contains("was wrapped by the platform key secret-"), "{name}");
     }
     Ok(())
+}
+
+/// `tenantry backup key`: the password, or what it says instead.
+fn by_us(file: &[u8], platform_key: &str) -> Outcome<Result<String, String>> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("key.json"), file)?;
+    std::fs::write(folder.path().join("platform.key"), format!("{platform_key}\n"))?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command.args(["backup", "key", "key.json", "--platform-key", "platform.key"]).current_dir(folder.path());
+    let output = command.output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
 /// As the README says it, for who restores without us.
@@ -56,15 +72,15 @@ async fn a_key_that_does_not_fit_is_refused_and_stays() -> Outcome {
     let Some(servers) = bed::servers().await? else { return Ok(()) };
     for server in &servers {
         let store = open(server, "plain")?;
-        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::new(PLATFORM_KEY)?);
-        let made = store.password(&place, &owner("acme"), &platform).await?;
+        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
+        let made = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
         let before = store.get(&place.key(), 4096).await?;
-        let rotated = SecretKey::new(&PLATFORM_KEY.replace('0', "f"))?;
-        let other = store.password(&place, &owner("acme"), &rotated).await.unwrap_err();
+        let rotated = SecretKey::parse(&PLATFORM_KEY.replace('0', "f"))?;
+        let other = tenant_key(&store, &place, &owner("acme"), &rotated, true).await.unwrap_err();
         assert!(matches!(other, NoKey::Key(KeyError::OtherPlatformKey { .. })), "{other}");
         assert_eq!(other.reason(), "KeyMismatch");
         let foreign = Owner { install_id: "i2".into(), ..owner("acme") };
-        let foreign = store.password(&place, &foreign, &platform).await.unwrap_err();
+        let foreign = tenant_key(&store, &place, &foreign, &platform, true).await.unwrap_err();
         assert!(matches!(foreign, NoKey::Key(KeyError::Foreign { .. })), "{foreign}");
         for error in [&other, &foreign] {
             let said = format!("{error} {error:?}");
@@ -73,12 +89,14 @@ async fn a_key_that_does_not_fit_is_refused_and_stays() -> Outcome {
         assert_eq!(store.get(&place.key(), 4096).await?, before);
         // A repository without a key gets none.
         store.put_new("b/shop/zed/g0001/config", b"c").await?;
-        let missing =
-            store.password(&Place::of("b", "shop", "zed"), &owner("zed"), &platform).await.unwrap_err();
+        let missing = tenant_key(&store, &Place::of("b", "shop", "zed"), &owner("zed"), &platform, true)
+            .await
+            .unwrap_err();
         assert!(matches!(missing, NoKey::Key(KeyError::Missing(_))), "{missing}");
         store.put_new("b/shop/odd/key.json", b"{}").await?;
-        let damaged =
-            store.password(&Place::of("b", "shop", "odd"), &owner("odd"), &platform).await.unwrap_err();
+        let damaged = tenant_key(&store, &Place::of("b", "shop", "odd"), &owner("odd"), &platform, true)
+            .await
+            .unwrap_err();
         assert!(matches!(damaged, NoKey::Key(KeyError::Damaged(_))), "{damaged}");
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 mod bed;
 mod fitness;
+mod inventory;
 mod keys;
 mod objects;
+mod restic;
 mod scoped;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -27,44 +27,43 @@ impl NoKey {
     }
 }
 
-impl Store {
-    /// The password of a tenant's repositories. It is made where there are none yet, and never again: where there are
-    /// backups without a key, that is said.
-    ///
-    /// # Errors
-    /// The store or the key refuses.
-    pub async fn password(
-        &self,
-        tenants: &Place,
-        owner: &Owner,
-        platform: &dyn PlatformKey,
-    ) -> Result<Password, NoKey> {
-        let key = tenants.key();
-        let here = super::place(&self.address, &key);
-        if let Some(bytes) = self.found(&key).await? {
-            return Ok(KeyFile::read(&bytes, &here)?.of(owner, &here)?.open(platform, &here).await?);
-        }
-        let repositories = self.list(&format!("{}/g", tenants.prefix), "", 1).await?;
-        if !repositories.objects.is_empty() {
-            return Err(KeyError::Missing(here).into());
-        }
-        let file = KeyFile::seal(owner.clone(), &Password::new()?, platform).await?;
-        match self.put_proved(&key, &file.to_bytes()).await {
-            Ok(()) => {}
-            // Somebody else was faster: theirs counts.
-            Err(error) if error.class == Class::Exists => {}
-            Err(error) => return Err(error.into()),
-        }
-        // What lies there opens, or it isn't used.
-        let bytes = self.get(&key, key::MOST_BYTES).await?;
-        Ok(KeyFile::read(&bytes, &here)?.of(owner, &here)?.open(platform, &here).await?)
+/// The password of a tenant's repositories. With `create` it is made where there are none yet, and never again: where
+/// there are backups without a key, that is said.
+///
+/// # Errors
+/// The store or the key refuses.
+pub async fn tenant_key(
+    store: &Store,
+    place: &Place,
+    owner: &Owner,
+    platform_key: &dyn PlatformKey,
+    create: bool,
+) -> Result<Password, NoKey> {
+    let key = place.key();
+    let here = super::place(&store.address, &key);
+    if let Some(bytes) = found(store, &key).await? {
+        return Ok(KeyFile::read(&bytes, &here)?.of(owner, &here)?.open(platform_key, &here).await?);
     }
+    let repositories = store.list(&format!("{}/g", place.prefix), "", 1).await?;
+    if !create || !repositories.objects.is_empty() {
+        return Err(KeyError::Missing(here).into());
+    }
+    let file = KeyFile::seal(owner.clone(), &Password::new()?, platform_key).await?;
+    match store.put_proved(&key, &file.to_bytes()).await {
+        Ok(()) => {}
+        // Somebody else was faster: theirs counts.
+        Err(error) if error.class == Class::Exists => {}
+        Err(error) => return Err(error.into()),
+    }
+    // What lies there opens, or it isn't used.
+    let bytes = store.get(&key, key::MOST_BYTES).await?;
+    Ok(KeyFile::read(&bytes, &here)?.of(owner, &here)?.open(platform_key, &here).await?)
+}
 
-    async fn found(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.get(key, key::MOST_BYTES).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.class == Class::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+async fn found(store: &Store, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    match store.get(key, key::MOST_BYTES).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.class == Class::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

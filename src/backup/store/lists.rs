@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::calls::timestamp;
-use super::{Store, StoreError};
+use super::{Class, Store, StoreError};
 
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,31 @@ impl Store {
         }
         listing.cut = true;
         Ok(listing)
+    }
+
+    /// Bytes of an object, from a listing: whoever adds packs may list them, and not read what is in them.
+    ///
+    /// # Errors
+    /// As [`Self::list`]; [`Class::NotFound`].
+    pub async fn listed(&self, key: &str) -> Result<u64, StoreError> {
+        let listing = self.list(key, "", 1).await?;
+        let found = listing.objects.first().filter(|object| object.key == key);
+        found.map(|object| object.size).ok_or_else(|| self.fault(Class::NotFound, "list", key, ""))
+    }
+
+    /// What follows a prefix up to the next slash, with it: folders, as people would say.
+    ///
+    /// # Errors
+    /// As [`Self::list`]; more than a thousand are an error.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let request = self.client.list_objects_v2().bucket(&self.address.bucket).prefix(prefix);
+        let request = request.delimiter("/").max_keys(page(PAGE)).set_expected_bucket_owner(self.owner());
+        let answer = self.call("list", prefix, request.send()).await?;
+        if answer.is_truncated == Some(true) {
+            return Err(self.fault(Class::Unexpected, "list", prefix, "more than a thousand folders"));
+        }
+        let found = answer.common_prefixes.unwrap_or_default();
+        Ok(found.into_iter().filter_map(|one| one.prefix).collect())
     }
 
     /// The first `most` versions and marks below a prefix.

@@ -7,12 +7,14 @@
 //! - [`probe`]: what a look at the store finds, for [`checks`]
 //! - [`access`]: who asks, and with what credentials each run does
 //! - [`keys`]: tenants' keys
+//! - [`inventory`]: what there is of a tenant
 
 pub mod access;
 mod calls;
 pub mod checks;
 pub mod credentials;
 pub mod error;
+pub mod inventory;
 pub mod keys;
 mod lists;
 pub mod policy;

@@ -22,6 +22,7 @@ mod image;
 mod nodes;
 mod operator;
 mod owner;
+mod postgres;
 mod process;
 pub mod programs;
 mod proxy;
@@ -41,6 +42,9 @@ pub use image::{
 pub use nodes::{RealNodes, WEB_IMAGE, prepare_real_nodes, skip_real_nodes};
 pub use operator::{Operator, OperatorOptions};
 pub use owner::run_owner;
+pub use postgres::{
+    PostgresServer, as_database_user, database_folder, give_to_database_user, postgres_programs,
+};
 pub use process::Process;
 pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
 pub use registry::Run;

@@ -30,6 +30,7 @@ pub fn operator_image(name: &str, program: &Path, out: &Path) -> Result<String> 
         get: "install your system's package of them (Debian, Alpine, Fedora: ca-certificates)",
     })?;
     files.push((CERTIFICATES[0].to_owned(), certificates, 0o644));
+    files.push(("/usr/bin/restic".to_owned(), crate::programs::stores::restic()?, 0o755));
     oci_layout(&files, &config, out)
 }
 

@@ -1,4 +1,4 @@
-//! What tests of backups need: stores that speak S3.
+//! What tests of backups need: stores that speak S3, and restic.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -17,6 +17,16 @@ const VERSITYGW: Recipe = Recipe {
     links: &[],
 };
 
+const RESTIC: Recipe = Recipe {
+    name: "restic",
+    sources: "restic",
+    tags: "",
+    label: "restic v0.18.1 (the backup engine)",
+    package: "github.com/restic/restic/cmd/restic",
+    ldflags: "-s -w",
+    links: &[],
+};
+
 /// The release of ministack: it moves fast, and what it does is what the tests were written for.
 const MINISTACK: &str = "1.5.33";
 
@@ -29,6 +39,14 @@ const GET_PYTHON: &str =
 /// Go is missing, or the build fails.
 pub fn versitygw() -> Result<PathBuf> {
     find_or_build(&VERSITYGW)
+}
+
+/// The backup engine. Debian's stable one is too old.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn restic() -> Result<PathBuf> {
+    find_or_build(&RESTIC)
 }
 
 /// An emulator of AWS: accounts, roles to assume, S3. In a virtual environment of its own in the cache folder.

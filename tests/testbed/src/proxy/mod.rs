@@ -62,6 +62,14 @@ impl Proxy {
         Self::start(Forward::plain(url)?)
     }
 
+    /// A proxy in front of any server that speaks plain HTTP, such as a store.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn http(url: &str) -> Result<Self> {
+        Self::start(Forward::plain(url)?)
+    }
+
     fn start(forward: Forward) -> Result<Self> {
         let failed = |error: std::io::Error| Error::Invalid(format!("can't start a proxy: {error}"));
         // A runtime of its own: it outlives the one of the test that made it.

@@ -1,0 +1,247 @@
+//! restic: one call a method. Its password and credentials are files and variables, never arguments.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::failure::{Failure, of_restic};
+use super::program::{Call, Deadline, Output};
+use super::snapshot::{Index, Lock, Summary, is_id, summary};
+use crate::backup::record::reasons;
+use crate::backup::store::Credentials;
+use crate::backup::task::StoreAddress;
+
+/// A repository, who opens it, and how long.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    program: PathBuf,
+    folder: PathBuf,
+    password: PathBuf,
+    address: String,
+    options: Vec<OsString>,
+    environment: Vec<(String, String)>,
+    deadline: Deadline,
+}
+
+/// Whether there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Our key opens it.
+    Open,
+    /// There is none.
+    Missing,
+}
+
+impl Repository {
+    /// The repository in the folder `key` of a store; `scratch` holds the cache and temporary files.
+    ///
+    /// # Errors
+    /// The certificate authority can't be written down.
+    pub fn new(
+        program: &Path,
+        scratch: &Path,
+        password: &Path,
+        (store, key): (&StoreAddress, &str),
+        credentials: &Credentials,
+        deadline: Deadline,
+    ) -> Result<Self, Failure> {
+        let aws = || format!("https://s3.{}.amazonaws.com", store.region);
+        let endpoint = store.endpoint.clone().unwrap_or_else(aws);
+        let address = format!("s3:{}/{}/{key}", endpoint.trim_end_matches('/'), store.bucket);
+        let lookup = if store.path_style { "path" } else { "dns" };
+        let mut options: Vec<OsString> = vec!["-o".into(), format!("s3.bucket-lookup={lookup}").into()];
+        if let Some(ca) = &store.ca {
+            let path = scratch.join("store-ca.crt");
+            std::fs::write(&path, ca).map_err(|error| super::disk("the store's authority", &path, &error))?;
+            options.extend(["--cacert".into(), path.into()]);
+        }
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut environment = vec![
+            set("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
+            set("AWS_SECRET_ACCESS_KEY", credentials.expose_secret()),
+            set("AWS_DEFAULT_REGION", &store.region),
+        ];
+        environment.extend(credentials.expose_token().map(|token| set("AWS_SESSION_TOKEN", token)));
+        let (program, folder) = (program.to_owned(), scratch.to_owned());
+        Ok(Self { program, folder, password: password.to_owned(), address, options, environment, deadline })
+    }
+
+    /// The same, opened with another password.
+    #[must_use]
+    pub fn with_password(&self, password: &Path) -> Self {
+        Self { password: password.to_owned(), ..self.clone() }
+    }
+
+    /// A call with the address, the password's file and the cache.
+    #[must_use]
+    pub fn call(&self, command: &str) -> Call {
+        Call::new(&self.program, &self.folder)
+            .sets(&self.environment)
+            .set("RESTIC_REPOSITORY", &self.address)
+            .set("RESTIC_PASSWORD_FILE", &self.password)
+            .set("RESTIC_CACHE_DIR", self.folder.join("cache"))
+            .set("RESTIC_PROGRESS_FPS", "0.1")
+            .arg("--json")
+            .args(self.options.clone())
+            .arg(command)
+    }
+
+    async fn run(&self, call: Call) -> Result<Output, Failure> {
+        call.run(self.deadline).await
+    }
+
+    async fn good(&self, doing: &str, call: Call, otherwise: &'static str) -> Result<Output, Failure> {
+        let output = self.run(call).await?;
+        if output.good() {
+            return Ok(output);
+        }
+        // Some commands say in stdout what went wrong.
+        let words = format!("{}{}", output.words, output.text());
+        Err(of_restic(doing, output.code, &words, otherwise))
+    }
+
+    /// Opens it with the key, and reads nothing but its settings.
+    ///
+    /// # Errors
+    /// [`reasons::KEY_MISMATCH`], or the store's trouble.
+    pub async fn presence(&self) -> Result<Presence, Failure> {
+        let call = self.call("cat").args(["config", "--no-lock"]);
+        match self.good("opening the repository", call, reasons::STORE_UNREACHABLE).await {
+            Ok(_) => Ok(Presence::Open),
+            Err(failure) if failure.reason == reasons::REPOSITORY_MISSING => Ok(Presence::Missing),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Makes it. restic refuses where there is one.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn initialise(&self) -> Result<(), Failure> {
+        let call = self.call("init");
+        self.good("making the repository", call, reasons::STORE_UNREACHABLE).await.map(drop)
+    }
+
+    fn backup(&self, host: &str, tags: &[String]) -> Call {
+        // No parent: nothing is compared with what was there, and the whole source is read.
+        let call = self.call("backup").args(["--host", host, "--force"]);
+        tags.iter().fold(call, |call, tag| call.args(["--tag", tag]))
+    }
+
+    async fn save(&self, doing: &str, call: Call, otherwise: &'static str) -> Result<Summary, Failure> {
+        let output = self.good(doing, call, otherwise).await?;
+        let none = || Failure::new(reasons::NOT_DURABLE, format!("{doing}: restic named no snapshot"));
+        summary(&output.text()).ok_or_else(none)
+    }
+
+    /// Saves a file of the scratch folder.
+    ///
+    /// # Errors
+    /// Nothing, or not all of it, was saved.
+    pub async fn save_file(&self, name: &str, host: &str, tags: &[String]) -> Result<Summary, Failure> {
+        let call = self.backup(host, tags).arg(name);
+        self.save("saving the manifest", call, reasons::STORE_UNREACHABLE).await
+    }
+
+    /// Saves what a command writes; when the command fails, nothing is saved.
+    ///
+    /// # Errors
+    /// The command failed, or nothing was saved.
+    pub async fn save_command(
+        &self,
+        name: &str,
+        (host, tags): (&str, &[String]),
+        command: Vec<OsString>,
+        environment: &[(String, String)],
+    ) -> Result<Summary, Failure> {
+        let call = self.backup(host, tags).sets(environment);
+        let call = call.args(["--stdin-filename", name, "--stdin-from-command", "--"]).args(command);
+        self.save("the dump", call, reasons::DUMP_FAILED).await
+    }
+
+    /// The call that writes a file of a snapshot to stdout.
+    #[must_use]
+    pub fn dump(&self, snapshot: &str, file: &str) -> Call {
+        self.call("dump").args(["--no-lock", snapshot, file])
+    }
+
+    /// A small file of a snapshot.
+    ///
+    /// # Errors
+    /// It isn't there, or damaged.
+    pub async fn read(&self, snapshot: &str, file: &str) -> Result<Vec<u8>, Failure> {
+        let doing = format!("reading {file} of snapshot {snapshot}");
+        Ok(self.good(&doing, self.dump(snapshot, file), reasons::DAMAGED).await?.out)
+    }
+
+    /// A lock; none when it is gone meanwhile.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub async fn lock(&self, id: &str) -> Result<Option<Lock>, Failure> {
+        let call = self.call("cat").args(["lock", id, "--no-lock"]);
+        match self.good("reading a lock", call, reasons::LOCK_HELD).await {
+            Ok(output) => Ok(serde_json::from_slice(&output.out).ok()),
+            Err(failure) if failure.reason == reasons::DAMAGED => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Packs that a file of the index names.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub async fn packs(&self, index: &str) -> Result<Vec<String>, Failure> {
+        let call = self.call("cat").args(["index", index, "--no-lock"]);
+        let output = self.good("reading the index back", call, reasons::NOT_DURABLE).await?;
+        let wrong = |_| Failure::new(reasons::NOT_DURABLE, format!("index {index} can't be read back"));
+        let index: Index = serde_json::from_slice(&output.out).map_err(wrong)?;
+        Ok(index.packs.into_iter().map(|pack| pack.id).collect())
+    }
+
+    /// Removes snapshots by their full ids, and never by a rule.
+    ///
+    /// # Errors
+    /// An id isn't one, or restic refuses.
+    pub async fn forget(&self, ids: &[String]) -> Result<(), Failure> {
+        if let Some(wrong) = ids.iter().find(|id| !is_id(id)) {
+            let message = format!("{wrong:?} is no id of a snapshot; nothing was removed");
+            return Err(Failure::new(reasons::REPOSITORY_MISSING, message));
+        }
+        let call = self.call("forget").args(ids);
+        self.good("removing snapshots", call, reasons::STORE_UNREACHABLE).await.map(drop)
+    }
+
+    /// Gives back the space of what no snapshot needs.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn prune(&self) -> Result<(), Failure> {
+        self.good("giving space back", self.call("prune"), reasons::STORE_UNREACHABLE).await.map(drop)
+    }
+
+    /// Reads a part of all packs, and checks every byte of them and what the index says of all others.
+    ///
+    /// # Errors
+    /// [`reasons::DAMAGED`] names the object.
+    pub async fn check(&self, part: u32, of: u32) -> Result<(), Failure> {
+        let call = self.call("check").arg("--no-lock").arg(format!("--read-data-subset={part}/{of}"));
+        self.good("the check", call, reasons::DAMAGED).await.map(drop)
+    }
+
+    /// `restic 0.18.1 …`.
+    ///
+    /// # Errors
+    /// It can't be started, or is too old.
+    pub async fn version(&self) -> Result<String, Failure> {
+        let call = Call::new(&self.program, &self.folder).arg("version");
+        let line = self.run(call).await?.text().lines().next().unwrap_or_default().to_owned();
+        let mut numbers = line.split_whitespace().nth(1).unwrap_or_default().split('.');
+        let mut number = || numbers.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or_default();
+        // Older ones save what a failed dump wrote until then.
+        if (number(), number()) < (0, 17) {
+            let message = format!("restic 0.17 or newer is needed, and there is {line:?}; change the image");
+            return Err(Failure::new(reasons::INTERRUPTED, message));
+        }
+        Ok(line.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+    }
+}

@@ -1,0 +1,210 @@
+//! A restore for people: to a new database on the source's server, or, asked for, over the live one.
+
+use super::failure::Failure;
+use super::postgres::manifest::{self, DUMP, FILE, Manifest, identifier, literal};
+use super::postgres::session::Session;
+use super::postgres::transfer::transfer;
+use super::postgres::{Programs, observe};
+use super::run::{Found, Run};
+use super::secrets::Variables;
+use crate::backup::record::{Restored, reasons};
+use crate::backup::task::{PointRef, Restore};
+
+/// Restores a point, and compares it with its manifest.
+///
+/// # Errors
+/// Nothing was restored, or it isn't what the manifest says. A database that was made for it is removed again when
+/// the restore itself fails; the live one is then as it was.
+pub async fn restore(run: &Run<'_>, restore: &Restore, found: &mut Found) -> Result<(), Failure> {
+    run.enter(&[], false).await?;
+    let programs = Programs::find(run.scratch)?;
+    found.programs.push(run.repository.version().await?);
+    let live = run.secrets.connection()?;
+    let manifest = read_manifest(run, &restore.point).await?;
+    let name = restore.to.clone().unwrap_or_else(|| value(&live, "PGDATABASE"));
+    let restored = found.restored.insert(Restored {
+        snapshot: restore.point.snapshot.clone(),
+        database: name.clone(),
+        rpo_seconds: age(run, &manifest.header.time),
+        checks: manifest.facts(),
+        ..Restored::default()
+    });
+    fits(&programs, run, &live, &manifest).await?;
+    let target = if restore.to.is_some() { with(&live, &name) } else { live.clone() };
+    if restore.to.is_some() {
+        make(&programs, run, &live, &name, &manifest).await?;
+    }
+    let moved =
+        transfer(&reading(run, &restore.point), &writing(&programs, &target, restore), run.deadline).await;
+    match moved {
+        Ok(bytes) => restored.bytes = bytes,
+        Err(failure) => {
+            if restore.to.is_some() {
+                // Half a database would only be taken for a whole one.
+                let sql = format!("DROP DATABASE IF EXISTS {}", identifier(&name));
+                let _ = programs.sql(&live, "removing half a restore", &sql, run.deadline).await;
+            }
+            return Err(failure);
+        }
+    }
+    let differences = compare(run, &programs, &target, &manifest).await?;
+    let seconds = jiff::Timestamp::now().duration_since(run.started).as_secs();
+    restored.rto_seconds = seconds;
+    restored.passed = restored.checks.saturating_sub(u32::try_from(differences.len()).unwrap_or(u32::MAX));
+    judge(&differences, restored)
+}
+
+/// Fails when something differs; the Job's log tells all of it.
+///
+/// # Errors
+/// [`reasons::CHECK_FAILED`].
+pub fn judge(differences: &[String], restored: &mut Restored) -> Result<(), Failure> {
+    let Some(first) = differences.first() else { return Ok(()) };
+    for difference in differences {
+        tracing::error!(difference, "what was restored is not what was backed up");
+    }
+    restored.failed.push("manifest".to_owned());
+    let message = format!(
+        "{} of the manifest's facts don't hold in what was restored; the Job's log names them",
+        differences.len()
+    );
+    Err(Failure::new(reasons::CHECK_FAILED, message).said(first))
+}
+
+/// The manifest of a point, whose snapshots must be there and tell the time that the record tells.
+///
+/// # Errors
+/// [`reasons::DAMAGED`] names the object.
+pub async fn read_manifest(run: &Run<'_>, point: &PointRef) -> Result<Manifest, Failure> {
+    for id in [&point.manifest, &point.snapshot] {
+        let key = format!("{}{id}", run.task.place.snapshots(run.task.generation));
+        match run.deadline.of("looking at the restore point", run.store.head(&key)).await? {
+            Ok(_) => {}
+            Err(error) if error.is_absent() => {
+                let message = format!(
+                    "the restore point's object {key} is gone; where the bucket keeps versions, an \
+                                       older one can be brought back"
+                );
+                return Err(Failure::new(reasons::DAMAGED, message));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let text = run.repository.read(&point.manifest, FILE).await?;
+    let wrong =
+        |why: String| Failure::new(reasons::DAMAGED, format!("the manifest of the restore point: {why}"));
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    if manifest.version != manifest::VERSION {
+        return Err(wrong(format!(
+            "it has version {}, and this tenantry knows {}",
+            manifest.version,
+            manifest::VERSION
+        )));
+    }
+    if manifest.header.time != point.time {
+        return Err(wrong(format!("it says {}, and the record {}", manifest.header.time, point.time)));
+    }
+    Ok(manifest)
+}
+
+/// Seconds between the source's clock in what was restored and the run's start.
+#[must_use]
+pub fn age(run: &Run<'_>, time: &str) -> i64 {
+    time.parse::<jiff::Timestamp>().map_or(0, |time| run.started.duration_since(time).as_secs())
+}
+
+/// The call that reads a point's dump.
+#[must_use]
+pub fn reading(run: &Run<'_>, point: &PointRef) -> super::program::Call {
+    run.repository.dump(&point.snapshot, DUMP)
+}
+
+/// Asks a database the manifest's questions.
+///
+/// # Errors
+/// It can't be asked.
+pub async fn compare(
+    run: &Run<'_>,
+    programs: &Programs,
+    target: &Variables,
+    manifest: &Manifest,
+) -> Result<Vec<String>, Failure> {
+    let mut session = Session::open(programs, target, run.deadline)?;
+    let header = observe::begin(&mut session, false).await?;
+    let tables = observe::tables(&mut session).await?;
+    let sampled = manifest.sampled();
+    let restored =
+        observe::count(&mut session, (header, tables), |_, name| sampled.iter().any(|one| one == name))
+            .await?;
+    Ok(manifest.differences(&restored))
+}
+
+/// A server older than the dump can't take it: asked before anything moves.
+async fn fits(
+    programs: &Programs,
+    run: &Run<'_>,
+    live: &Variables,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    let doing = "asking the target's version";
+    let lines = programs.sql(live, doing, "SHOW server_version_num", run.deadline).await?;
+    let server = lines.first().and_then(|line| line.parse::<u32>().ok()).unwrap_or_default() / 10_000;
+    newer(manifest.header.major(), server)
+}
+
+/// # Errors
+/// [`reasons::ENGINE_VERSION_MISMATCH`].
+pub fn newer(dump: u32, engine: u32) -> Result<(), Failure> {
+    if engine >= dump {
+        return Ok(());
+    }
+    let message = format!(
+        "the dump is of PostgreSQL {dump}, and the engine here is {engine}: it needs {dump} or newer"
+    );
+    Err(Failure::new(reasons::ENGINE_VERSION_MISMATCH, message))
+}
+
+async fn make(
+    programs: &Programs,
+    run: &Run<'_>,
+    live: &Variables,
+    name: &str,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    let doing = "making the target database";
+    let ask = format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(name));
+    if !programs.sql(live, doing, &ask, run.deadline).await?.is_empty() {
+        let message =
+            format!("database {name} is there already, and nothing is restored over it; choose another name");
+        return Err(Failure::new(reasons::TARGET_EXISTS, message));
+    }
+    let header = &manifest.header;
+    let (encoding, collate, ctype) =
+        (literal(&header.encoding), literal(&header.collate), literal(&header.ctype));
+    let sql = format!(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING {encoding} LC_COLLATE {collate} LC_CTYPE {ctype}",
+        identifier(name)
+    );
+    programs.sql(live, doing, &sql, run.deadline).await.map(drop)
+}
+
+/// A copy belongs to whoever restores it. What goes over the live database keeps its owners and rights, and is one
+/// transaction: all of it, or nothing.
+fn writing(programs: &Programs, target: &Variables, restore: &Restore) -> super::program::Call {
+    let call = programs.call("pg_restore", target).args(["--no-password", "--exit-on-error", "-d"]);
+    let call = call.arg(value(target, "PGDATABASE"));
+    if restore.to.is_some() {
+        call.args(["--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions"])
+    } else {
+        call.args(["--clean", "--if-exists", "--single-transaction"])
+    }
+}
+
+fn value(variables: &Variables, name: &str) -> String {
+    variables.iter().find(|(one, _)| one == name).map(|(_, value)| value.clone()).unwrap_or_default()
+}
+
+fn with(variables: &Variables, database: &str) -> Variables {
+    let others = variables.iter().filter(|(name, _)| name != "PGDATABASE").cloned();
+    others.chain([("PGDATABASE".to_owned(), database.to_owned())]).collect()
+}

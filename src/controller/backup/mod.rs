@@ -1,0 +1,70 @@
+//! Backups: looks into the stores, decides, starts Jobs, and says what came of them. Runs beside the tenant loop, which
+//! makes the namespaces and writes the status.
+//!
+//! - [`vault`]: what a Platform's backups need beside its spec: Secrets, read now and then
+//! - [`pass`]: one round over a Platform's Tenants
+//! - [`start`]: a Job, its Secret, its task
+//! - [`asked`]: what people asked for, and what they are told
+
+mod asked;
+mod pass;
+mod start;
+mod vault;
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::{StreamExt, stream};
+use tracing::warn;
+
+use crate::{
+    observe::runs::{self, Runs},
+    runtime::{call::report, health::Health},
+};
+
+use super::context::Context;
+use vault::Vault;
+
+/// Longest time between two rounds.
+const ROUND: Duration = Duration::from_secs(10);
+/// Shortest: events come in crowds, and one round is for all of them.
+const PACE: Duration = Duration::from_secs(1);
+/// Reads of last words at once.
+const AT_ONCE: usize = 8;
+
+/// Makes and tries backups until it is dropped.
+pub async fn run(ctx: Context, health: Health) {
+    let runs = Runs::default();
+    let _watches = runs.watch(&ctx.client, &health);
+    let mut vaults: HashMap<String, Vault> = HashMap::new();
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let _ = tokio::time::timeout(ROUND, runs.changed()).await;
+        pace.tick().await;
+        if !runs.is_whole() {
+            continue;
+        }
+        listen(&ctx, &runs).await;
+        let platforms = ctx.world().platforms();
+        vaults.retain(|name, _| platforms.iter().any(|one| one.metadata.name.as_ref() == Some(name)));
+        for platform in platforms.iter().filter(|platform| platform.spec.backups.is_some()) {
+            let name = platform.metadata.name.clone().unwrap_or_default();
+            let vault = vaults.entry(name).or_default();
+            pass::round(&ctx, &runs, platform, vault).await;
+        }
+    }
+}
+
+/// Reads the last words of Jobs that have ended.
+async fn listen(ctx: &Context, runs: &Runs) {
+    stream::iter(runs.unread())
+        .for_each_concurrent(AT_ONCE, |job| async move {
+            match runs::words(&ctx.client, &job).await {
+                Ok(words) => runs.told(&job, words),
+                Err(error) => {
+                    warn!(job = job.name, error = report(&error), "its last words can't be read now")
+                }
+            }
+        })
+        .await;
+}

@@ -1,0 +1,110 @@
+//! A run's Job, its Secret and its task. The Job comes first: the Secret belongs to it and goes with it. Whoever dies
+//! between the two finds the Job without its Secret, and makes it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    api::{Platform, Tenant, data::Database, tenant_status::Purpose},
+    apply::runs::Made,
+    backup::{
+        connection,
+        decide::Want,
+        job::{self, Plan},
+        task::{Task, Work},
+    },
+    controller::context::Context,
+    observe::secrets,
+};
+
+use super::vault::Vault;
+
+/// The namespaces of runs, once they are there: for backups, and for drills.
+pub(super) fn namespaces(tenant: &Tenant) -> Option<(&str, &str)> {
+    let all = &tenant.status.as_ref()?.namespaces;
+    let find = |purpose| all.iter().find(|one| one.purpose == purpose && !one.uid.is_empty());
+    Some((&find(Purpose::Backup)?.name, &find(Purpose::Drill)?.name))
+}
+
+/// Starts a run. Returns whether it was new.
+///
+/// # Errors
+/// What is missing, for people.
+pub(super) async fn start(
+    ctx: &Context,
+    platform: &Platform,
+    vault: &mut Vault,
+    tenant: &Tenant,
+    want: &Want,
+) -> Result<bool, String> {
+    let name = tenant.metadata.name.clone().unwrap_or_default();
+    let (backup, drill) = namespaces(tenant).ok_or("its namespaces for backups aren't there yet")?;
+    let backups = platform.spec.backups.as_ref().ok_or("the Platform has no backups")?;
+    let tools = ctx
+        .tools
+        .as_deref()
+        .ok_or("the operator doesn't know the image that runs are made of; start it with --backup-image")?;
+    let database = tenant.spec.databases.iter().find(|one| one.name == want.database);
+    let engine = database.and_then(|one| one.image.as_deref()).or(backups.postgresql.image.as_deref());
+    let engine = engine.ok_or(
+        "no image has the programs of its database; set Platform.spec.backups.postgresql.image, or the database's own",
+    )?;
+    let task = Task {
+        id: want.job.clone(),
+        install_id: ctx.install_id.to_string(),
+        tenant: name.clone(),
+        platform: platform.metadata.name.clone().unwrap_or_default(),
+        store: vault.address(),
+        place: vault.place(&name),
+        generation: want.generation,
+        deadline_seconds: backups.run_deadline.0.as_secs(),
+        work: want.work.clone(),
+    };
+    let files = files(ctx, vault, tenant, database, want).await?;
+    let slot = want.slot.to_string();
+    let mut job = job::job(Plan {
+        task: &task,
+        namespace: if want.kind.is_drill() { drill } else { backup },
+        kind: want.kind.word(),
+        database: &want.database,
+        slot: &slot,
+        tools,
+        engine,
+        pull_secret: !platform.spec.images.pull_secret_refs.is_empty(),
+        resources: &backups.postgresql.resources,
+        memory_times: want.memory_times,
+        scratch: database.and_then(|one| one.scratch.as_ref()).or(backups.postgresql.scratch.as_ref()),
+        tenant_uid: tenant.metadata.uid.as_deref().unwrap_or_default(),
+    });
+    job::place_files(&mut job, files.keys().map(String::as_str));
+    match ctx.writer.make_job(&job).await.map_err(|error| error.to_string())? {
+        Made::New(uid) => {
+            let secret = job::secret(&job, &uid, &files);
+            ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
+            Ok(true)
+        }
+        Made::Before => Ok(false),
+    }
+}
+
+/// What lies beside the task.
+async fn files(
+    ctx: &Context,
+    vault: &mut Vault,
+    tenant: &Tenant,
+    database: Option<&Database>,
+    want: &Want,
+) -> Result<BTreeMap<String, String>, String> {
+    let name = tenant.metadata.name.as_deref().unwrap_or_default();
+    let mut files = vault.files(&ctx.install_id, name, &want.work).await?;
+    if matches!(want.work, Work::Backup(_) | Work::Restore(_)) {
+        let database = database.ok_or("the Tenant no longer lists the database")?;
+        let secret = &database.connection_secret_ref.name;
+        let namespace = tenant.namespace();
+        let values =
+            secrets::texts(&ctx.client, namespace, secret).await.map_err(|error| error.to_string())?;
+        let connection = connection::files(&values, namespace)
+            .map_err(|problem| format!("Secret {namespace}/{secret} {problem}"))?;
+        files.extend(connection);
+    }
+    Ok(files)
+}

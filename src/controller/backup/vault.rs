@@ -1,0 +1,271 @@
+//! What a Platform's backups need beside its spec: Secrets, read now and then; the store, asked whether it is fit; the keys
+//! of Tenants, unwrapped; and what each Tenant has in the store.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use tracing::{debug, warn};
+
+use crate::{
+    api::{Platform, backup::Backups, conditions::reasons},
+    backup::{
+        key::{Owner, Password, SecretKey},
+        known,
+        layout::Place,
+        store::{
+            Credentials, Store,
+            access::{Access, Base, RoleAddress},
+            checks::{self, Asked, Judgement},
+            inventory::Inventory,
+            keys,
+            policy::Role,
+            probe,
+        },
+        task::{StoreAddress, Work},
+    },
+    controller::context::Context,
+    observe::{
+        runs::{JobFacts, State},
+        secrets,
+    },
+};
+
+/// Time between two looks at Secrets and at the store.
+const REFRESH: SignedDuration = SignedDuration::from_mins(5);
+/// Time after which one that failed is tried again.
+const AGAIN: SignedDuration = SignedDuration::from_secs(20);
+/// Looks into the store at once.
+const AT_ONCE: usize = 16;
+
+/// One Platform's.
+#[derive(Default)]
+pub(super) struct Vault {
+    open: Option<Open>,
+    /// When the Secrets and the store were looked at last, and for which generation of the spec.
+    tried: Option<(Timestamp, i64)>,
+    fit: bool,
+    tenants: HashMap<String, OfTenant>,
+    /// Why a Tenant's runs couldn't begin.
+    pub(super) problems: HashMap<String, String>,
+}
+
+/// What a look at the Secrets gave.
+struct Open {
+    platform: String,
+    backups: Backups,
+    address: StoreAddress,
+    access: Access,
+    store: Store,
+    key: SecretKey,
+}
+
+#[derive(Default)]
+struct OfTenant {
+    inventory: Inventory,
+    seen: Option<Arc<known::Store>>,
+    looked: Option<Timestamp>,
+    password: Option<Password>,
+}
+
+impl Vault {
+    /// Reads the Secrets and asks the store, where that is due.
+    pub(super) async fn refresh(&mut self, ctx: &Context, platform: &Platform, backups: &Backups) {
+        let (now, generation) = (Timestamp::now(), platform.metadata.generation.unwrap_or_default());
+        let wait = if self.fit { REFRESH } else { AGAIN };
+        if self.tried.is_some_and(|(at, of)| of == generation && now.duration_since(at).abs() < wait) {
+            return;
+        }
+        self.tried = Some((now, generation));
+        let name = platform.metadata.name.clone().unwrap_or_default();
+        let judgement = match open(ctx, &name, backups).await {
+            Ok(open) => {
+                let asked = Asked {
+                    lock: open.address.lock.clone(),
+                    retention_days: backups.retention_days,
+                    scoped: open.access.is_scoped(),
+                };
+                let findings = open.store.look(&probe::key(&backups.store.prefix, &name)).await;
+                self.open = Some(open);
+                checks::judge(&backups.store.bucket, &asked, &findings)
+            }
+            Err((reason, problem)) => {
+                self.open = None;
+                Judgement::unasked(reason, problem)
+            }
+        };
+        self.fit = judgement.fit;
+        debug!(platform = name, reason = judgement.reason, fit = judgement.fit, "store looked at");
+        ctx.board().stores.insert(name.clone(), (judgement, now));
+        ctx.platforms.add(name);
+    }
+
+    /// Whether backups may go there.
+    pub(super) fn is_fit(&self) -> bool {
+        self.fit && self.open.is_some()
+    }
+
+    /// Whether each run has credentials for its Tenant's folder alone.
+    pub(super) fn is_scoped(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.access.is_scoped())
+    }
+
+    /// Where the store is.
+    pub(super) fn address(&self) -> StoreAddress {
+        self.open.as_ref().map(|open| open.address.clone()).unwrap_or_default()
+    }
+
+    /// A Tenant's part of the store.
+    pub(super) fn place(&self, tenant: &str) -> Place {
+        match &self.open {
+            Some(open) => open.place(tenant),
+            None => Place::of("", "", tenant),
+        }
+    }
+
+    /// What a Tenant had in the store at the last look.
+    pub(super) fn seen(&self, tenant: &str) -> Option<Arc<known::Store>> {
+        self.tenants.get(tenant)?.seen.clone()
+    }
+
+    /// Looks into the store for those whose last look is old, or whose runs have ended since.
+    pub(super) async fn look<'a>(
+        &mut self,
+        tenants: impl Iterator<Item = (&'a str, &'a [JobFacts])>,
+        now: Timestamp,
+    ) {
+        let all: HashMap<&str, &[JobFacts]> = tenants.collect();
+        self.tenants.retain(|name, _| all.contains_key(name.as_str()));
+        let Some(open) = self.open.as_ref().filter(|_| self.fit) else { return };
+        for name in all.keys() {
+            self.tenants.entry((*name).to_owned()).or_default();
+        }
+        let due = self.tenants.iter_mut().filter(|(name, one)| one.is_due(all[name.as_str()], now));
+        stream::iter(due)
+            .for_each_concurrent(AT_ONCE, |(name, one)| async move {
+                match one.inventory.look(&open.store, &open.place(name), Timestamp::now()).await {
+                    Ok(seen) => {
+                        one.looked = Some(now);
+                        one.seen = Some(Arc::new(seen));
+                    }
+                    Err(error) => warn!(tenant = name, %error, "its part of the store can't be looked into"),
+                }
+            })
+            .await;
+    }
+
+    /// What lies beside a task, but for its connection.
+    ///
+    /// # Errors
+    /// A key or credentials can't be had.
+    pub(super) async fn files(
+        &mut self,
+        install_id: &str,
+        tenant: &str,
+        work: &Work,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let open = self.open.as_ref().ok_or("the store isn't fit; see StoreReady on the Platform")?;
+        let place = open.place(tenant);
+        let one = self.tenants.entry(tenant.to_owned()).or_default();
+        if one.password.is_none() {
+            let owner = Owner {
+                install_id: install_id.to_owned(),
+                platform: open.platform.clone(),
+                tenant: tenant.to_owned(),
+            };
+            let found = keys::tenant_key(&open.store, &place, &owner, &open.key, true).await;
+            one.password = Some(found.map_err(|error| error.to_string())?);
+        }
+        let password = one.password.as_ref().map(Password::expose).unwrap_or_default().to_owned();
+        let mut files = BTreeMap::from([("password".to_owned(), password)]);
+        put(&mut files, "", &open.credentials(&place, tenant, work).await?);
+        if let Work::Drill(_) = work {
+            // Nobody's: what must not open this repository is no other tenant's secret.
+            let nobody = Password::new().map_err(|error| error.to_string())?;
+            files.insert("other/password".to_owned(), nobody.expose().to_owned());
+            if open.access.is_scoped() {
+                let nobody = open.place(NOBODY);
+                put(&mut files, "other/", &open.credentials(&nobody, NOBODY, work).await?);
+                files.insert("other/prefix".to_owned(), nobody.prefix);
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// A Tenant that can't be: names have no dots.
+const NOBODY: &str = "no.body";
+
+impl Open {
+    fn place(&self, tenant: &str) -> Place {
+        Place::of(&self.backups.store.prefix, &self.platform, tenant)
+    }
+
+    /// Credentials of one run.
+    async fn credentials(&self, place: &Place, session: &str, work: &Work) -> Result<Credentials, String> {
+        let life = self.backups.run_deadline.0;
+        let made = self.access.scoped(Role::of(work), place, session, life).await;
+        made.map(|made| made.credentials).map_err(|error| error.to_string())
+    }
+}
+
+impl OfTenant {
+    fn is_due(&self, jobs: &[JobFacts], now: Timestamp) -> bool {
+        let Some(looked) = self.looked else { return true };
+        let ended = |job: &JobFacts| job.state != State::Active && job.ended.is_some_and(|end| end >= looked);
+        now.duration_since(looked).abs() >= REFRESH || jobs.iter().any(ended)
+    }
+}
+
+fn put(files: &mut BTreeMap<String, String>, below: &str, credentials: &Credentials) {
+    let mut one = |name: &str, text: &str| files.insert(format!("{below}aws-{name}"), text.to_owned());
+    one("access-key-id", credentials.access_key_id());
+    one("secret-access-key", credentials.expose_secret());
+    if let Some(token) = credentials.expose_token() {
+        one("session-token", token);
+    }
+}
+
+/// Reads the Secrets that the Platform names.
+async fn open(ctx: &Context, platform: &str, backups: &Backups) -> Result<Open, (&'static str, String)> {
+    let unreadable = |problem: String| (reasons::INPUT_UNREADABLE, problem);
+    let read = async |name: &str| {
+        let texts = secrets::texts(&ctx.client, &ctx.namespace, name).await;
+        texts.map_err(|error| unreadable(error.to_string()))
+    };
+    let wrong = |name: &str, what: &str| unreadable(format!("Secret {}/{name} {what}", ctx.namespace));
+    let ca = match &backups.store.ca {
+        Some(secret) => {
+            let found = read(&secret.name).await?.remove("ca.crt");
+            Some(found.ok_or_else(|| wrong(&secret.name, "has no ca.crt"))?)
+        }
+        None => None,
+    };
+    let base = match &backups.store.credentials {
+        Some(secret) => {
+            let values = read(&secret.name).await?;
+            let part = |key: &str| values.get(key).map(String::as_str);
+            let (Some(id), Some(key)) = (part("aws-access-key-id"), part("aws-secret-access-key")) else {
+                return Err(wrong(&secret.name, "has no aws-access-key-id, or no aws-secret-access-key"));
+            };
+            let given = Credentials::new(id, key, part("aws-session-token"));
+            Base::Given(given.map_err(|error| wrong(&secret.name, &format!("can't be used: {error}")))?)
+        }
+        None => Base::Pod,
+    };
+    let secret = &backups.key.secret.name;
+    let text = read(secret).await?.remove("key").ok_or_else(|| wrong(secret, "has no key"))?;
+    let key = SecretKey::parse(&text).map_err(|error| wrong(secret, &error.to_string()))?;
+    let address = StoreAddress::of(&backups.store, ca);
+    let role = backups.store.role.as_ref().map(|role| RoleAddress {
+        arn: role.arn.clone(),
+        external_id: role.external_id.clone(),
+        endpoint: role.sts_endpoint.clone(),
+    });
+    let access = Access::new(address.clone(), base, role);
+    let store = access.store().await.map_err(|error| (error.reason(), error.to_string()))?;
+    Ok(Open { platform: platform.to_owned(), backups: backups.clone(), address, access, store, key })
+}

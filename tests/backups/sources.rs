@@ -1,0 +1,74 @@
+//! Sources that are not as they should be.
+
+use tenantry::backup::record::reasons;
+use tenantry::backup::task::{Backup, Size, Work};
+
+use crate::bed::{Bed, DATABASE, Outcome, Tenant, programs_but};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_or_shrunken_source_fails_unless_it_is_meant() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let tenant = Tenant::new(&bed, "acme")?;
+    // B5
+    bed.fill("orders", 0)?;
+    let empty = tenant.run(Work::Backup(tenant.backup())).await?;
+    assert_eq!(empty.record.reason, reasons::EMPTY_SOURCE, "{empty:#?}");
+    assert_eq!(tenant.names("snapshots").await?, Vec::<String>::new(), "nothing was saved");
+    let meant = Backup { shrink_acknowledged: true, ..tenant.backup() };
+    let meant = tenant.run(Work::Backup(meant)).await?;
+    assert!(meant.record.succeeded, "{meant:#?}");
+
+    bed.fill("orders", 100)?;
+    let before = |rows, bytes| Backup { before: Some(Size { rows, bytes }), ..tenant.backup() };
+    let rows = tenant.run(Work::Backup(before(1000, 1))).await?;
+    assert_eq!((rows.record.reason.as_str(), rows.record.point), (reasons::SHRUNKEN, None));
+    // The dump's bytes are known when it is done: the point is there, and doesn't count.
+    let bytes = tenant.run(Work::Backup(before(100, 1 << 40))).await?;
+    assert_eq!(bytes.record.reason, reasons::SHRUNKEN, "{bytes:#?}");
+    assert!(bytes.record.point.is_some() && !bytes.record.succeeded);
+    let meant = Backup { shrink_acknowledged: true, ..before(1000, 1 << 40) };
+    assert!(tenant.run(Work::Backup(meant)).await?.record.succeeded);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_that_fails_leaves_no_point() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let mut tenant = Tenant::new(&bed, "acme")?;
+    bed.fill("orders", 5000)?;
+    let real = bed.postgres.programs().join("pg_dump");
+    let breaks = format!(
+        "#!/bin/sh\n{} \"$@\" | head -c 100000\necho 'pg_dump: error: Dumping the contents of table failed' >&2\nexit 1\n",
+        real.display()
+    );
+    tenant.path = Some(programs_but(&bed, "breaks", &[("pg_dump", breaks)])?);
+    let ran = tenant.run(Work::Backup(tenant.backup())).await?;
+    assert_eq!(ran.record.reason, reasons::DUMP_FAILED, "{ran:#?}");
+    assert!(ran.record.log_line.contains("pg_dump: error: Dumping"), "{}", ran.record.log_line);
+    assert_eq!(ran.record.point, None);
+    let dumps = tenant.restic_says(&["snapshots", "--json", "--tag", "kind=dump"])?;
+    assert_eq!(dumps.trim(), "[]", "a snapshot of half a dump");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_refuses_is_named_and_its_password_is_not() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let tenant = Tenant::new(&bed, "acme")?;
+    bed.fill("orders", 10)?;
+    // Somebody else's table, which the user may not read.
+    bed.postgres.sql(DATABASE, "CREATE TABLE hidden (a int)")?;
+    let hidden = tenant.run(Work::Backup(tenant.backup())).await?;
+    assert_eq!(hidden.record.reason, reasons::SOURCE_UNREACHABLE, "{hidden:#?}");
+    assert!(hidden.record.log_line.contains("permission denied for table hidden"), "{hidden:#?}");
+
+    tenant.secret("connection/PGPASSWORD", "canary-database-password-of-yesterday")?;
+    let refused = tenant.run(Work::Backup(tenant.backup())).await?;
+    assert_eq!(refused.record.reason, reasons::SOURCE_UNREACHABLE, "{refused:#?}");
+    assert!(refused.record.log_line.contains("password authentication failed"), "{refused:#?}");
+    bed.postgres.kill();
+    let gone = tenant.run(Work::Backup(tenant.backup())).await?;
+    assert_eq!(gone.record.reason, reasons::SOURCE_UNREACHABLE, "{gone:#?}");
+    assert!(gone.record.log_line.contains("refused"), "{gone:#?}");
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! One PostgreSQL on real nodes: backed up, its restore point tried, and brought back beside the live data; by the
+//! operator's own Jobs, into a real store with Object Lock.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenantry_testbed::{REGION, Versitygw, database_image, eventually, make_bucket, postgres_programs};
+
+use crate::{
+    site::Site,
+    support::{
+        Outcome, at,
+        objects::{condition, text},
+        world::SYSTEM,
+    },
+};
+
+const TENANT: &str = "archive";
+const PLATFORM: &str = "vaulted";
+const IMAGE: &str = "testbed.example.com/postgres:1";
+const BUCKET: &str = "backups";
+/// A run with the time that pods and images take.
+const LONG: Duration = Duration::from_secs(240);
+/// What must be nowhere but in Secrets.
+const PASSWORD: &str = "canary-database-password";
+
+/// A server that makes its cluster at the start: for tests, its data is as fleeting as its pod.
+const SERVE: &str = "printf %s \"$POSTGRES_PASSWORD\" > /tmp/password && \
+    initdb -D /data/pg -U app -A scram-sha-256 --pwfile=/tmp/password -E UTF8 --locale=C.UTF-8 --no-sync && \
+    exec postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off";
+
+fn platform(store: &Versitygw, machine: &str) -> Value {
+    json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Platform", "metadata": {"name": PLATFORM},
+        "spec": {
+            "environment": "test",
+            "topology": {"minZones": 1},
+            "backups": {
+                "store": {
+                    "endpoint": store.url(), "region": REGION, "bucket": BUCKET, "prefix": "site", "pathStyle": true,
+                    "credentials": {"name": "store-keys"},
+                    "objectLock": {"mode": "Compliance", "days": 14},
+                    "egress": [{"name": "store", "cidr": format!("{machine}/32")}],
+                },
+                "key": {"secret": {"name": "platform-key"}},
+                "postgresql": {
+                    "image": IMAGE, "sampledTables": 2, "scratch": "1Gi",
+                    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+                },
+            },
+        },
+    })
+}
+
+fn tenant() -> Value {
+    json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": TENANT},
+        "spec": {
+            "platformRef": {"name": PLATFORM},
+            "services": [{
+                "name": "db", "image": IMAGE, "runAsUser": 999, "command": ["sh", "-c"], "args": [SERVE],
+                "replicas": {"min": 1}, "minAvailable": 0,
+                "ports": [{"name": "postgres", "containerPort": 5432}],
+                "writablePaths": [{"path": "/tmp"}, {"path": "/data"}],
+                "secretRefs": [{"name": "db"}],
+                "probes": {"readiness": {"tcpSocket": {"port": "postgres"}, "periodSeconds": 1}},
+                "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+            }],
+            "databases": [{
+                "name": "app", "connectionSecretRef": {"name": "db"}, "server": {"service": "db"},
+                "checks": [{"name": "orders are there", "sql": "select count(*) = 1000 from orders"}],
+            }],
+        },
+    })
+}
+
+async fn secret(site: &Site, namespace: &str, name: &str, values: &Value) -> Outcome {
+    let body = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": values,
+    });
+    site.apply(&at("secrets", namespace, name), "tess", &body).await?;
+    Ok(())
+}
+
+/// Runs SQL in the database's own pod.
+async fn sql(site: &Site, database: &str, sql: &str) -> Outcome<String> {
+    let url = format!("postgresql://app:{PASSWORD}@127.0.0.1/{database}");
+    let words = ["-n", TENANT, "exec", "deployment/db", "--", "psql", "-XAtq", &url, "-c", sql];
+    Ok(site.kubectl(&words).await?.trim().to_owned())
+}
+
+async fn until(site: &Site, path: &str, what: &str, right: impl Fn(&Value) -> bool) -> Outcome<Value> {
+    let waited = eventually(LONG, what, || async {
+        let object = site.the(path).await.map_err(|error| error.to_string())?;
+        if right(&object) { Ok(object) } else { Err(format!("{:#}", object["status"])) }
+    });
+    Ok(waited.await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_backed_up_tried_and_brought_back() -> Outcome {
+    let Some(site) = Site::with_own_nodes().await? else { return Ok(()) };
+    let cluster = &site.bed.cluster;
+    let folder = cluster.run().folder("postgres-image")?;
+    let archive = folder.join("image.tar");
+    database_image(IMAGE, &postgres_programs()?, &folder, &archive)?;
+    cluster.import_image(&archive)?;
+    let machine = cluster.machine()?.to_string();
+    let store = Versitygw::start_at(cluster.run(), &machine).await?;
+    make_bucket(&store.client(), BUCKET, Some(14)).await?;
+    let keys = store.root();
+    let keys = json!({"aws-access-key-id": keys.id, "aws-secret-access-key": keys.secret});
+    secret(&site, SYSTEM, "store-keys", &keys).await?;
+    secret(&site, SYSTEM, "platform-key", &json!({"key": "0123456789abcdef".repeat(4)})).await?;
+    cluster.apply_yaml(&platform(&store, &machine).to_string()).await?;
+    let platform = at("platforms", "", PLATFORM);
+    until(&site, &platform, "the store to be fit", |object| {
+        condition(object, "StoreReady")["status"] == "True"
+    })
+    .await?;
+
+    let path = at("tenants", "", TENANT);
+    site.apply(&path, "tess", &tenant()).await?;
+    site.object(&at("namespaces", "", TENANT), "made", |_| true).await?;
+    let values = json!({
+        "host": "db", "port": "5432", "dbname": "postgres", "user": "app", "password": PASSWORD,
+        "POSTGRES_PASSWORD": PASSWORD,
+    });
+    secret(&site, TENANT, "db", &values).await?;
+    site.until_of(&path, "Ready", "True", "").await?;
+    sql(
+        &site,
+        "postgres",
+        "create table orders as select n as id, md5(n::text) as name from generate_series(1, 1000) n",
+    )
+    .await?;
+
+    proven(&site, &path).await?;
+    by_hand(&site).await?;
+
+    let jobs = site.list(&at("jobs", &format!("{TENANT}-backup"), "")).await?;
+    assert!(!format!("{jobs:?}").contains(PASSWORD), "a Job holds a secret");
+    for namespace in [format!("{TENANT}-backup"), format!("{TENANT}-drill")] {
+        let allow = json!({"metadata": {"annotations": {"tenantry.dev/allow-delete": "test"}}});
+        site.merge(&at("namespaces", "", &namespace), "tess", &allow).await?;
+    }
+    site.clean_up(TENANT).await?;
+    for namespace in [format!("{TENANT}-backup"), format!("{TENANT}-drill")] {
+        site.delete(&at("namespaces", "", &namespace)).await?;
+        site.gone(&at("namespaces", "", &namespace)).await?;
+    }
+    Ok(())
+}
+
+/// The first run and its drill begin by themselves.
+async fn proven(site: &Site, path: &str) -> Outcome {
+    let tenant = until(site, path, "a backup that was tried", |object| {
+        condition(object, "BackupsCurrent")["status"] == "True"
+            && condition(object, "RestoreVerified")["status"] == "True"
+    });
+    let tenant = tenant.await?;
+    let app = &tenant["status"]["backups"][0];
+    assert_eq!((app["name"].as_str(), app["points"].as_u64()), (Some("app"), Some(1)), "{app}");
+    assert_eq!(app["lastDrill"]["result"], "Succeeded", "{app}");
+    assert!(app["lastDrill"]["rtoSeconds"].as_i64() > Some(0), "{app}");
+    assert!(text(&tenant, "/status/summary/lastBackup") <= text(&tenant, "/status/summary/lastDrill"));
+    Ok(())
+}
+
+/// What people ask for.
+async fn by_hand(site: &Site) -> Outcome {
+    let api = "tenantry.dev/v1alpha1";
+    let spec = json!({"tenantRef": {"name": TENANT}, "database": "app"});
+    let drill = at("restoredrills", "", "by-hand");
+    let body =
+        json!({"apiVersion": api, "kind": "RestoreDrill", "metadata": {"name": "by-hand"}, "spec": spec});
+    site.apply(&drill, "tess", &body).await?;
+    let passed =
+        until(site, &drill, "the drill to pass", |object| object["status"]["result"] == "Succeeded").await?;
+    assert!(!text(&passed, "/status/rto").is_empty() && !text(&passed, "/status/rpo").is_empty(), "{passed}");
+
+    sql(site, "postgres", "delete from orders where id > 10").await?;
+    let restore = at("restores", "", "by-hand");
+    let mut body =
+        json!({"apiVersion": api, "kind": "Restore", "metadata": {"name": "by-hand"}, "spec": spec});
+    body["spec"]["to"] = json!("app_then");
+    site.apply(&restore, "tess", &body).await?;
+    let done =
+        until(site, &restore, "the data to be back", |object| object["status"]["result"] == "Succeeded")
+            .await?;
+    assert_eq!(text(&done, "/status/database"), "app_then");
+    assert_eq!(sql(site, "app_then", "select count(*) from orders").await?, "1000");
+    assert_eq!(sql(site, "postgres", "select count(*) from orders").await?, "10");
+    for path in [drill, restore] {
+        site.delete(&path).await?;
+    }
+    Ok(())
+}
