@@ -126,6 +126,7 @@ mod tests {
             restored: restored.then(crate::backup::record::Restored::default),
             removed: vec![],
             programs: vec![],
+            phases: vec![],
         };
         let records = [record(2, "backup", false), record(3, "backup", false), record(1, "backup", false)];
         let drills = [record(4, "drill", true), record(5, "drill", true)];

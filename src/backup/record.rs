@@ -65,7 +65,8 @@ pub struct Record {
     /// Versions of the programs: tenantry, restic, pg_dump.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
-    /// How long the parts of a backup took: `manifest` (counting and checksums), `dump`, `proof` (reading back).
+    /// How long its parts took. A backup's: `manifest` (counting and checksums), `dump`, `proof` (reading back). A
+    /// drill's: `engine`, `restore`, `checks`. A restore's: `restore`, `checks`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<Phase>,
 }

@@ -7,7 +7,7 @@ use super::postgres::Programs;
 use super::postgres::manifest::{DUMP, FILE, Manifest, sample, write_sentinel};
 use super::postgres::observe;
 use super::postgres::session::Session;
-use super::run::{Found, Run};
+use super::run::{Found, Run, phase};
 use super::secrets::Variables;
 use super::snapshot::{Summary, hex};
 use super::{disk, proof};
@@ -33,14 +33,14 @@ pub async fn backup(run: &Run<'_>, backup: &Backup, found: &mut Found) -> Result
     let mut session = Session::open(&programs, &connection, run.deadline)?;
     let (manifest, exported) = manifest(run, backup, &mut session).await?;
     check_rows(backup, &manifest)?;
-    found.phase("manifest", since);
+    phase(&mut found.phases, "manifest", since);
 
     let since = Instant::now();
     let indexes = proof::indexes(run).await?;
     let (text, kept) = keep(run, backup, &manifest).await?;
     let dumped = dump(run, backup, &programs, &connection, &exported).await?;
     drop(session);
-    found.phase("dump", since);
+    phase(&mut found.phases, "dump", since);
 
     let size = manifest.size(dumped.total_bytes_processed);
     found.programs.push(format!("PostgreSQL {}", manifest.header.server_version));
@@ -56,7 +56,7 @@ pub async fn backup(run: &Run<'_>, backup: &Backup, found: &mut Found) -> Result
     });
     let since = Instant::now();
     proof::durable(run, &[&kept.snapshot_id, &dumped.snapshot_id], &indexes).await?;
-    found.phase("proof", since);
+    phase(&mut found.phases, "proof", since);
     check_bytes(backup, size)
 }
 

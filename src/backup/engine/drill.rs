@@ -1,6 +1,7 @@
 //! A drill: restores a point into an engine of the Job's own, looks into it, and throws it away.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::postgres::manifest::Manifest;
@@ -9,8 +10,8 @@ use super::postgres::session::Session;
 use super::postgres::transfer::transfer;
 use super::postgres::{Programs, observe};
 use super::restore::{age, compare, judge, newer, read_manifest, reading};
-use super::run::{Found, Run};
-use crate::backup::record::{Restored, reasons};
+use super::run::{Found, Run, phase};
+use crate::backup::record::{Phase, Restored, reasons};
 use crate::backup::store::{Class, Store};
 use crate::backup::task::Drill;
 
@@ -36,14 +37,16 @@ pub async fn drill(run: &Run<'_>, drill: &Drill, found: &mut Found) -> Result<()
     found.programs.extend([run.repository.version().await?, version]);
     let manifest = read_manifest(run, &drill.point).await?;
     newer(manifest.header.major(), major)?;
-    room(drill, &manifest)?;
+    room(run, drill, &manifest)?;
     let own = manifest.facts() + 1 + 2 * u32::from(drill.try_other);
     restored.checks = own + u32::try_from(drill.checks.len()).unwrap_or(u32::MAX);
     alone(run, drill, restored).await?;
 
     let folder = run.scratch.join(FOLDER);
+    let since = Instant::now();
     let server = Server::start(&programs, &folder, run.deadline).await?;
-    let looked = look(run, drill, (&programs, &server), &manifest, restored).await;
+    phase(&mut found.phases, "engine", since);
+    let looked = look(run, drill, (&programs, &server), &manifest, (restored, &mut found.phases)).await;
     restored.rto_seconds = Timestamp::now().duration_since(run.started).as_secs();
     // Also after a failure; but the failure is what people must hear of.
     let removed = server.remove().await;
@@ -51,14 +54,15 @@ pub async fn drill(run: &Run<'_>, drill: &Drill, found: &mut Found) -> Result<()
 }
 
 /// Refused before anything moves.
-fn room(drill: &Drill, manifest: &Manifest) -> Result<(), Failure> {
+fn room(run: &Run<'_>, drill: &Drill, manifest: &Manifest) -> Result<(), Failure> {
+    // A volume may be smaller than its claim, and a node's disk fuller than anybody thought.
+    let there = drill.room_bytes.min(super::room(run.scratch));
     let needed = manifest.header.bytes + manifest.header.bytes / 4 + ENGINE_BYTES;
-    if drill.room_bytes >= needed {
+    if there >= needed {
         return Ok(());
     }
     let message = format!(
-        "the drill's volume has {} bytes, and the restored database needs about {needed}; give it more",
-        drill.room_bytes
+        "the drill's volume has {there} bytes, and the restored database needs about {needed}; give it more"
     );
     Err(Failure::new(reasons::TARGET_TOO_SMALL, message))
 }
@@ -117,14 +121,17 @@ async fn look(
     drill: &Drill,
     (programs, server): (&Programs, &Server),
     manifest: &Manifest,
-    restored: &mut Restored,
+    (restored, phases): (&mut Restored, &mut Vec<Phase>),
 ) -> Result<(), Failure> {
+    let since = Instant::now();
     let owner = server.prepare(&manifest.header).await?;
     let restoring = programs.call("pg_restore", &owner).args(["-d", "restored", "--exit-on-error"]);
     // Comments: those on extensions are the superuser's, who does not restore.
     let restoring = restoring.args(["--no-owner", "--no-privileges", "--no-comments"]);
     let restoring = restoring.args(["--no-publications", "--no-subscriptions"]);
     restored.bytes = transfer(&reading(run, &drill.point), &restoring, run.deadline).await?;
+    phase(phases, "restore", since);
+    let since = Instant::now();
     fresh(run, drill, (programs, server), manifest, restored).await?;
     let differences = compare(run, programs, &server.superuser(), manifest).await?;
     let wrong = u32::try_from(differences.len()).unwrap_or(u32::MAX);
@@ -132,6 +139,7 @@ async fn look(
     restored.passed += manifest.facts().saturating_sub(wrong);
     let same = judge(&differences, restored);
     let checked = checks(run, drill, (programs, server), restored).await;
+    phase(phases, "checks", since);
     same.and(checked)
 }
 

@@ -75,13 +75,15 @@ fn lines(words: &str) -> Vec<String> {
 }
 
 /// Words of a cause, most telling first.
-const TELLING: [&str; 9] = [
+const TELLING: [&str; 11] = [
     "no space left",
+    "No space left",
     "pg_dump: error:",
     "pg_restore: error:",
     "psql: error:",
     "ERROR:",
     "FATAL:",
+    "does not exist",
     "error",
     "Fatal:",
     "denied",
@@ -91,9 +93,7 @@ const TELLING: [&str; 9] = [
 #[must_use]
 pub fn meaningful(words: &str) -> String {
     let lines = lines(words);
-    let told = TELLING
-        .iter()
-        .find_map(|word| lines.iter().find(|line| line.to_lowercase().contains(&word.to_lowercase())));
+    let told = TELLING.iter().find_map(|word| lines.iter().find(|line| line.contains(word)));
     shortened(told.or(lines.last()).map(String::as_str).unwrap_or_default(), LINE)
 }
 
@@ -257,6 +257,9 @@ mod tests {
         assert_eq!(meaningful(words), "subprocess pg_dump: pg_dump: error: no such table");
         let only = "{\"message_type\":\"exit_error\",\"code\":1,\"message\":\"Fatal: unable to save\"}\n";
         assert_eq!(meaningful(only), "Fatal: unable to save");
+        let check = "{\"message_type\":\"error\",\"message\":\"pack ab contains 2 errors: [x]\\n\"}\n\
+                     {\"message_type\":\"exit_error\",\"message\":\"Fatal: repository contains errors\"}";
+        assert_eq!(meaningful(check), "pack ab contains 2 errors: [x]");
     }
 
     #[test]

@@ -40,6 +40,11 @@ fn disk(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
+/// Bytes that are free where a folder lies; all of them where nobody can say.
+fn room(folder: &Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::new(error.reason(), error.to_string())

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::failure::{Failure, of_restic};
 use super::program::{Call, Deadline, Output};
@@ -9,6 +10,9 @@ use super::snapshot::{Index, Lock, Summary, is_id, summary};
 use crate::backup::record::reasons;
 use crate::backup::store::Credentials;
 use crate::backup::task::StoreAddress;
+
+/// Bytes below which a file system is full.
+const LEAST_ROOM: u64 = 256 * 1024;
 
 /// A repository, who opens it, and how long.
 #[derive(Clone, Debug)]
@@ -85,8 +89,23 @@ impl Repository {
             .arg(command)
     }
 
+    /// Runs it while its folder has room. restic 0.18 waits for ever for a command whose output it can't keep.
     async fn run(&self, call: Call) -> Result<Output, Failure> {
-        call.run(self.deadline).await
+        let full = async {
+            let mut times = 0;
+            while times < 3 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                times = if super::room(&self.folder) < LEAST_ROOM { times + 1 } else { 0 };
+            }
+        };
+        tokio::select! {
+            ended = call.run(self.deadline) => ended,
+            () = full => {
+                let message = format!("no space left on device: {} is full; give the Job's volume more room",
+                                      self.folder.display());
+                Err(Failure::new(reasons::NO_SPACE, message).said("no space left on device"))
+            }
+        }
     }
 
     async fn good(&self, doing: &str, call: Call, otherwise: &'static str) -> Result<Output, Failure> {

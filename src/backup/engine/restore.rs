@@ -1,11 +1,13 @@
 //! A restore for people: to a new database on the source's server, or, asked for, over the live one.
 
+use tokio::time::Instant;
+
 use super::failure::Failure;
 use super::postgres::manifest::{self, DUMP, FILE, Manifest, identifier, literal};
 use super::postgres::session::Session;
 use super::postgres::transfer::transfer;
 use super::postgres::{Programs, observe};
-use super::run::{Found, Run};
+use super::run::{Found, Run, phase};
 use super::secrets::Variables;
 use crate::backup::record::{Restored, reasons};
 use crate::backup::task::{PointRef, Restore};
@@ -34,6 +36,7 @@ pub async fn restore(run: &Run<'_>, restore: &Restore, found: &mut Found) -> Res
     if restore.to.is_some() {
         make(&programs, run, &live, &name, &manifest).await?;
     }
+    let since = Instant::now();
     let moved =
         transfer(&reading(run, &restore.point), &writing(&programs, &target, restore), run.deadline).await;
     match moved {
@@ -47,7 +50,10 @@ pub async fn restore(run: &Run<'_>, restore: &Restore, found: &mut Found) -> Res
             return Err(failure);
         }
     }
+    phase(&mut found.phases, "restore", since);
+    let since = Instant::now();
     let differences = compare(run, &programs, &target, &manifest).await?;
+    phase(&mut found.phases, "checks", since);
     let seconds = jiff::Timestamp::now().duration_since(run.started).as_secs();
     restored.rto_seconds = seconds;
     restored.passed = restored.checks.saturating_sub(u32::try_from(differences.len()).unwrap_or(u32::MAX));

@@ -63,13 +63,11 @@ pub struct Found {
     pub phases: Vec<Phase>,
 }
 
-impl Found {
-    /// Notes how long a part took, and says so.
-    pub fn phase(&mut self, name: &str, since: Instant) {
-        let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(phase = name, milliseconds, "done");
-        self.phases.push(Phase { name: name.to_owned(), milliseconds });
-    }
+/// Notes how long a part took, and says so.
+pub fn phase(phases: &mut Vec<Phase>, name: &str, since: Instant) {
+    let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(phase = name, milliseconds, "done");
+    phases.push(Phase { name: name.to_owned(), milliseconds });
 }
 
 impl<'a> Run<'a> {

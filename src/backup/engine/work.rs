@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
+use super::postgres::manifest::FILE;
 use super::program::Deadline;
 use super::run::{Found, Places, Run};
 use super::{backup, drill, keep, restore};
@@ -14,29 +15,39 @@ use crate::backup::record::{MOST_BYTES, Record, VERSION, reasons};
 use crate::backup::task::{Task, Work};
 use crate::trail::record::canonical;
 
+/// Seconds after the deadline in which each step says what it was at; then the run is cut off.
+const GRACE: u64 = 15;
+
 /// Does the work, leaves the record in the store, and returns it. A run whose record can't be left has failed.
 pub async fn work(task: &Task, places: &Places) -> Record {
     let started = Timestamp::now();
     let deadline = Deadline::after(task.deadline_seconds);
+    let whole = Deadline::after(task.deadline_seconds.saturating_add(GRACE));
     let mut found = Found::default();
     let run = Run::new(task, places, deadline, started);
     let secrets = super::secrets::Secrets::new(&places.secrets).canaries();
     // What an earlier container of the same pod left.
-    let _ = std::fs::remove_dir_all(places.scratch.join(drill::FOLDER));
+    clean(&places.scratch);
     let done = match &run {
         Ok(run) => tokio::select! {
-            done = deadline.of("the run", dispatch(run, &mut found)) => done.and_then(|done| done),
+            done = whole.of("the run", dispatch(run, &mut found)) => done.and_then(|done| done),
             () = asked_to_end() => Err(interrupted()),
         },
         Err(failure) => Err(failure.clone()),
     };
-    // A drill that was cut off leaves nothing either.
-    let _ = std::fs::remove_dir_all(places.scratch.join(drill::FOLDER));
+    // A run that was cut off leaves nothing either.
+    clean(&places.scratch);
     let skew = run.as_ref().map_or(0, Run::skew);
     let record =
         record(task, (started, Timestamp::now(), skew), found, done.map_err(|why| why.without(&secrets)));
     let Ok(run) = run else { return record };
     keep_record(&run, record, &secrets).await
+}
+
+/// Removes all of the tenant's data from the scratch folder.
+fn clean(scratch: &Path) {
+    let _ = std::fs::remove_dir_all(scratch.join(drill::FOLDER));
+    let _ = std::fs::remove_file(scratch.join(FILE));
 }
 
 async fn dispatch(run: &Run<'_>, found: &mut Found) -> Result<(), Failure> {

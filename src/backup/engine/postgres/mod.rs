@@ -1,6 +1,6 @@
 //! PostgreSQL: its programs, a session that holds a snapshot open, what a database holds, and an engine for drills.
 //!
-//! - [`manifest`]: pure
+//! - [`manifest`]: what a database held in one snapshot; pure
 //! - [`session`]: psql as a co-process: it understands what pg_dump understands
 //! - [`observe`]: what a database holds
 //! - [`transfer`]: from the repository into a database
