@@ -65,6 +65,8 @@ pub enum ConditionType {
     SourceSynced,
     /// The plans of open pull requests are on the forge.
     PlansPosted,
+    /// The store of backups is there, and is what was asked for.
+    StoreReady,
     /// Nothing weakens the tenant's isolation.
     Isolated,
     /// Every service has the pods that it asked for.
@@ -88,6 +90,7 @@ impl ConditionType {
             Self::PromisesKept => "PromisesKept",
             Self::SourceSynced => "SourceSynced",
             Self::PlansPosted => "PlansPosted",
+            Self::StoreReady => "StoreReady",
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",

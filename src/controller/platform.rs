@@ -28,6 +28,7 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     let problems = validate(&platform).err().unwrap_or_default();
     let report = ctx.board().reports.get(name).cloned();
     let posts = ctx.board().posts.get(name).cloned();
+    let store = ctx.board().stores.get(name).cloned();
     let (tenants, orphans) = {
         let world = ctx.world();
         (world.tenants_of(name), world.orphans(name))
@@ -39,10 +40,13 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         orphans,
         source: report.as_ref(),
         posts: posts.as_ref(),
+        store: store.as_ref(),
         now: Timestamp::now(),
     };
     let status = status::status(&facts);
     count(ctx);
+    // Nothing else tells when a look at the store has become too old.
+    let next = if store.is_some() { next.sooner(Next::After(status::AGAIN)) } else { next };
     if platform.status.as_ref() == Some(&status) {
         return next;
     }
@@ -77,6 +81,7 @@ fn forget(ctx: &Context, name: &str) {
     board.hook_keys.remove(name);
     board.issuers.remove(name);
     board.posts.remove(name);
+    board.stores.remove(name);
 }
 
 /// Reads the Secrets that the Platform names and tells its Tenants when they changed. Nothing watches

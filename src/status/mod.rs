@@ -22,6 +22,7 @@ pub mod progress;
 pub mod promises;
 pub mod reader;
 pub mod rollout;
+mod services;
 pub mod set;
 pub mod silence;
 pub mod tenant;

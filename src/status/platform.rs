@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::{
@@ -10,11 +10,12 @@ use crate::{
         conditions::{ConditionStatus, ConditionType, find, reasons},
         platform_status::{Orphan, PlatformStatus, PlatformSummary, SourceStatus},
     },
+    backup::store::checks::Judgement,
     plan::waves,
     validate::problem::Problem,
 };
 
-use super::set::{Conditions, Verdict};
+use super::set::{Conditions, Verdict, whole_second};
 
 /// What a look at the source brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,9 +52,17 @@ pub struct Facts<'a> {
     pub source: Option<&'a SourceReport>,
     /// What the forge loop reported last.
     pub posts: Option<&'a PostReport>,
+    /// What the last look at the store of backups found, and when that was.
+    pub store: Option<&'a (Judgement, Timestamp)>,
     /// The time.
     pub now: Timestamp,
 }
+
+/// How old a look at the store may be: three are missed then.
+const STORE_LASTS: SignedDuration = SignedDuration::from_mins(15);
+
+/// When a status is due again by which a look at the store is too old.
+pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(16 * 60);
 
 /// Most Tenants that a message names.
 const MOST_NAMED: usize = 5;
@@ -78,6 +87,14 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
         match facts.posts {
             Some(report) => conditions.set(ConditionType::PlansPosted, posted(report)),
             None => conditions.keep(ConditionType::PlansPosted),
+        }
+    }
+    if facts.platform.spec.backups.is_some() {
+        match facts.store {
+            Some((judgement, at)) => {
+                conditions.set(ConditionType::StoreReady, stored(judgement, *at, facts.now))
+            }
+            None => conditions.keep(ConditionType::StoreReady),
         }
     }
     let ready = facts.tenants.iter().filter(|tenant| is_ready(tenant)).count();
@@ -196,6 +213,16 @@ fn posted(report: &PostReport) -> Verdict {
     )
 }
 
+fn stored(judgement: &Judgement, at: Timestamp, now: Timestamp) -> Verdict {
+    if now.duration_since(at) > STORE_LASTS {
+        let message =
+            format!("the store was last looked at at {}; then: {}", whole_second(at), judgement.message);
+        return Verdict::unknown(reasons::STORE_UNREACHABLE, message);
+    }
+    let verdict = if judgement.fit { Verdict::yes } else { Verdict::no };
+    verdict(judgement.reason, judgement.message.clone())
+}
+
 fn overall(facts: &Facts<'_>, ready: usize) -> (Verdict, bool) {
     if facts.platform.metadata.deletion_timestamp.is_some() {
         let message = format!(
@@ -228,4 +255,63 @@ fn overall(facts: &Facts<'_>, ready: usize) -> (Verdict, bool) {
         return (Verdict::no(reasons::TENANTS_NOT_READY, message), false);
     }
     (Verdict::yes(reasons::SUCCEEDED, "its rules hold, and all of its Tenants are Ready"), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(backups: bool) -> Platform {
+        let mut spec = serde_json::json!({});
+        if backups {
+            spec["backups"] = serde_json::json!({
+                "store": {"region": "r", "bucket": "backups", "credentials": {"name": "store"}},
+                "key": {"secret": {"name": "key"}},
+            });
+        }
+        let object = serde_json::json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Platform", "metadata": {"name": "shop"}, "spec": spec,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn said(
+        backups: bool,
+        store: Option<&(Judgement, Timestamp)>,
+        now: Timestamp,
+    ) -> Option<(ConditionStatus, String, String)> {
+        let platform = platform(backups);
+        let facts = Facts {
+            platform: &platform,
+            problems: &[],
+            tenants: &[],
+            orphans: Vec::new(),
+            source: None,
+            posts: None,
+            store,
+            now,
+        };
+        let status = status(&facts);
+        let found = find(&status.conditions, ConditionType::StoreReady)?;
+        Some((found.status, found.reason.clone(), found.message.clone()))
+    }
+
+    #[test]
+    fn an_old_look_at_the_store_says_nothing() {
+        let at: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let good = Judgement { fit: true, reason: reasons::SUCCEEDED, message: "all good".into() };
+        let bad = Judgement::unasked(reasons::NOT_IMMUTABLE, "no lock");
+        let soon = at + SignedDuration::from_mins(15);
+        let later = soon + SignedDuration::from_secs(1);
+        for (judgement, status) in [(good, ConditionStatus::True), (bad, ConditionStatus::False)] {
+            let (reason, message) = (judgement.reason.to_owned(), judgement.message.clone());
+            let report = (judgement, at);
+            assert_eq!(said(true, Some(&report), soon), Some((status, reason, message.clone())));
+            let (old, reason, words) = said(true, Some(&report), later).unwrap();
+            assert_eq!((old, reason.as_str()), (ConditionStatus::Unknown, "StoreUnreachable"));
+            assert!(words.contains("2026-11-22T03:00:00Z") && words.ends_with(&message), "{words}");
+            assert_eq!(said(false, Some(&report), soon), None, "nothing is backed up");
+        }
+        assert_eq!(said(true, None, at), None, "nobody has looked yet");
+    }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     api::{
         Tenant,
+        backup_status::BackupStatus,
         conditions::{Condition, ConditionStatus, ConditionType, find, reasons},
         tenant_status::{ServiceStatus, TenantSummary},
     },
@@ -95,6 +96,9 @@ pub struct View {
     pub conditions: Vec<Condition>,
     /// Services and where their pods were.
     pub services: Vec<ServiceStatus>,
+    /// Restore points, and the last words of runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backups: Vec<BackupStatus>,
 }
 
 /// What may be believed of a Tenant.
@@ -121,6 +125,7 @@ pub fn view(tenant: &Tenant, operator: &Operator) -> View {
         created: tenant.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
         conditions,
         services: status.services,
+        backups: status.backups,
     }
 }
 
@@ -137,6 +142,7 @@ pub fn unreadable(name: &str, error: &str) -> View {
         created: None,
         conditions: Vec::new(),
         services: Vec::new(),
+        backups: Vec::new(),
     }
 }
 

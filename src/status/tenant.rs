@@ -1,5 +1,7 @@
 //! A Tenant's status.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -10,21 +12,22 @@ use crate::{
         marks,
         tenant::Lifecycle,
         tenant_status::{
-            AppliedStatus, DriftStatus, InventoryEntry, NamespaceStatus, ServiceStatus, TenantStatus,
-            TenantSummary, ZoneStatus,
+            AppliedStatus, DriftStatus, InventoryEntry, NamespaceStatus, TenantStatus, TenantSummary,
         },
     },
+    backup::view::View,
     desired::{Applied, Objects, backup::purpose_of},
     observe::workloads::Observed,
     validate::{ground::Held, platform::ValidatedPlatform, problem::Problem, tenant::ValidatedTenant},
 };
 
 use super::{
+    backups::{self, Said, Told},
     isolation,
     promises::{self, SourceState},
     rollout,
+    services::services,
     set::{Conditions, Verdict},
-    zone_loss,
 };
 
 /// How a pass went.
@@ -103,6 +106,8 @@ pub struct Facts<'a> {
     pub work: Option<Work>,
     /// What the source loop knows; `None` when it knows nothing yet.
     pub source: Option<SourceState>,
+    /// What is known of its backups; `None` when nothing is yet.
+    pub backups: Option<Arc<View>>,
     /// The time.
     pub now: Timestamp,
 }
@@ -120,6 +125,7 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
         (_, false) => {}
     }
     let services = services(&facts, &previous);
+    let backups = backups(&facts, &previous, &mut conditions);
     match facts.seen {
         Some((tenant, platform, observed)) => {
             let proof = isolation::evidence(observed, previous.proof.as_ref());
@@ -145,14 +151,18 @@ pub fn status(facts: Facts<'_>) -> TenantStatus {
     TenantStatus {
         observed_generation: Some(generation),
         conditions: conditions.finish(),
-        summary: summary(&facts, kept, asked),
+        summary: TenantSummary {
+            last_backup: backups.last_backup,
+            last_drill: backups.last_drill,
+            ..summary(&facts, kept, asked)
+        },
         namespaces: namespaces(&facts, &inventory, &previous),
         services,
         proof: facts
             .seen
             .and_then(|(_, _, observed)| observed.proof.clone())
             .or_else(|| previous.proof.clone()),
-        backups: previous.backups.clone(),
+        backups: backups.backups,
         applied: applied_from(&facts, &previous, generation),
         last_drift: drift,
         inventory,
@@ -182,12 +192,40 @@ pub fn is_back(tenant: &ValidatedTenant, observed: &Observed) -> bool {
             && observed.services.iter().all(|one| one.is_rolled_out()))
 }
 
+/// What is told of backups; their conditions are set.
+fn backups(facts: &Facts<'_>, previous: &TenantStatus, conditions: &mut Conditions<'_>) -> Told {
+    let Some((tenant, platform, _)) = facts.seen else {
+        let TenantSummary { last_backup, last_drill, .. } = previous.summary.clone();
+        return Told { backups: previous.backups.clone(), last_backup, last_drill, ..Told::default() };
+    };
+    let mut told = backups::tell(facts.backups.as_deref(), tenant, platform, &previous.backups, facts.now);
+    let said = [
+        (ConditionType::BackupsCurrent, told.current.take()),
+        (ConditionType::RestoreVerified, told.verified.take()),
+    ];
+    for (type_, said) in said {
+        match said {
+            Some(Said::Is(verdict)) => conditions.set(type_, verdict),
+            Some(Said::AsBefore) => conditions.keep(type_),
+            None => {}
+        }
+    }
+    told
+}
+
 fn from_git(tenant: &Tenant) -> bool {
     tenant.annotations().contains_key(marks::SOURCE)
 }
 
 fn stale(conditions: &mut Conditions<'_>, previous: &TenantStatus) {
-    for type_ in [ConditionType::Isolated, ConditionType::WorkloadsAvailable, ConditionType::ZoneSpread] {
+    let measured = [
+        ConditionType::Isolated,
+        ConditionType::WorkloadsAvailable,
+        ConditionType::ZoneSpread,
+        ConditionType::BackupsCurrent,
+        ConditionType::RestoreVerified,
+    ];
+    for type_ in measured {
         if crate::api::conditions::find(&previous.conditions, type_).is_some() {
             conditions.set(
                 type_,
@@ -356,36 +394,4 @@ fn namespaces(
         Some(_) if !made.is_empty() => made,
         _ => previous.namespaces.clone(),
     }
-}
-
-fn services(facts: &Facts<'_>, previous: &TenantStatus) -> Vec<ServiceStatus> {
-    let Some((tenant, platform, observed)) = facts.seen else { return previous.services.clone() };
-    let asked = promises::asks_for_workloads(tenant);
-    let one = |(service, seen): (
-        &crate::validate::service::ValidatedService,
-        &crate::observe::workloads::ObservedService,
-    )| {
-        let zones: Vec<ZoneStatus> = seen
-            .ready
-            .iter()
-            .filter(|(zone, _)| !zone.is_empty())
-            .map(|(zone, ready)| ZoneStatus { name: zone.clone(), ready: *ready })
-            .collect();
-        let counts = || zones.iter().map(|zone| zone.ready);
-        let desired =
-            if tenant.lifecycle == Lifecycle::Active { promises::desired(service, seen) } else { 0 };
-        let before = previous.services.iter().find(|one| one.name == seen.name);
-        let before = before.and_then(|before| before.zone_loss.as_ref());
-        let trouble = asked.then(|| rollout::trouble(service, seen, &tenant.namespace)).flatten();
-        ServiceStatus {
-            trouble: trouble.map(|trouble| trouble.said),
-            zone_loss: asked.then(|| zone_loss::judge(platform, service, seen, before)).flatten(),
-            name: seen.name.clone(),
-            desired,
-            ready: seen.ready.values().sum(),
-            skew: counts().max().unwrap_or_default() - counts().min().unwrap_or_default(),
-            zones,
-        }
-    };
-    tenant.services.iter().zip(&observed.services).map(one).collect()
 }

@@ -113,7 +113,7 @@ pub fn explain(view: &View, unmet: &Unmet, behind: &Behind, now: Timestamp) -> A
             headline: headline(view, condition, now),
             message: condition.message.clone(),
             promise: promise.map(|promise| promise.sentence),
-            behind: objects(view, behind, now),
+            behind: backups::behind(view, condition).into_iter().chain(objects(view, behind, now)).collect(),
             next: next(view, condition, behind),
         },
     }
@@ -253,6 +253,7 @@ fn of_reason(view: &View, reason: &str) -> String {
         }
         reasons::OPERATOR_NOT_RUNNING => "an operator is back, and says it anew: wait a moment".to_owned(),
         _ => of_isolation(space, reason)
+            .or_else(|| backups::step(name, space, reason))
             .unwrap_or_else(|| format!("see everything that is said of it: tenantry status {name}")),
     }
 }
@@ -279,5 +280,6 @@ fn of_isolation(space: &str, reason: &str) -> Option<String> {
     })
 }
 
+mod backups;
 #[cfg(test)]
 mod tests;

@@ -126,6 +126,7 @@ fn tell(case: &Case, tenant: &Tenant, story: &Story, second: i64, healed: bool) 
             1 => Some(SourceState::Synced { origin: "a.yaml at 12345678".into() }),
             _ => Some(SourceState::Behind { reason: "MissingFromSource", message: "it is gone".into() }),
         },
+        backups: None,
         now: Timestamp::from_second(1_767_225_600 + second).expect("a time"),
     })
 }

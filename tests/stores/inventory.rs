@@ -48,6 +48,7 @@ fn record(number: u32, started: Timestamp, succeeded: bool) -> Record {
         restored: None,
         removed: Vec::new(),
         programs: Vec::new(),
+        phases: Default::default(),
     }
 }
 

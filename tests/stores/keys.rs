@@ -33,8 +33,23 @@ async fn a_key_is_made_once_and_opened_by_openssl() -> Outcome {
         let file: serde_json::Value = serde_json::from_slice(&file)?;
         let wrapped = file["wrapped"].as_str().expect("it is text");
         assert_eq!(by_openssl(wrapped)?, made.expose(), "{name}");
+        assert_eq!(by_us(&store.get(&place.key(), 4096).await?, PLATFORM_KEY)?, Ok(made.expose().to_owned()));
+        let refused = by_us(&store.get(&place.key(), 4096).await?, &PLATFORM_KEY.replace('1', "2"))?;
+        assert!(refused.unwrap_err().contains("was wrapped by the platform key secret-"), "{name}");
     }
     Ok(())
+}
+
+/// `tenantry backup key`: the password, or what it says instead.
+fn by_us(file: &[u8], platform_key: &str) -> Outcome<Result<String, String>> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("key.json"), file)?;
+    std::fs::write(folder.path().join("platform.key"), format!("{platform_key}\n"))?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command.args(["backup", "key", "key.json", "--platform-key", "platform.key"]).current_dir(folder.path());
+    let output = command.output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
 /// As the README says it, for who restores without us.

@@ -5,6 +5,7 @@ mod fitness;
 mod inventory;
 mod keys;
 mod objects;
+mod restic;
 mod scoped;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenantry::backup::layout::Place;
 use tenantry::backup::store::access::{Access, Base, RoleAddress};
 use tenantry::backup::store::policy::Role;
-use tenantry::backup::store::{Class, Store, StoreError};
+use tenantry::backup::store::{Class, Credentials, Store, StoreError};
 use tenantry_testbed::{Ministack, Run, make_bucket, programs};
 
 use crate::Outcome;
@@ -15,7 +15,7 @@ use crate::bed::{ACCOUNT, address, credentials};
 const OPERATOR: &str = "111111111111";
 const EXTERNAL: &str = "shop-1";
 
-struct Bed {
+pub(crate) struct Bed {
     _run: std::sync::Arc<Run>,
     server: Ministack,
     access: Access,
@@ -23,7 +23,7 @@ struct Bed {
 }
 
 /// A bucket in one account, an operator in another, and a role between them.
-async fn bed() -> Outcome<Option<Bed>> {
+pub(crate) async fn bed() -> Outcome<Option<Bed>> {
     if programs::skip() {
         return Ok(None);
     }
@@ -49,11 +49,21 @@ fn role_address(server: &Ministack, arn: &str, external: &str) -> RoleAddress {
 }
 
 impl Bed {
-    async fn tenant(&self, role: Role, tenant: &str) -> Outcome<Store> {
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// What a run of that role gets for a tenant.
+    pub(crate) async fn credentials(&self, role: Role, tenant: &str) -> Outcome<Credentials> {
         let place = Place::of("b", "shop", tenant);
         let scoped = self.access.scoped(role, &place, "backup-app/1", Duration::from_secs(60)).await?;
         assert!(!scoped.shared && scoped.credentials.expires().is_some(), "{scoped:?}");
-        Ok(Store::open(self.access.store().await?.address(), &scoped.credentials)?)
+        Ok(scoped.credentials)
+    }
+
+    async fn tenant(&self, role: Role, tenant: &str) -> Outcome<Store> {
+        let address = self.access.store().await?.address().clone();
+        Ok(Store::open(&address, &self.credentials(role, tenant).await?)?)
     }
 }
 

@@ -54,8 +54,8 @@ pub async fn durable(run: &Run<'_>, snapshots: &[&str], before: &[String]) -> Re
 async fn there(run: &Run<'_>, pack: String) -> Result<(), Failure> {
     let two = pack.get(..2).unwrap_or_default();
     let key = format!("{}/data/{two}/{pack}", run.folder());
-    match run.deadline.of("reading back", run.store.head(&key)).await? {
-        Ok(head) if head.size > 0 => Ok(()),
+    match run.deadline.of("reading back", run.store.listed(&key)).await? {
+        Ok(size) if size > 0 => Ok(()),
         Ok(_) => Err(lost(&key, "it is empty")),
         Err(error) if error.is_absent() => Err(lost(&key, "it is not there")),
         Err(error) => Err(error.into()),

@@ -92,6 +92,16 @@ impl Store {
         Ok(listing)
     }
 
+    /// Bytes of an object, from a listing: whoever adds packs may list them, and not read what is in them.
+    ///
+    /// # Errors
+    /// As [`Self::list`]; [`Class::NotFound`].
+    pub async fn listed(&self, key: &str) -> Result<u64, StoreError> {
+        let listing = self.list(key, "", 1).await?;
+        let found = listing.objects.first().filter(|object| object.key == key);
+        found.map(|object| object.size).ok_or_else(|| self.fault(Class::NotFound, "list", key, ""))
+    }
+
     /// What follows a prefix up to the next slash, with it: folders, as people would say.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
-//! `tenantry backup`: what runs in the pods of backups, drills and restores. People need it for nothing but a look.
+//! `tenantry backup`: what runs in the pods of backups, drills and restores, and what opens a tenant's key for people
+//! who restore without us.
 //!
+//! - [`key`]: a wrapped key, opened
 //! - [`work`]: one run
 //! - [`tools`]: brings the programs into a Job whose image is PostgreSQL's
 
 use super::Outcome;
 
+pub mod key;
 pub mod tools;
 pub mod work;
 
@@ -27,6 +30,7 @@ pub struct Args {
 enum What {
     Work(work::Args),
     Tools(tools::Args),
+    Key(key::Args),
 }
 
 /// Runs it.
@@ -37,5 +41,6 @@ pub fn main(args: &Args) -> Outcome {
     match &args.what {
         What::Work(args) => work::main(args),
         What::Tools(args) => tools::main(args),
+        What::Key(args) => key::main(args),
     }
 }

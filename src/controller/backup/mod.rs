@@ -26,8 +26,8 @@ use vault::Vault;
 
 /// Longest time between two rounds.
 const ROUND: Duration = Duration::from_secs(10);
-/// Events come in crowds: one round for all of them.
-const SOON: Duration = Duration::from_millis(300);
+/// Shortest: events come in crowds, and one round is for all of them.
+const PACE: Duration = Duration::from_secs(1);
 /// Reads of last words at once.
 const AT_ONCE: usize = 8;
 
@@ -36,9 +36,11 @@ pub async fn run(ctx: Context, health: Health) {
     let runs = Runs::default();
     let _watches = runs.watch(&ctx.client, &health);
     let mut vaults: HashMap<String, Vault> = HashMap::new();
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let _ = tokio::time::timeout(ROUND, runs.changed()).await;
-        tokio::time::sleep(SOON).await;
+        pace.tick().await;
         if !runs.is_whole() {
             continue;
         }

@@ -28,6 +28,8 @@ use super::set::{Verdict, whole_second};
 
 /// How far back drills count for percentiles.
 const DRILLS: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How old the time of the last look may grow in a status while nothing else changes; less than [`LOOK`].
+const RETELL: SignedDuration = SignedDuration::from_mins(8);
 /// Most restore points' owners that a status lists: its schema's bound.
 const MOST: usize = 48;
 /// Longest texts, as the schema has them.
@@ -70,7 +72,11 @@ pub fn tell(
     let seen =
         view.and_then(|view| Some((view, view.store.as_deref().filter(|store| is_young(store, now))?)));
     let backups = match seen {
-        Some((view, store)) => statuses(view, store, now),
+        Some((view, store)) => {
+            let mut list = statuses(view, store, now);
+            list.iter_mut().for_each(|one| calm(one, previous, now));
+            list
+        }
         None => previous.to_vec(),
     };
     let mut told = Told { last_backup: None, last_drill: None, backups, current: None, verified: None };
@@ -115,6 +121,20 @@ fn unseen(view: Option<&View>, previous: &[BackupStatus], now: Timestamp) -> Sai
         return Said::AsBefore;
     }
     Said::Is(verdicts::unknown(view))
+}
+
+/// A look that found nothing new is news only when the last one that was told of grows old: a quiet cluster is written
+/// little.
+fn calm(one: &mut BackupStatus, previous: &[BackupStatus], now: Timestamp) {
+    let Some(before) = previous.iter().find(|before| (&before.name, before.kind) == (&one.name, one.kind))
+    else {
+        return;
+    };
+    let age = before.observed_at.parse::<Timestamp>().map(|seen| now.duration_since(seen));
+    let same = BackupStatus { observed_at: one.observed_at.clone(), ..before.clone() } == *one;
+    if same && age.is_ok_and(|age| age.abs() <= RETELL) {
+        one.observed_at.clone_from(&before.observed_at);
+    }
 }
 
 /// What each database has, those that are no longer listed too: their restore points stay.

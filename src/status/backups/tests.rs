@@ -1,1 +1,303 @@
+use std::{collections::BTreeMap, sync::Arc};
 
+use serde_json::json;
+
+use super::*;
+use crate::{
+    api::{
+        Platform, Tenant,
+        conditions::{ConditionStatus, reasons},
+    },
+    backup::{
+        decide::{self, Known},
+        known::{Details, Evidence, Run, Snapshot},
+        record::reasons as runs,
+        settings::{Beside, settings},
+        task::Size,
+    },
+    validate::{platform, tenant},
+};
+
+const NOW: &str = "2026-11-22T12:00:00Z";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn rules() -> ValidatedPlatform {
+    let spec = json!({"backups": {
+        "store": {"region": "eu-1", "bucket": "backups", "credentials": {"name": "store"}},
+        "key": {"secret": {"name": "key"}},
+        "schedule": "0 3 * * *",
+        "postgresql": {"image": "postgres:17"},
+    }});
+    let platform = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Platform", "metadata": {"name": "shop"}, "spec": spec});
+    platform::validate(&serde_json::from_value::<Platform>(platform).unwrap()).unwrap()
+}
+
+fn tenant_of(more: serde_json::Value) -> ValidatedTenant {
+    let mut spec = json!({
+        "platformRef": {"name": "shop"},
+        "databases": [{
+            "name": "app",
+            "connectionSecretRef": {"name": "app-db"},
+            "server": {"podSelector": {"matchLabels": {"app": "db"}}, "port": 5432},
+        }],
+    });
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let tenant = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": spec});
+    tenant::validate(&serde_json::from_value::<Tenant>(tenant).unwrap(), &rules()).unwrap()
+}
+
+fn past(kind: Kind, started: &str, reason: &str) -> Past {
+    let started = time(started);
+    Past {
+        id: format!("{}-app-{}", kind.word(), started.as_second()),
+        kind,
+        database: "app".into(),
+        slot: Some(time(&format!("{}T03:00:00Z", started.strftime("%Y-%m-%d")))),
+        generation: 1,
+        started,
+        ended: started + SignedDuration::from_secs(90),
+        succeeded: reason == runs::SUCCEEDED,
+        reason: reason.into(),
+        removed: 0,
+        details: Some(Box::new(Details {
+            rto_seconds: kind.is_drill().then_some(42),
+            rpo_seconds: kind.is_drill().then_some(3600),
+            checks: (7, 8),
+            ..Details::default()
+        })),
+    }
+}
+
+/// A store with a good restore point at each of these times.
+fn store(points: &[&str], others: Vec<Past>) -> Store {
+    let now = time(NOW);
+    let point = |at: &&str| Point {
+        database: "app".into(),
+        generation: 1,
+        snapshot: format!("dump-{at}"),
+        manifest: format!("manifest-{at}"),
+        time: time(at),
+        stored: time(at),
+        size: Size { rows: 3, bytes: 4096 },
+    };
+    let points: Vec<Point> = points.iter().map(point).collect();
+    let snapshots = points.iter().flat_map(|one| [(&one.snapshot, one.stored), (&one.manifest, one.stored)]);
+    let snapshots =
+        snapshots.map(|(id, stored)| Snapshot { generation: 1, id: id.clone(), stored }).collect();
+    let good = points.iter().map(|one| past(Kind::Backup, &one.stored.to_string(), runs::SUCCEEDED));
+    let past: Vec<Past> = good.chain(others).collect();
+    let evidence = Evidence::of(past.iter().map(|one| one.ended).chain([now]));
+    Store { observed_at: now, clock: now, points, snapshots, past, evidence }
+}
+
+fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> View {
+    let beside = Beside { platform_uid: "uid", paused: false, accepted_deletions: None };
+    let settings = settings(rules().backups.as_ref().unwrap(), tenant, beside).unwrap();
+    let known = Known { settings: &settings, store: Some(&store), runs: &runs, asked: &[], now: time(NOW) };
+    let decision = decide::decide(known);
+    View {
+        settings,
+        store: Some(Arc::new(store)),
+        decision,
+        runs,
+        words: BTreeMap::new(),
+        problem: String::new(),
+        shared_credentials: false,
+    }
+}
+
+fn verdict(said: Option<Said>) -> Verdict {
+    match said {
+        Some(Said::Is(verdict)) => verdict,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told(tenant: &ValidatedTenant, view: &View) -> Told {
+    tell(Some(view), tenant, &rules(), &[], time(NOW))
+}
+
+const TODAY: &str = "2026-11-22T03:00:20Z";
+
+#[test]
+fn what_is_fresh_and_tried_is_said_to_be() {
+    let tenant = tenant_of(json!({}));
+    let drill = past(Kind::Drill, "2026-11-21T07:00:00Z", runs::SUCCEEDED);
+    let told = told(&tenant, &view(&tenant, store(&["2026-11-21T03:00:20Z", TODAY], vec![drill]), vec![]));
+    let (current, verified) = (verdict(told.current), verdict(told.verified));
+    assert_eq!((current.status, current.reason), (ConditionStatus::True, reasons::SUCCEEDED), "{current:?}");
+    assert!(current.message.contains("stay 30 days"), "{}", current.message);
+    assert_eq!(verified.status, ConditionStatus::True, "{verified:?}");
+    assert_eq!(told.last_backup.as_deref(), Some(TODAY));
+    assert_eq!(told.last_drill.as_deref(), Some("2026-11-21T07:00:00Z"));
+    let one = &told.backups[0];
+    assert_eq!((one.points, one.bytes, one.missed), (2, 4096, 0));
+    assert_eq!(one.oldest.as_deref(), Some("2026-11-21T03:00:20Z"));
+    assert_eq!(one.next_run.as_deref(), Some("2026-11-23T03:00:00Z"));
+    assert_eq!((one.rto_p95_seconds, one.rpo_p95_seconds), (Some(42), Some(3600)));
+    let run = one.last_run.as_ref().unwrap();
+    assert_eq!((run.result, run.seconds), (RunResult::Succeeded, Some(90)));
+    let drill = one.last_drill.as_ref().unwrap();
+    assert_eq!((drill.checks.as_str(), drill.point.as_str()), ("7/8", "2026-11-21T06:00:00Z"));
+}
+
+#[test]
+fn an_old_restore_point_is_overdue() {
+    let tenant = tenant_of(json!({}));
+    let current =
+        |points: &[&str]| verdict(told(&tenant, &view(&tenant, store(points, vec![]), vec![])).current);
+    let late = current(&["2026-11-21T03:00:20Z"]);
+    assert_eq!((late.status, late.reason), (ConditionStatus::False, reasons::BACKUP_OVERDUE), "{late:?}");
+    assert!(late.message.contains("one was due at 2026-11-22T03:00:00Z"), "{}", late.message);
+    let none = current(&[]);
+    assert_eq!((none.status, none.reason), (ConditionStatus::Unknown, reasons::NO_BACKUP_YET), "{none:?}");
+}
+
+#[test]
+fn a_run_that_only_people_mend_is_said_at_once_with_its_last_words() {
+    let tenant = tenant_of(json!({}));
+    let mut failed = past(Kind::Backup, "2026-11-22T03:00:30Z", runs::SHRUNKEN);
+    failed.details = Some(Box::new(Details {
+        message: "app holds 3 rows, and held 90000".into(),
+        log_line: "pg_dump: last words".into(),
+        ..Details::default()
+    }));
+    let told = told(&tenant, &view(&tenant, store(&["2026-11-21T03:00:20Z"], vec![failed.clone()]), vec![]));
+    let current = verdict(told.current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, runs::SHRUNKEN));
+    for part in ["held 90000", "pg_dump: last words", &format!("acceptShrunken: {}", failed.id)] {
+        assert!(current.message.contains(part), "no {part} in {}", current.message);
+    }
+    let run = told.backups[0].last_run.as_ref().unwrap();
+    assert_eq!((run.result, run.log_line.as_str()), (RunResult::Failed, "pg_dump: last words"));
+}
+
+#[test]
+fn a_killed_run_is_told_from_its_job() {
+    let tenant = tenant_of(json!({}));
+    let killed = Run {
+        job: "backup-app-x".into(),
+        kind: Kind::Backup,
+        database: "app".into(),
+        slot: Some(time("2026-11-22T03:00:00Z")),
+        state: RunState::Failed,
+        reason: runs::OUT_OF_MEMORY.into(),
+        created: time("2026-11-22T03:00:00Z"),
+        ended: Some(time("2026-11-22T03:01:00Z")),
+        hosts: vec![],
+    };
+    let mut view = view(&tenant, store(&["2026-11-21T03:00:20Z"], vec![]), vec![killed]);
+    view.words.insert("backup-app-x".into(), ("needed more than 256Mi".into(), "Killed".into()));
+    let told = told(&tenant, &view);
+    let current = verdict(told.current);
+    assert_eq!(current.reason, runs::OUT_OF_MEMORY, "{current:?}");
+    assert!(current.message.contains("needed more than 256Mi: Killed"), "{}", current.message);
+    assert_eq!(told.backups[0].last_run.as_ref().unwrap().message, "needed more than 256Mi");
+}
+
+#[test]
+fn claims_that_nobody_backs_up_are_named() {
+    let services = json!([{
+        "name": "db", "image": "registry.example.com/db:1", "replicas": {"min": 1},
+        "storage": [{"name": "data", "size": "1Gi", "path": "/data"}],
+    }]);
+    let current = |more: serde_json::Value| {
+        let mut spec = json!({"services": services});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let tenant = tenant_of(spec);
+        verdict(told(&tenant, &view(&tenant, store(&[TODAY], vec![]), vec![])).current)
+    };
+    let open = current(json!({}));
+    assert_eq!((open.status, open.reason), (ConditionStatus::False, reasons::UNCOVERED), "{open:?}");
+    assert!(open.message.contains("claim data-db-0"), "{}", open.message);
+    let excluded = json!([{"kind": "PersistentVolumeClaim", "name": "data-db-*", "reason": "a cache"}]);
+    assert_eq!(current(json!({"backupExclusions": excluded})).status, ConditionStatus::True);
+    let dumped = json!([{"name": "app", "connectionSecretRef": {"name": "s"}, "server": {"service": "db", "port": 5432}}]);
+    assert_eq!(
+        current(json!({"databases": dumped})).status,
+        ConditionStatus::True,
+        "what is in it is dumped"
+    );
+    let listed = json!([{"name": "files", "claim": "data-db-0"}]);
+    assert_eq!(current(json!({"volumes": listed})).reason, reasons::VOLUME_NOT_SUPPORTED);
+}
+
+#[test]
+fn shared_credentials_are_said() {
+    let tenant = tenant_of(json!({}));
+    let mut view = view(&tenant, store(&[TODAY], vec![]), vec![]);
+    view.shared_credentials = true;
+    let current = verdict(told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::True, reasons::SHARED_CREDENTIALS));
+}
+
+#[test]
+fn drills_prove_for_as_long_as_they_may_and_no_longer() {
+    let tenant = tenant_of(json!({}));
+    let old = ["2026-11-10T03:00:20Z", TODAY];
+    let verified = |points: &[&str], drills: Vec<Past>| {
+        verdict(told(&tenant, &view(&tenant, store(points, drills), vec![])).verified)
+    };
+    let passed = |at: &str| past(Kind::Drill, at, runs::SUCCEEDED);
+    assert_eq!(verified(&[TODAY], vec![]).reason, reasons::NOT_DRILLED_YET);
+    assert_eq!(verified(&[TODAY], vec![]).status, ConditionStatus::Unknown);
+    assert_eq!(verified(&old, vec![]).reason, reasons::NEVER_DRILLED);
+    assert_eq!(verified(&old, vec![passed("2026-11-14T12:00:00Z")]).status, ConditionStatus::True);
+    assert_eq!(verified(&old, vec![passed("2026-11-14T11:59:59Z")]).reason, reasons::DRILL_TOO_OLD);
+    let failed = past(Kind::OldDrill, "2026-11-20T00:00:00Z", runs::CHECK_FAILED);
+    let both = vec![passed("2026-11-19T00:00:00Z"), failed];
+    let wrong = verified(&old, both.clone());
+    assert_eq!((wrong.status, wrong.reason), (ConditionStatus::False, runs::CHECK_FAILED), "{wrong:?}");
+    let after = both.into_iter().chain([passed("2026-11-21T00:00:00Z")]).collect();
+    assert_eq!(verified(&old, after).status, ConditionStatus::True, "the newest counts");
+}
+
+#[test]
+fn evidence_that_is_too_old_is_none() {
+    let tenant = tenant_of(json!({}));
+    let seen = view(&tenant, store(&[TODAY], vec![]), vec![]);
+    let before = told(&tenant, &seen).backups;
+    let later = time(NOW) + SignedDuration::from_mins(16);
+    let told = tell(Some(&seen), &tenant, &rules(), &before, later);
+    let current = verdict(told.current);
+    assert_eq!(
+        (current.status, current.reason),
+        (ConditionStatus::Unknown, crate::backup::hold::reasons::STORE_UNKNOWN)
+    );
+    assert_eq!(told.backups, before, "what was seen then stays, with its time");
+    // An operator that has just begun takes nothing back.
+    let soon = tell(None, &tenant, &rules(), &before, time(NOW) + SignedDuration::from_mins(5));
+    assert_eq!((soon.current, soon.verified), (Some(Said::AsBefore), Some(Said::AsBefore)));
+    assert_eq!(soon.last_backup.as_deref(), Some(TODAY));
+}
+
+#[test]
+fn the_same_again_is_no_news_for_a_while() {
+    let tenant = tenant_of(json!({}));
+    let at = |minutes: i64| {
+        let mut seen = store(&[TODAY], vec![]);
+        seen.observed_at = time(NOW) + SignedDuration::from_mins(minutes);
+        seen.clock = seen.observed_at;
+        view(&tenant, seen, vec![])
+    };
+    let first = told(&tenant, &at(0)).backups;
+    let again = |minutes: i64| {
+        tell(Some(&at(minutes)), &tenant, &rules(), &first, time(NOW) + SignedDuration::from_mins(minutes))
+            .backups
+    };
+    assert_eq!(again(5), first);
+    assert_ne!(again(10), first, "a look that was long ago is told of anew");
+}
+
+#[test]
+fn nobody_asked_nothing_said() {
+    let tenant = tenant_of(json!({"databases": []}));
+    assert_eq!(told(&tenant, &view(&tenant, store(&[], vec![]), vec![])), Told::default());
+    let stopped = tenant_of(json!({"lifecycle": "Suspended"}));
+    let told = told(&stopped, &view(&stopped, store(&[TODAY], vec![]), vec![]));
+    assert_eq!((told.current, told.verified), (None, None));
+    assert_eq!(told.backups[0].points, 1, "what there is, is shown");
+}

@@ -224,7 +224,7 @@ fn every_wrong_field_of_a_tenant_is_named_with_the_next_step() {
             json!([{"kind": "PersistentVolumeClaim", "name": "data-*", "reason": "a cache"}]),
         ),
     ];
-    assert!(tenant_problems(&both)[0].contains("leaves out claim data-1, which spec.volumes backs up"));
+    assert!(tenant_problems(&both)[0].contains("leaves out claim \"data-1\", which spec.volumes backs up"));
 }
 
 #[test]
