@@ -8,6 +8,7 @@
 //! - [`status`], [`why`]: with one, read only
 //! - [`probe`]: whether the network keeps tenants apart; runs in pods of the operator's own
 //! - [`backup`]: one run of a backup, a drill or a restore; runs in pods that the operator starts
+//! - [`restore`]: brings a restore point back
 //! - [`watchdog`]: says in every status that there is no operator, where there is none
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -27,6 +28,7 @@ pub mod plan;
 pub mod probe;
 pub mod render;
 pub mod report;
+pub mod restore;
 pub mod rollback;
 pub mod run;
 pub mod status;
@@ -69,6 +71,7 @@ enum Command {
     Why(why::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Restore(restore::Args),
     Approve(approve::Args),
     Watchdog(watchdog::Args),
     Probe(probe::Args),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::main(&args),
         Command::History(args) => history::main(&args),
         Command::Rollback(args) => rollback::main(&args),
+        Command::Restore(args) => restore::main(&args),
         Command::Approve(args) => approve::main(&args),
         Command::Watchdog(args) => watchdog::main(&args),
         Command::Probe(args) => probe::main(&args),

@@ -300,6 +300,11 @@ fn left(
 
 fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'a> {
     let name = tenant.metadata.name.as_deref().unwrap_or_default();
+    // Locked once: a second lock in the same expression would wait for the first for ever.
+    let (source, backups) = {
+        let board = ctx.board();
+        (board.sources.get(name).cloned(), board.backups.get(name).cloned())
+    };
     Facts {
         tenant,
         outcome,
@@ -307,8 +312,8 @@ fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'
         inventory: ctx.world().unsaid(tenant),
         drift: None,
         work: None,
-        source: ctx.board().sources.get(name).cloned(),
-        backups: ctx.board().backups.get(name).cloned(),
+        source,
+        backups,
         now: Timestamp::now(),
     }
 }

@@ -18,6 +18,7 @@ const WRITERS: &[Except] = &[
     ("src/prove/prober.rs", "tries by dry run; the API server lets it do nothing else"),
     ("src/prove/reviews.rs", "asks by SubjectAccessReview, which nobody keeps"),
     ("src/prove/network.rs", "the probe's one pod, in the operator's own namespace for it; no child"),
+    ("src/cli/restore.rs", "a person asks for a Restore, as with kubectl create"),
     ("src/source/folder.rs", "makes files and folders, not objects"),
     ("src/source/read/mod.rs", "makes folders, not objects"),
     ("src/source/parent.rs", "makes folders, not objects"),
