@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
+
 use super::{
     decide::Decision,
     known::{Run, Settings, Store},
+    store::checks::Judgement,
 };
 
 /// What is known of one tenant's backups.
@@ -24,6 +27,8 @@ pub struct View {
     pub problem: String,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
     pub shared_credentials: bool,
+    /// What was found of its buckets of files, by name, and when.
+    pub buckets: BTreeMap<String, (Judgement, Timestamp)>,
 }
 
 impl View {
@@ -34,6 +39,7 @@ impl View {
             && self.runs == other.runs
             && self.words == other.words
             && self.problem == other.problem
+            && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials
             && self.store.as_ref().map(|one| one.observed_at)
                 == other.store.as_ref().map(|one| one.observed_at)

@@ -3,10 +3,12 @@
 //!
 //! - [`vault`]: what a Platform's backups need beside its spec: Secrets, read now and then
 //! - [`pass`]: one round over a Platform's Tenants
+//! - [`files`]: buckets with files of Tenants
 //! - [`start`]: a Job, its Secret, its task
 //! - [`asked`]: what people asked for, and what they are told
 
 mod asked;
+mod files;
 mod pass;
 mod start;
 mod vault;

@@ -48,6 +48,8 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
     }
     let now = Timestamp::now();
     vault.look(round.iter().map(|one| (one.name.as_str(), one.jobs.as_slice())), now).await;
+    let buckets: Vec<_> = round.iter().map(|one| (Arc::clone(&one.tenant), one.settings.active)).collect();
+    vault.files.look(ctx, &buckets, backups.retention_days).await;
     for one in &mut round {
         let store = vault.seen(&one.name);
         let asked = asked::of(runs, &one.name);
@@ -69,7 +71,8 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
 /// Whether a Tenant has something to back up, or had once.
 fn concerns(tenant: &Tenant) -> bool {
     let namespaces = tenant.status.as_ref().map(|status| status.namespaces.as_slice()).unwrap_or_default();
-    !tenant.spec.databases.is_empty() || namespaces.iter().any(|one| one.purpose == Purpose::Backup)
+    let listed = !tenant.spec.databases.is_empty() || !tenant.spec.buckets.is_empty();
+    listed || namespaces.iter().any(|one| one.purpose == Purpose::Backup)
 }
 
 /// What shall be, of a Tenant that is right.
@@ -190,6 +193,7 @@ fn tell(ctx: &Context, vault: &Vault, one: One) {
         runs: one.runs,
         problem: vault.problems.get(&one.name).cloned().unwrap_or_default(),
         shared_credentials: !vault.is_scoped(),
+        buckets: vault.files.of(&one.name),
     };
     let before = ctx.board().backups.insert(one.name.clone(), Arc::new(view.clone()));
     let same = before.is_some_and(|before| before.says_the_same(&view));

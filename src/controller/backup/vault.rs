@@ -49,6 +49,8 @@ pub(super) struct Vault {
     tried: Option<(Timestamp, i64)>,
     fit: bool,
     tenants: HashMap<String, OfTenant>,
+    /// Its Tenants' buckets of files.
+    pub(super) files: super::files::Files,
     /// Why a Tenant's runs couldn't begin.
     pub(super) problems: HashMap<String, String>,
 }

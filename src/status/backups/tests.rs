@@ -13,6 +13,7 @@ use crate::{
         known::{Details, Evidence, Run, Snapshot},
         record::reasons as runs,
         settings::{Beside, settings},
+        store::checks::Judgement,
         task::Size,
     },
     validate::{platform, tenant},
@@ -106,6 +107,7 @@ fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> View {
         words: BTreeMap::new(),
         problem: String::new(),
         shared_credentials: false,
+        buckets: BTreeMap::new(),
     }
 }
 
@@ -300,4 +302,29 @@ fn nobody_asked_nothing_said() {
     let told = told(&stopped, &view(&stopped, store(&[TODAY], vec![]), vec![]));
     assert_eq!((told.current, told.verified), (None, None));
     assert_eq!(told.backups[0].points, 1, "what there is, is shown");
+}
+
+#[test]
+fn a_bucket_of_files_is_kept_broken_or_unknown() {
+    let bucket =
+        json!({"name": "files", "bucket": "acme-files", "region": "eu-1", "credentials": {"name": "s3"}});
+    let tenant = tenant_of(json!({"buckets": [bucket]}));
+    let drill = past(Kind::Drill, "2026-11-21T07:00:00Z", runs::SUCCEEDED);
+    let mut view = view(&tenant, store(&["2026-11-21T03:00:20Z", TODAY], vec![drill]), vec![]);
+    let mut current = |found: Option<(Judgement, &str)>| {
+        view.buckets = found.map(|(one, at)| ("files".to_owned(), (one, time(at)))).into_iter().collect();
+        let verdict = verdict(told(&tenant, &view).current);
+        (verdict.status, verdict.reason, verdict.message)
+    };
+    let broken = || Judgement::unasked(reasons::NOT_ENCRYPTED, "set AES-256");
+    let (status, reason, _) = current(None);
+    assert_eq!((status, reason), (ConditionStatus::Unknown, reasons::BUCKETS_NOT_VERIFIED));
+    let (status, _, message) = current(Some((broken(), "2026-11-22T11:00:00Z")));
+    assert_eq!(status, ConditionStatus::False);
+    assert!(message.contains("bucket files of spec.buckets (NotEncrypted): set AES-256"), "{message}");
+    let (status, _, message) = current(Some((broken(), "2026-11-22T08:59:59Z")));
+    assert_eq!(status, ConditionStatus::Unknown, "old news are no news");
+    assert!(message.contains("2026-11-22T08:59:59Z"), "{message}");
+    let good = Judgement { fit: true, reason: reasons::SUCCEEDED, message: "all good".into() };
+    assert_eq!(current(Some((good, "2026-11-22T11:00:00Z"))).0, ConditionStatus::True);
 }

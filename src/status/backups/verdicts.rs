@@ -24,6 +24,9 @@ use crate::status::set::Verdict;
 /// How late a restore point may be: a run has to wait for its turn, and takes its time.
 const LATE: SignedDuration = SignedDuration::from_hours(2);
 
+/// How old a look at a bucket of files may be: three are missed then.
+const FILES_LAST: SignedDuration = SignedDuration::from_hours(3);
+
 /// Nobody has looked into the store lately.
 pub(super) fn unknown(view: Option<&View>) -> Verdict {
     let seen = view.and_then(|view| view.store.as_ref()).map(|store| store.observed_at);
@@ -58,11 +61,25 @@ pub(super) fn current(view: &View, store: &Store, tenant: &ValidatedTenant, now:
             format!("{overdue} restore points are older than {} days; {why}", view.settings.retention_days);
         wrong.push(Verdict::no(reasons::RETENTION_NOT_EXACT, message));
     }
-    if !tenant.buckets.is_empty() {
-        let message = "spec.buckets: nobody has verified their versions and rules yet";
-        wrong.push(Verdict::unknown(reasons::BUCKETS_NOT_VERIFIED, message));
-    }
+    wrong.extend(tenant.buckets.iter().filter_map(|bucket| files(view, &bucket.name, now)));
     sum(wrong).unwrap_or_else(|| good(view, store))
+}
+
+/// A bucket of files that isn't as it should be, or of which nobody knows.
+fn files(view: &View, name: &str, now: Timestamp) -> Option<Verdict> {
+    let reason = reasons::BUCKETS_NOT_VERIFIED;
+    let Some((found, at)) = view.buckets.get(name) else {
+        let message =
+            format!("bucket {name} of spec.buckets: nobody has looked at its versions and rules yet");
+        return Some(Verdict::unknown(reason, message));
+    };
+    if now.duration_since(*at) > FILES_LAST {
+        let message =
+            format!("bucket {name} of spec.buckets was last looked at at {}", super::whole_second(*at));
+        return Some(Verdict::unknown(reason, message));
+    }
+    let message = || format!("bucket {name} of spec.buckets ({}): {}", found.reason, found.message);
+    (!found.fit).then(|| Verdict::no(reason, message()))
 }
 
 /// What is wrong before what nobody knows; all messages of that kind.

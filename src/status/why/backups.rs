@@ -52,7 +52,8 @@ pub(super) fn step(name: &str, space: &str, reason: &str) -> Option<String> {
         | runs::LOCK_HELD
         | runs::NOT_DURABLE => format!("see the runs and their logs: {jobs}"),
         reasons::BUCKETS_NOT_VERIFIED => {
-            "nobody verifies buckets yet: look at their rules yourself".to_owned()
+            "see what the message names: the operator sets a bucket's rules where its credentials may"
+                .to_owned()
         }
         held::STORE_UNKNOWN | runs::STORE_UNREACHABLE | runs::CREDENTIALS_EXPIRED => {
             "see what the Platform says of its store: kubectl get platforms -o yaml | grep -A6 StoreReady"
