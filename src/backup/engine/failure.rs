@@ -176,8 +176,8 @@ pub fn of_restic(doing: &str, code: Option<i32>, words: &str, otherwise: &'stati
         Some(10) => Some(reasons::REPOSITORY_MISSING),
         Some(11) => Some(reasons::LOCK_HELD),
         Some(12) => Some(reasons::KEY_MISMATCH),
-        // What `timeout` and shells give for SIGKILL: the kernel's answer to too little memory.
-        Some(137) => Some(reasons::OUT_OF_MEMORY),
+        // Whom we kill has been late, which is told elsewhere: this was the kernel's answer to too little memory.
+        None | Some(137) => Some(reasons::OUT_OF_MEMORY),
         _ => None,
     };
     let reason = by_code.or_else(|| meaning(words)).unwrap_or(otherwise);
@@ -203,6 +203,7 @@ fn next(reason: &str) -> &'static str {
             "there is no repository where one must be; was it removed, or the store's prefix changed?"
         }
         reasons::LOCK_HELD => "somebody else works in the repository; wait, or look who holds the lock",
+        reasons::OUT_OF_MEMORY => "most likely for want of memory; give the Job more",
         reasons::NO_SPACE => "give the Job's volume more room",
         reasons::PARTIAL_READ => {
             "a part of the source could not be read, and the snapshot is not counted as good"
@@ -248,6 +249,9 @@ mod tests {
         assert_eq!(of(1, "Load(<data/ab>) ciphertext verification failed"), reasons::DAMAGED);
         assert_eq!(of(1, "Get \"http://x\": dial tcp: connection refused"), reasons::STORE_UNREACHABLE);
         assert_eq!(of(1, "who knows"), reasons::DUMP_FAILED);
+        let killed = of_restic("x", None, "", reasons::DUMP_FAILED);
+        assert_eq!(killed.reason, reasons::OUT_OF_MEMORY);
+        assert!(killed.message.contains("was killed; most likely for want of memory"), "{}", killed.message);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! An engine of the Job's own, for drills: on a socket in the scratch folder, and nowhere on the network.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -54,8 +55,10 @@ impl Server {
     /// # Errors
     /// The programs fail, or the disk is full.
     pub async fn start(programs: &Programs, folder: &Path, deadline: Deadline) -> Result<Self, Failure> {
-        let mut private = std::fs::DirBuilder::new();
-        private.mode(0o700).create(folder).map_err(|error| disk("the engine's folder", folder, &error))?;
+        // Whoever reaches the socket is let in.
+        let private = || std::fs::set_permissions(folder, Permissions::from_mode(0o700));
+        let made = std::fs::create_dir(folder).and_then(|()| private());
+        made.map_err(|error| disk("the engine's folder", folder, &error))?;
         let initdb = programs.call("initdb", &Vec::new()).arg("-D").arg(folder.join("data"));
         let initdb = initdb.args(["-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         let output = initdb.run(deadline).await?;
