@@ -72,7 +72,7 @@ fn fate(want: &tenantry::backup::decide::Want, luck: u64) -> End {
 }
 
 fn world(seed: u64) -> World {
-    let tenants = [("acme", 1), ("birch", 2), ("cedar", 1), ("daisy", 3)];
+    let tenants = [("acme", 1), ("birch", 2), ("cedar", 1)];
     let all = tenants.iter().map(|(tenant, many)| {
         let databases =
             (0..*many).map(|n| database(tenant, &format!("db{n}"), "H H(0-5) * * *", ZONE)).collect();
@@ -188,7 +188,7 @@ fn sixty_days(seed: u64) {
         }
     }
     assert!(world.refused > 0, "two leaders never met: the test shows nothing");
-    assert!(world.ended > 1000, "{} Jobs", world.ended);
+    assert!(world.ended > 600, "{} Jobs", world.ended);
 }
 
 fn look(world: &World, tenant: usize) -> tenantry::backup::known::Store {
