@@ -267,6 +267,10 @@ pub mod reasons {
     pub const CLOCK_SKEW: &str = "ClockSkew";
     /// The store said that something was written, and gives something else back.
     pub const NOT_DURABLE: &str = "NotDurable";
+    /// A bucket isn't encrypted at rest.
+    pub const NOT_ENCRYPTED: &str = "NotEncrypted";
+    /// A bucket can be opened to the public.
+    pub const PUBLIC_ACCESS: &str = "PublicAccess";
     /// All runs have the Platform's own credentials: tenants' backups are kept apart by their keys alone.
     pub const SHARED_CREDENTIALS: &str = "SharedCredentials";
 }

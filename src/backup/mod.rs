@@ -9,6 +9,7 @@
 //! - [`record`]: what a Job leaves behind
 //! - [`key`]: a tenant's key, wrapped by the platform's
 //! - [`store`]: everything that talks to the store
+//! - [`buckets`]: how it stands with buckets of files
 //! - [`schedule`], [`zone`]: when runs are due
 //! - [`known`], [`past`]: what is known of a tenant's backups; [`settings`]: what shall be
 //! - [`decide`]: what to start, what to wait for, and why; [`names`], [`retry`], [`hold`]: its words
@@ -18,6 +19,7 @@
 //! - [`view`], [`tell`]: what is known of a tenant's backups, and a run in the words of a status
 //! - [`engine`]: what a Job does
 
+pub mod buckets;
 pub mod connection;
 pub mod decide;
 pub mod drills;

@@ -308,7 +308,7 @@ fn facts<'a>(ctx: &Context, tenant: &'a Tenant, outcome: Outcome<'a>) -> Facts<'
         drift: None,
         work: None,
         source: ctx.board().sources.get(name).cloned(),
-        backups: None,
+        backups: ctx.board().backups.get(name).cloned(),
         now: Timestamp::now(),
     }
 }

@@ -27,6 +27,7 @@ const PASSWORD: &str = "canary-database-password";
 /// A server that makes its cluster at the start: for tests, its data is as fleeting as its pod.
 const SERVE: &str = "printf %s \"$POSTGRES_PASSWORD\" > /tmp/password && \
     initdb -D /data/pg -U app -A scram-sha-256 --pwfile=/tmp/password -E UTF8 --locale=C.UTF-8 --no-sync && \
+    printf 'host all all all scram-sha-256\n' >> /data/pg/pg_hba.conf && \
     exec postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off";
 
 fn platform(store: &Versitygw, machine: &str) -> Value {

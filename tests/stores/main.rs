@@ -1,6 +1,7 @@
 //! Stores: the same questions to every kind of real server, and what differs.
 
 mod bed;
+mod files;
 mod fitness;
 mod inventory;
 mod keys;

@@ -8,8 +8,10 @@
 //! - [`access`]: who asks, and with what credentials each run does
 //! - [`keys`]: tenants' keys
 //! - [`inventory`]: what there is of a tenant
+//! - `bucket`: buckets with files of tenants, for [`super::buckets`]
 
 pub mod access;
+mod bucket;
 mod calls;
 pub mod checks;
 pub mod credentials;

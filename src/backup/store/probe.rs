@@ -56,7 +56,7 @@ impl Store {
         self.call("list", "", request.send()).await.map(drop)
     }
 
-    async fn owned(&self) -> Answer<Owner> {
+    pub(super) async fn owned(&self) -> Answer<Owner> {
         let Some(owner) = self.owner() else { return self.reach(None).await.map(|()| Owner::NotAsked) };
         match self.reach(Some(owner)).await {
             Ok(()) => {
@@ -130,7 +130,7 @@ fn default_of(lock: &ObjectLockConfiguration) -> Option<Lock> {
 }
 
 /// What one rule does to every old version of the bucket; `None` when it leaves some.
-fn noncurrent_of(rule: &LifecycleRule) -> Option<u32> {
+pub(super) fn noncurrent_of(rule: &LifecycleRule) -> Option<u32> {
     let everywhere = rule.filter.as_ref().is_none_or(|filter| {
         let prefix = filter.prefix.as_deref().unwrap_or_default();
         prefix.is_empty()

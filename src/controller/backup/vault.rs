@@ -266,6 +266,9 @@ async fn open(ctx: &Context, platform: &str, backups: &Backups) -> Result<Open, 
         endpoint: role.sts_endpoint.clone(),
     });
     let access = Access::new(address.clone(), base, role);
-    let store = access.store().await.map_err(|error| (error.reason(), error.to_string()))?;
+    let store = access.store().await.map_err(|error| {
+        let failed = Judgement::failed(&error);
+        (failed.reason, failed.message)
+    })?;
     Ok(Open { platform: platform.to_owned(), backups: backups.clone(), address, access, store, key })
 }

@@ -54,9 +54,6 @@ pub(super) fn step(name: &str, space: &str, reason: &str) -> Option<String> {
         reasons::BUCKETS_NOT_VERIFIED => {
             "nobody verifies buckets yet: look at their rules yourself".to_owned()
         }
-        reasons::DRILL_TOO_OLD | reasons::NEVER_DRILLED | reasons::DRILL_FAILED => {
-            format!("see the drills: kubectl get restoredrills; kubectl -n {space}-drill get jobs,pods")
-        }
         held::STORE_UNKNOWN | runs::STORE_UNREACHABLE | runs::CREDENTIALS_EXPIRED => {
             "see what the Platform says of its store: kubectl get platforms -o yaml | grep -A6 StoreReady"
                 .to_owned()
@@ -86,6 +83,15 @@ pub(super) fn step(name: &str, space: &str, reason: &str) -> Option<String> {
         }
         runs::ENGINE_VERSION_MISMATCH => {
             "name an image of the server's major version in databases[].image".to_owned()
+        }
+        _ => return of_drills(name, space, reason),
+    })
+}
+
+fn of_drills(name: &str, space: &str, reason: &str) -> Option<String> {
+    Some(match reason {
+        reasons::DRILL_TOO_OLD | reasons::NEVER_DRILLED | reasons::DRILL_FAILED => {
+            format!("see the drills: kubectl get restoredrills; kubectl -n {space}-drill get jobs,pods")
         }
         runs::TARGET_TOO_SMALL => "give drills more room: databases[].scratch".to_owned(),
         runs::CHECK_FAILED | runs::RPO_EXCEEDED | runs::RESTORE_FAILED => {

@@ -48,12 +48,8 @@ pub fn play(
     Histogram { minutes: counts, window: minutes }
 }
 
-/// The slots in the order in which their runs begin.
-pub fn order(due: &[(String, Timestamp)], start: Timestamp, budget: &Budget, seconds: i64) -> Vec<Timestamp> {
-    begin(due, start, budget, seconds).into_iter().map(|(_, due)| due).collect()
-}
-
-fn begin(
+/// In which minute each begins, and its slot; in the order in which they begin.
+pub fn begin(
     due: &[(String, Timestamp)],
     start: Timestamp,
     budget: &Budget,

@@ -58,7 +58,8 @@ fn after_downtime_the_oldest_begin_first() {
     due.sort_by_key(|(_, time)| *time);
     let budget = Budget { concurrency: 4, drills: 1, per_minute: 2 };
     let start = time("2026-12-01T09:00:00Z");
-    let order = play::order(&due, start, &budget, 120);
+    let begun = play::begin(&due, start, &budget, 120);
+    let order: Vec<Timestamp> = begun.into_iter().map(|(_, due)| due).collect();
     let wanted: Vec<Timestamp> = due.iter().map(|(_, time)| *time).collect();
     assert_eq!(order, wanted);
 }
