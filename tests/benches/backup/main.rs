@@ -72,8 +72,8 @@ fn by_hand(mut command: Command) -> Outcome<f64> {
 
 /// pg_restore of what `restic dump` writes, as the pipe that people write.
 fn restore_by_hand(bed: &Bed, plain: &Tenant<'_>, database: &str) -> Outcome<f64> {
-    let begin = Instant::now();
     bed.postgres.sql("postgres", &format!("CREATE DATABASE {database}"))?;
+    let begin = Instant::now();
     let mut restic = plain.restic(&["dump", "latest", "plain.dump"]).stdout(Stdio::piped()).spawn()?;
     let mut restore = Command::new(bed.postgres.programs().join("pg_restore"));
     let (user, password) = bed.postgres.superuser();
