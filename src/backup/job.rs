@@ -89,7 +89,8 @@ pub fn job(plan: Plan<'_>) -> Value {
         "metadata": {"name": task.id, "namespace": plan.namespace, "labels": labels, "annotations": annotations},
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": task.deadline_seconds,
+            // The run ends itself first, and says why.
+            "activeDeadlineSeconds": task.deadline_seconds.saturating_add(60),
             "ttlSecondsAfterFinished": STAYS,
             "template": {"metadata": {"labels": pod_labels}, "spec": pod(plan)},
         },

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry_testbed::{REGION, Versitygw, database_image, eventually, make_bucket, postgres_programs};
+use tenantry_testbed::{Vault, eventually};
 
 use crate::{
     site::Site,
@@ -16,64 +16,10 @@ use crate::{
 };
 
 const TENANT: &str = "archive";
-const PLATFORM: &str = "vaulted";
-const IMAGE: &str = "testbed.example.com/postgres:1";
-const BUCKET: &str = "backups";
 /// A run with the time that pods and images take.
 const LONG: Duration = Duration::from_secs(240);
 /// What must be nowhere but in Secrets.
 const PASSWORD: &str = "canary-database-password";
-
-/// A server that makes its cluster at the start: for tests, its data is as fleeting as its pod.
-const SERVE: &str = "printf %s \"$POSTGRES_PASSWORD\" > /tmp/password && \
-    initdb -D /data/pg -U app -A scram-sha-256 --pwfile=/tmp/password -E UTF8 --locale=C.UTF-8 --no-sync && \
-    printf 'host all all all scram-sha-256\\n' >> /data/pg/pg_hba.conf && \
-    exec postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off";
-
-fn platform(store: &Versitygw, machine: &str) -> Value {
-    json!({
-        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Platform", "metadata": {"name": PLATFORM},
-        "spec": {
-            "environment": "test",
-            "topology": {"minZones": 1},
-            "backups": {
-                "store": {
-                    "endpoint": store.url(), "region": REGION, "bucket": BUCKET, "prefix": "site", "pathStyle": true,
-                    "credentials": {"name": "store-keys"},
-                    "objectLock": {"mode": "Compliance", "days": 14},
-                    "egress": [{"name": "store", "cidr": format!("{machine}/32")}],
-                },
-                "key": {"secret": {"name": "platform-key"}},
-                "postgresql": {
-                    "image": IMAGE, "sampledTables": 2, "scratch": "1Gi",
-                    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-                },
-            },
-        },
-    })
-}
-
-fn tenant() -> Value {
-    json!({
-        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": TENANT},
-        "spec": {
-            "platformRef": {"name": PLATFORM},
-            "services": [{
-                "name": "db", "image": IMAGE, "runAsUser": 999, "command": ["sh", "-c"], "args": [SERVE],
-                "replicas": {"min": 1}, "minAvailable": 0,
-                "ports": [{"name": "postgres", "containerPort": 5432}],
-                "writablePaths": [{"path": "/tmp"}, {"path": "/data"}],
-                "secretRefs": [{"name": "db"}],
-                "probes": {"readiness": {"tcpSocket": {"port": "postgres"}, "periodSeconds": 1}},
-                "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-            }],
-            "databases": [{
-                "name": "app", "connectionSecretRef": {"name": "db"}, "server": {"service": "db"},
-                "checks": [{"name": "orders are there", "sql": "select count(*) = 1000 from orders"}],
-            }],
-        },
-    })
-}
 
 async fn secret(site: &Site, namespace: &str, name: &str, values: &Value) -> Outcome {
     let body = json!({
@@ -102,39 +48,24 @@ async fn until(site: &Site, path: &str, what: &str, right: impl Fn(&Value) -> bo
 async fn a_database_is_backed_up_tried_and_brought_back() -> Outcome {
     let Some(site) = Site::with_own_nodes().await? else { return Ok(()) };
     let cluster = &site.bed.cluster;
-    let folder = cluster.run().folder("postgres-image")?;
-    let archive = folder.join("image.tar");
-    database_image(IMAGE, &postgres_programs()?, &folder, &archive)?;
-    cluster.import_image(&archive)?;
-    let machine = cluster.machine()?.to_string();
-    let store = Versitygw::start_at(cluster.run(), &machine).await?;
-    make_bucket(&store.client(), BUCKET, Some(14)).await?;
-    let keys = store.root();
-    let keys = json!({"aws-access-key-id": keys.id, "aws-secret-access-key": keys.secret});
-    secret(&site, SYSTEM, "store-keys", &keys).await?;
-    secret(&site, SYSTEM, "platform-key", &json!({"key": "0123456789abcdef".repeat(4)})).await?;
-    cluster.apply_yaml(&platform(&store, &machine).to_string()).await?;
-    let platform = at("platforms", "", PLATFORM);
+    let vault = Vault::start(cluster, "vaulted").await?;
+    for (name, values) in vault.secrets() {
+        secret(&site, SYSTEM, name, &values).await?;
+    }
+    cluster.apply_yaml(&vault.platform().to_string()).await?;
+    let platform = at("platforms", "", "vaulted");
     until(&site, &platform, "the store to be fit", |object| {
         condition(object, "StoreReady")["status"] == "True"
     })
     .await?;
 
     let path = at("tenants", "", TENANT);
-    site.apply(&path, "tess", &tenant()).await?;
+    site.apply(&path, "tess", &vault.tenant(TENANT, false)).await?;
     site.object(&at("namespaces", "", TENANT), "made", |_| true).await?;
-    let values = json!({
-        "host": "db", "port": "5432", "dbname": "postgres", "user": "app", "password": PASSWORD,
-        "POSTGRES_PASSWORD": PASSWORD,
-    });
-    secret(&site, TENANT, "db", &values).await?;
+    secret(&site, TENANT, "db", &Vault::connection(PASSWORD)).await?;
     site.until_of(&path, "Ready", "True", "").await?;
-    sql(
-        &site,
-        "postgres",
-        "create table orders as select n as id, md5(n::text) as name from generate_series(1, 1000) n",
-    )
-    .await?;
+    sql(&site, "postgres", Vault::FILL).await?;
+    site.apply(&path, "tess", &vault.tenant(TENANT, true)).await?;
 
     proven(&site, &path).await?;
     by_hand(&site).await?;

@@ -29,6 +29,7 @@ mod proxy;
 mod registry;
 mod ssh;
 mod stores;
+mod vault;
 mod wait;
 
 pub use certs::server_tls;
@@ -50,4 +51,5 @@ pub use proxy::{Fault, FaultId, Matcher, Proxy, RequestKind};
 pub use registry::Run;
 pub use ssh::{SshOptions, SshServer, ssh_certificate, ssh_key};
 pub use stores::{Ministack, REGION, StoreKeys, Versitygw, make_bucket, s3_client};
+pub use vault::{DATABASE_IMAGE, Vault};
 pub use wait::eventually;

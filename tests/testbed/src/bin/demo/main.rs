@@ -4,6 +4,7 @@
 //! server, applies the sample configuration, runs the operator as its own user, and
 //! shows the Tenants until all are Ready.
 
+mod backups;
 mod build;
 mod held;
 mod hints;
@@ -128,6 +129,11 @@ async fn demo(args: &Args) -> Result<()> {
         demo.samples.tenants.len(),
         demo.start.elapsed().as_secs_f32()
     );
+    let mut _store = None;
+    if args.real_nodes {
+        println!();
+        _store = Some(backups::show(&demo.cluster, |what| say(demo.start, what)).await?);
+    }
     if args.once {
         demo.held(&mut tenants).await?;
         if args.context.is_some() {
@@ -159,6 +165,9 @@ impl Demo {
                 Cluster::from_context(context).await?
             }
         };
+        if args.real_nodes {
+            backups::prepare(&cluster, &binary).await?;
+        }
         say(start, "applying the CRDs and the operator's rights");
         cluster.apply_path(samples.root.join("crds")).await?;
         cluster.apply_path(samples.root.join("manifests/install")).await?;
@@ -174,7 +183,11 @@ impl Demo {
             binary: binary.clone(),
             kubeconfig: cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?,
             data_dir: cluster.run().folder("operator")?,
-            args: Vec::new(),
+            args: if args.real_nodes {
+                vec![format!("--backup-image={}", backups::TOOLS)]
+            } else {
+                Vec::new()
+            },
             env: Vec::new(),
         };
         let operator = Operator::start(cluster.run(), &options)?;
