@@ -1,5 +1,5 @@
-//! `RestoreDrill`: one try of a restore point. The operator makes them by `Platform.spec.backups.drills`; people may make
-//! one at any time.
+//! `RestoreDrill`: one try of a restore point, which people may ask for at any time. The operator has one for each
+//! database, `<tenant>-<database>`, which shows the last drill by `Platform.spec.backups.drills`.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -22,7 +22,7 @@ use super::{
     status = "RestoreDrillStatus",
     derive = "PartialEq",
     doc = "One try of a restore point: restored into an engine of its own, held against the manifest, thrown away.",
-    validation = Rule::new("size(self.metadata.name) <= 63").message("a RestoreDrill's name has at most 63 characters"),
+    validation = Rule::new("size(self.metadata.name) <= 80").message("a RestoreDrill's name has at most 80 characters"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name"),
     printcolumn(name = "Database", type_ = "string", json_path = ".spec.database"),
     printcolumn(name = "Result", type_ = "string", json_path = ".status.result"),
@@ -31,6 +31,7 @@ use super::{
     printcolumn(name = "Checks", type_ = "string", json_path = ".status.drill.checks"),
     printcolumn(name = "Point", type_ = "string", json_path = ".status.drill.point", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.drill.reason"),
+    printcolumn(name = "Started", type_ = "date", json_path = ".status.drill.started"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.drill.message", priority = 1)
 )]

@@ -2,9 +2,12 @@
 //! Kubernetes removes them when the Job has had its time.
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::runtime::call::CallError;
+use crate::{
+    api::{RestoreDrill, marks},
+    runtime::call::CallError,
+};
 
 use super::writer::Writer;
 
@@ -28,6 +31,18 @@ impl Writer {
         match self.send::<Value>(Method::POST, &uri, "application/json", job).await {
             Ok(made) => Ok(Made::New(made["metadata"]["uid"].as_str().unwrap_or_default().to_owned())),
             Err(CallError::AlreadyExists(_)) => Ok(Made::Before),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the RestoreDrill that shows a database's last drill, unless there is one.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn make_drill(&self, drill: &RestoreDrill) -> Result<(), CallError> {
+        let uri = format!("/apis/{}/restoredrills", marks::API_VERSION);
+        match self.send::<Value>(Method::POST, &uri, "application/json", &json!(drill)).await {
+            Ok(_) | Err(CallError::AlreadyExists(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -173,23 +173,22 @@ fn times(quantity: &str, times: u32) -> String {
     }
 }
 
-/// The Secret of a run: its files by their paths below [`SECRETS`]. Keys of a Secret can't hold slashes: each is a key
-/// with a number, and the volume gives it its path.
+/// The Secret of a run: its files by their paths below [`SECRETS`]. Keys of a Secret can't hold slashes: the volume gives
+/// each its path. It belongs to the Job with this namespace and uid.
 #[must_use]
-pub fn secret(job: &Value, uid: &str, files: &BTreeMap<String, String>) -> Value {
-    let metadata = &job["metadata"];
-    let mut labels = metadata["labels"].clone();
-    if let Some(labels) = labels.as_object_mut() {
-        labels.retain(|key, _| key != DATABASE_LABEL);
-    }
+pub fn secret(
+    task: &Task,
+    (namespace, uid): (&str, &str),
+    tenant_uid: &str,
+    files: &BTreeMap<String, String>,
+) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
         "metadata": {
-            "name": metadata["name"], "namespace": metadata["namespace"], "labels": labels,
-            "annotations": metadata["annotations"],
-            "ownerReferences": [{
-                "apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": uid,
-            }],
+            "name": task.id, "namespace": namespace,
+            "labels": {marks::MANAGED_BY: marks::MANAGED_BY_VALUE, marks::TENANT: task.tenant},
+            "annotations": {marks::TENANT_UID: tenant_uid, marks::INSTALL_ID: task.install_id},
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": task.id, "uid": uid}],
         },
         "stringData": files.iter().map(|(path, text)| (key_of(path), text)).collect::<BTreeMap<_, _>>(),
     })
@@ -271,7 +270,7 @@ mod tests {
                 .into();
         place_files(&mut job, files.keys().map(String::as_str));
         assert!(!job.to_string().contains("canary"), "{job}");
-        let secret = secret(&job, "uid", &files);
+        let secret = secret(&task, ("acme-backup", "uid"), "u", &files);
         assert_eq!(secret["stringData"]["connection__PGPASSWORD"], "canary-2");
         assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], "uid");
         let items = &job["spec"]["template"]["spec"]["volumes"][3]["secret"]["items"];

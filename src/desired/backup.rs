@@ -3,7 +3,7 @@
 
 use k8s_openapi::{
     api::{
-        core::v1::{Namespace, ResourceQuota, ResourceQuotaSpec},
+        core::v1::{Namespace, ResourceQuota, ResourceQuotaSpec, Secret},
         networking::v1::{NetworkPolicy, NetworkPolicyPeer},
         rbac::v1::{RoleBinding, RoleRef, Subject},
     },
@@ -30,7 +30,7 @@ use crate::{
 use super::{
     Plan, meta,
     network::{self, DENY_ALL, DNS},
-    quota,
+    pull_secret, quota,
 };
 
 /// Out to the store.
@@ -93,6 +93,20 @@ pub fn namespaces(plan: Plan<'_>) -> Vec<Namespace> {
         Namespace { metadata, ..Namespace::default() }
     };
     if wanted(plan) { beside(&plan.tenant.namespace).map(one).into() } else { Vec::new() }
+}
+
+/// The credentials for image registries, for the pods of runs.
+pub fn pull_secrets(plan: Plan<'_>) -> Vec<Secret> {
+    let one = |namespace: String| {
+        let mut secret = pull_secret::secret(plan)?;
+        secret.metadata.namespace = Some(namespace);
+        Some(secret)
+    };
+    if wanted(plan) {
+        beside(&plan.tenant.namespace).into_iter().filter_map(one).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 /// How much may run there at once.

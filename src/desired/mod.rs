@@ -123,7 +123,7 @@ pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
             true => rbac::bindings(plan).into_iter().chain(backup::binding(plan)).collect(),
             false => Vec::new(),
         },
-        secrets: pull_secret::secret(plan).into_iter().collect(),
+        secrets: pull_secret::secret(plan).into_iter().chain(backup::pull_secrets(plan)).collect(),
         service_accounts: services.iter().map(|one| workload::service_account(plan, one)).collect(),
         config_maps: services.iter().filter_map(|one| workload::config_map(plan, one)).collect(),
         services: services

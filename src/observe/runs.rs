@@ -16,6 +16,7 @@ use crate::{
     backup::{
         job::{CONTAINER, RUN, SLOT},
         record::{Record, reasons},
+        task::{Task, VARIABLE},
     },
     desired::backup::DATABASE_LABEL,
     runtime::{
@@ -66,6 +67,8 @@ pub struct JobFacts {
     pub created: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// Its task, while it goes on.
+    pub task: Option<Box<Task>>,
     /// What its pod said at the end; `None` before that was read.
     pub words: Option<Words>,
 }
@@ -260,8 +263,15 @@ fn facts(job: &SlimJob) -> JobFacts {
             .unwrap_or_default(),
         created: time(meta.creation_timestamp.as_ref()).unwrap_or_default(),
         ended: ended.and_then(|why| time(why.last_transition_time.as_ref())),
+        task: if state == State::Active { task(job) } else { None },
         words: None,
     }
+}
+
+fn task(job: &SlimJob) -> Option<Box<Task>> {
+    let mut variables = job.spec.template.spec.containers.iter().flat_map(|one| &one.env);
+    let variable = variables.find(|one| one.name == VARIABLE)?;
+    serde_json::from_str(&variable.value).ok()
 }
 
 fn job_reason(condition: &JobCondition) -> &str {

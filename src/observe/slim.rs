@@ -216,7 +216,45 @@ pub struct NodeAddress {
 #[allow(missing_docs)]
 pub struct SlimJob {
     pub metadata: ObjectMeta,
+    pub spec: JobSpec,
     pub status: JobStatus,
+}
+
+/// What a Job's containers are told.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct JobSpec {
+    pub template: JobTemplate,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct JobTemplate {
+    pub spec: JobPod,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct JobPod {
+    pub containers: Vec<JobContainer>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct JobContainer {
+    pub env: Vec<JobVariable>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct JobVariable {
+    pub name: String,
+    pub value: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ mod vault;
 
 use std::{collections::HashMap, time::Duration};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::join_all, stream};
 use tracing::warn;
 
 use crate::{
@@ -50,10 +50,14 @@ pub async fn run(ctx: Context, health: Health) {
         let platforms = ctx.world().platforms();
         vaults.retain(|name, _| platforms.iter().any(|one| one.metadata.name.as_ref() == Some(name)));
         for platform in platforms.iter().filter(|platform| platform.spec.backups.is_some()) {
-            let name = platform.metadata.name.clone().unwrap_or_default();
-            let vault = vaults.entry(name).or_default();
-            pass::round(&ctx, &runs, platform, vault).await;
+            vaults.entry(platform.metadata.name.clone().unwrap_or_default()).or_default();
         }
+        // A store that doesn't answer keeps no other Platform waiting but for its deadlines.
+        let rounds = vaults.iter_mut().filter_map(|(name, vault)| {
+            let platform = platforms.iter().find(|one| one.metadata.name.as_ref() == Some(name))?;
+            Some(pass::round(&ctx, &runs, platform, vault))
+        });
+        join_all(rounds).await;
     }
 }
 

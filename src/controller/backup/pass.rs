@@ -63,7 +63,13 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
     }
     begin(ctx, runs, platform, backups, vault, &round).await;
     for one in round {
-        asked::tell(ctx, runs, &one.name, &one.jobs).await;
+        let store = vault.seen(&one.name);
+        let points = |database: &str| {
+            let listed = one.settings.databases.iter().any(|known| known.name == database);
+            listed.then(|| store.as_ref().map_or(0, |store| store.points_of(database).len()))
+        };
+        asked::tell(ctx, runs, &one.name, &one.jobs, points).await;
+        asked::show(ctx, runs, &one.tenant).await;
         tell(ctx, vault, one);
     }
 }
@@ -139,6 +145,10 @@ async fn begin(
 ) {
     if !vault.is_fit() {
         return;
+    }
+    vault.complete.retain(|uid| round.iter().any(|one| one.jobs.iter().any(|job| job.uid == *uid)));
+    for one in round {
+        start::complete(ctx, vault, &one.tenant, &one.jobs).await;
     }
     let ready = |one: &&One| start::namespaces(&one.tenant).is_some();
     let places: Vec<(&One, usize)> = round

@@ -13,8 +13,13 @@ use crate::{
         task::{Task, Work},
     },
     controller::context::Context,
-    observe::secrets,
+    observe::{
+        runs::{JobFacts, State},
+        secrets,
+    },
 };
+
+use tracing::warn;
 
 use super::vault::Vault;
 
@@ -59,11 +64,13 @@ pub(super) async fn start(
         deadline_seconds: backups.run_deadline.0.as_secs(),
         work: want.work.clone(),
     };
-    let files = files(ctx, vault, tenant, database, want).await?;
+    let files = files(ctx, vault, tenant, database, &want.work).await?;
+    let namespace = if want.kind.is_drill() { drill } else { backup };
+    let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
     let slot = want.slot.to_string();
     let mut job = job::job(Plan {
         task: &task,
-        namespace: if want.kind.is_drill() { drill } else { backup },
+        namespace,
         kind: want.kind.word(),
         database: &want.database,
         slot: &slot,
@@ -73,16 +80,37 @@ pub(super) async fn start(
         resources: &backups.postgresql.resources,
         memory_times: want.memory_times,
         scratch: database.and_then(|one| one.scratch.as_ref()).or(backups.postgresql.scratch.as_ref()),
-        tenant_uid: tenant.metadata.uid.as_deref().unwrap_or_default(),
+        tenant_uid,
     });
     job::place_files(&mut job, files.keys().map(String::as_str));
     match ctx.writer.make_job(&job).await.map_err(|error| error.to_string())? {
         Made::New(uid) => {
-            let secret = job::secret(&job, &uid, &files);
+            let secret = job::secret(&task, (namespace, &uid), tenant_uid, &files);
             ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
+            vault.complete.insert(uid);
             Ok(true)
         }
         Made::Before => Ok(false),
+    }
+}
+
+/// Makes the Secrets of Jobs that another process began, and perhaps left without: once each.
+pub(super) async fn complete(ctx: &Context, vault: &mut Vault, tenant: &Tenant, jobs: &[JobFacts]) {
+    for job in jobs.iter().filter(|job| job.state == State::Active) {
+        let Some(task) = job.task.as_deref().filter(|_| !vault.complete.contains(&job.uid)) else { continue };
+        let database = tenant.spec.databases.iter().find(|one| one.name == job.database);
+        let made = match files(ctx, vault, tenant, database, &task.work).await {
+            Ok(files) => {
+                let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
+                let secret = job::secret(task, (&job.namespace, &job.uid), tenant_uid, &files);
+                ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())
+            }
+            Err(problem) => Err(problem),
+        };
+        match made {
+            Ok(()) => _ = vault.complete.insert(job.uid.clone()),
+            Err(problem) => warn!(job = job.name, problem, "its Secret can't be made now"),
+        }
     }
 }
 
@@ -92,11 +120,11 @@ async fn files(
     vault: &mut Vault,
     tenant: &Tenant,
     database: Option<&Database>,
-    want: &Want,
+    work: &Work,
 ) -> Result<BTreeMap<String, String>, String> {
     let name = tenant.metadata.name.as_deref().unwrap_or_default();
-    let mut files = vault.files(&ctx.install_id, name, &want.work).await?;
-    if matches!(want.work, Work::Backup(_) | Work::Restore(_)) {
+    let mut files = vault.files(&ctx.install_id, name, work).await?;
+    if matches!(work, Work::Backup(_) | Work::Restore(_)) {
         let database = database.ok_or("the Tenant no longer lists the database")?;
         let secret = &database.connection_secret_ref.name;
         let namespace = tenant.namespace();

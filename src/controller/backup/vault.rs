@@ -2,7 +2,7 @@
 //! of Tenants, unwrapped; and what each Tenant has in the store.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -49,6 +49,8 @@ pub(super) struct Vault {
     tried: Option<(Timestamp, i64)>,
     fit: bool,
     tenants: HashMap<String, OfTenant>,
+    /// uids of Jobs whose Secret is there.
+    pub(super) complete: HashSet<String>,
     /// Its Tenants' buckets of files.
     pub(super) files: super::files::Files,
     /// Why a Tenant's runs couldn't begin.
@@ -70,6 +72,8 @@ struct OfTenant {
     inventory: Inventory,
     seen: Option<Arc<known::Store>>,
     looked: Option<Timestamp>,
+    /// When somebody tried last, and failed.
+    failed: Option<Timestamp>,
     password: Option<Password>,
 }
 
@@ -150,10 +154,13 @@ impl Vault {
             .for_each_concurrent(AT_ONCE, |(name, one)| async move {
                 match one.inventory.look(&open.store, &open.place(name), Timestamp::now()).await {
                     Ok(seen) => {
-                        one.looked = Some(now);
+                        (one.looked, one.failed) = (Some(now), None);
                         one.seen = Some(Arc::new(seen));
                     }
-                    Err(error) => warn!(tenant = name, %error, "its part of the store can't be looked into"),
+                    Err(error) => {
+                        one.failed = Some(now);
+                        warn!(tenant = name, %error, "its part of the store can't be looked into");
+                    }
                 }
             })
             .await;
@@ -216,6 +223,9 @@ impl Open {
 
 impl OfTenant {
     fn is_due(&self, jobs: &[JobFacts], now: Timestamp) -> bool {
+        if self.failed.is_some_and(|failed| now.duration_since(failed).abs() < AGAIN) {
+            return false;
+        }
         let Some(looked) = self.looked else { return true };
         let ended = |job: &JobFacts| job.state != State::Active && job.ended.is_some_and(|end| end >= looked);
         now.duration_since(looked).abs() >= REFRESH || jobs.iter().any(ended)
