@@ -103,6 +103,8 @@ async fn a_quiet_cluster_costs_nothing_and_a_restart_writes_nothing() -> Outcome
     let asked = asked(&kit);
     let writes: Vec<&String> = asked
         .iter()
+        // A review is a question: here it asks who it is.
+        .filter(|one| !one.contains("reviews"))
         .filter(|one| {
             ["create", "update", "patch", "apply", "delete"].iter().any(|verb| one.starts_with(verb))
         })
