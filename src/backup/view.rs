@@ -23,6 +23,8 @@ pub struct View {
     pub runs: Vec<Run>,
     /// Message and line of the log, by Job that has ended.
     pub words: BTreeMap<String, (String, String)>,
+    /// Restore points that are gone from the store though they are younger than they may go.
+    pub gone_early: usize,
     /// Why a run couldn't begin; empty where all could.
     pub problem: String,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
@@ -38,6 +40,7 @@ impl View {
         self.decision == other.decision
             && self.runs == other.runs
             && self.words == other.words
+            && self.gone_early == other.gone_early
             && self.problem == other.problem
             && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials

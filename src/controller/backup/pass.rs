@@ -197,6 +197,7 @@ fn taken(runs: &Runs) -> Vec<Taken> {
 fn tell(ctx: &Context, vault: &Vault, one: One) {
     let view = View {
         store: vault.seen(&one.name),
+        gone_early: vault.gone_early(&one.name, one.settings.retention_days),
         settings: one.settings,
         decision: one.decision,
         words: one.jobs.iter().filter_map(|job| Some((job.name.clone(), word(job)?))).collect(),

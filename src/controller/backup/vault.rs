@@ -137,6 +137,13 @@ impl Vault {
         self.tenants.get(tenant)?.seen.clone()
     }
 
+    /// How many of a Tenant's restore points are gone though they are younger than they may go.
+    pub(super) fn gone_early(&self, tenant: &str, retention_days: u32) -> usize {
+        let Some(one) = self.tenants.get(tenant) else { return 0 };
+        let clock = one.seen.as_ref().map(|seen| seen.clock);
+        clock.map_or(0, |clock| one.inventory.gone_early(retention_days, clock).len())
+    }
+
     /// Looks into the store for those whose last look is old, or whose runs have ended since.
     pub(super) async fn look<'a>(
         &mut self,

@@ -105,6 +105,7 @@ fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> View {
         decision,
         runs,
         words: BTreeMap::new(),
+        gone_early: 0,
         problem: String::new(),
         shared_credentials: false,
         buckets: BTreeMap::new(),
@@ -144,6 +145,15 @@ fn what_is_fresh_and_tried_is_said_to_be() {
     assert_eq!((run.result, run.seconds), (RunResult::Succeeded, Some(90)));
     let drill = one.last_drill.as_ref().unwrap();
     assert_eq!((drill.checks.as_str(), drill.point.as_str()), ("7/8", "2026-11-21T06:00:00Z"));
+}
+
+#[test]
+fn a_restore_point_that_somebody_removed_is_missed() {
+    let tenant = tenant_of(json!({}));
+    let whole = view(&tenant, store(&["2026-11-21T03:00:20Z", TODAY], vec![]), vec![]);
+    let current = verdict(told(&tenant, &View { gone_early: 2, ..whole }).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::RETENTION_NOT_EXACT));
+    assert!(current.message.starts_with("2 restore points are gone"), "{}", current.message);
 }
 
 #[test]

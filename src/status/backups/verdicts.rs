@@ -51,6 +51,13 @@ pub(super) fn current(view: &View, store: &Store, tenant: &ValidatedTenant, now:
     }
     let held = view.decision.holds.iter().filter(|hold| !matches!(hold, Hold::ClockUnproven { .. }));
     wrong.extend(held.map(|hold| Verdict::no(hold.reason(), hold.to_string())));
+    if view.gone_early > 0 {
+        let message = format!(
+            "{} restore points are gone from the store that are younger than {} days: nobody may remove them; see the store's own log for who did, and bring older versions of their objects back",
+            view.gone_early, view.settings.retention_days
+        );
+        wrong.push(Verdict::no(reasons::RETENTION_NOT_EXACT, message));
+    }
     let overdue = retention::overdue(&view.settings, store, now);
     if overdue > 0 && wrong.is_empty() {
         let why = view.decision.holds.first().map_or_else(
