@@ -79,6 +79,8 @@ fn promises_are_counted_over_tenants_and_platforms() {
         ("config-as-code", [1, 1, 0]),
         ("availability", [0, 0, 0]),
         ("zone-spread", [0, 0, 1]),
+        ("backups", [0, 0, 0]),
+        ("restores", [0, 0, 0]),
     ];
     assert_eq!(world.promises(), expected);
 }
