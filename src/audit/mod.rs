@@ -1,0 +1,11 @@
+//! The audit log: nothing that was acknowledged is lost, and everything can be proved, in an account of its own.
+//!
+//! - [`frame`], [`leaf`]: a record as it lies in a segment, and what stands in the tree for it
+//! - [`log`]: the formats of transparency logs
+//! - [`prove`]: from a segment to tiles and a root
+//! - [`layout`]: where everything lies in the archive
+pub mod frame;
+pub mod layout;
+pub mod leaf;
+pub mod log;
+pub mod prove;
