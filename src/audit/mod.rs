@@ -3,9 +3,11 @@
 //! - [`frame`], [`leaf`]: a record as it lies in a segment, and what stands in the tree for it
 //! - [`log`]: the formats of transparency logs
 //! - [`prove`]: from a segment to tiles and a root
+//! - [`pack`]: a segment, compressed
 //! - [`layout`]: where everything lies in the archive
 pub mod frame;
 pub mod layout;
 pub mod leaf;
 pub mod log;
+pub mod pack;
 pub mod prove;
