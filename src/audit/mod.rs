@@ -4,10 +4,13 @@
 //! - [`log`]: the formats of transparency logs
 //! - [`prove`]: from a segment to tiles and a root
 //! - [`pack`]: a segment, compressed
-//! - [`layout`]: where everything lies in the archive
+//! - [`layout`], [`archive`]: where everything lies in the archive, and what reads it
+//! - [`verify`]: whether an archive is what was written
+pub mod archive;
 pub mod frame;
 pub mod layout;
 pub mod leaf;
 pub mod log;
 pub mod pack;
 pub mod prove;
+pub mod verify;

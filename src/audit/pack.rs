@@ -1,6 +1,11 @@
-//! Segments as they lie in the archive: zstd frames with a checksum, which `zstd -d` opens. Pure.
+//! Segments as they lie in the archive: a zstd frame, and the SHA-256 of it in a skippable frame behind it. Pure.
+//!
+//! `zstd -d` opens them. zstd's own checksum covers the content alone: a frame has bits that mean nothing, and one of
+//! these, flipped, would change the object and be noticed by nobody.
 
 use std::io::{Read, Write};
+
+use sha2::{Digest, Sha256};
 
 use super::frame::{HEADER, MOST_BYTES};
 
@@ -10,6 +15,9 @@ const LEVEL: i32 = 3;
 pub const SEALED_AT: usize = 8 * 1024 * 1024;
 /// Longest segment that is opened, in bytes.
 pub const MOST_UNPACKED: usize = SEALED_AT + HEADER + MOST_BYTES;
+
+/// A skippable frame of 32 bytes: RFC 8878 section 3.1.2.
+const TRAILER: [u8; 8] = [0x50, 0x2a, 0x4d, 0x18, 32, 0, 0, 0];
 
 /// Why a segment can't be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,15 +39,29 @@ pub fn pack(segment: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.include_checksum(true)?;
     encoder.set_pledged_src_size(Some(segment.len() as u64))?;
     encoder.write_all(segment)?;
-    encoder.finish()
+    let mut packed = encoder.finish()?;
+    packed.extend_from_slice(&trailer(&packed));
+    Ok(packed)
 }
 
-/// Opens a segment: one frame, and nothing behind it.
+fn trailer(packed: &[u8]) -> [u8; 40] {
+    let mut all = [0; 40];
+    all[..8].copy_from_slice(&TRAILER);
+    all[8..].copy_from_slice(&Sha256::digest(packed));
+    all
+}
+
+/// Opens a segment: one frame and its sum, and nothing behind them.
 ///
 /// # Errors
 /// It is none of ours, or isn't whole.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
     let damaged = |error: std::io::Error| Unreadable::Damaged(error.to_string());
+    let split = packed.split_last_chunk::<40>();
+    let (packed, trailer) = split.ok_or_else(|| Unreadable::Damaged("it is cut off".into()))?;
+    if *trailer != self::trailer(packed) {
+        return Err(Unreadable::Damaged("it has another SHA-256 than stands at its end".into()));
+    }
     let mut rest = packed;
     let decoder = zstd::Decoder::with_buffer(&mut rest).map_err(damaged)?.single_frame();
     let mut segment = Vec::new();
@@ -60,6 +82,8 @@ mod tests {
         let packed = pack(&segment).unwrap();
         assert_eq!(unpack(&packed).as_ref(), Ok(&segment));
         assert_eq!(pack(&segment).unwrap(), packed);
+        // What the zstd program does: skippable frames say nothing.
+        assert_eq!(zstd::decode_all(packed.as_slice()).unwrap(), segment);
         for end in [0, 1, 5, packed.len() / 2, packed.len() - 1] {
             assert!(unpack(&packed[..end]).is_err(), "{end}");
         }
