@@ -5,12 +5,17 @@
 //! - [`prove`]: from a segment to tiles and a root
 //! - [`pack`]: a segment, compressed
 //! - [`layout`], [`archive`]: where everything lies in the archive, and what reads it
+//! - [`doors`]: an archive on disk, and one in a bucket
 //! - [`verify`]: whether an archive is what was written
+//! - [`evidence`]: what proves one event; [`search`]: which event
 pub mod archive;
+pub mod doors;
+pub mod evidence;
 pub mod frame;
 pub mod layout;
 pub mod leaf;
 pub mod log;
 pub mod pack;
 pub mod prove;
+pub mod search;
 pub mod verify;
