@@ -7,6 +7,7 @@
 //! - [`layout`], [`archive`]: where everything lies in the archive, and what reads it
 //! - [`doors`]: an archive on disk, and one in a bucket
 //! - [`verify`]: whether an archive is what was written
+//! - [`policy`]: which requests the API server logs, and whether these are the right ones
 //! - [`evidence`]: what proves one event; [`search`]: which event
 pub mod archive;
 pub mod doors;
@@ -16,6 +17,7 @@ pub mod layout;
 pub mod leaf;
 pub mod log;
 pub mod pack;
+pub mod policy;
 pub mod prove;
 pub mod search;
 pub mod verify;

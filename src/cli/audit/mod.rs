@@ -3,12 +3,14 @@
 //! - [`verify`]: whether it is what was written
 //! - [`prove`]: evidence for one event, or that a later log continues an earlier one; [`check`]: whether it holds
 //! - [`search`]: which events there are
+//! - [`policy`]: what the API server should log
 //! - [`place`]: where it lies, and whose keys are believed
 
 use super::Outcome;
 
 pub mod check;
 pub mod place;
+pub mod policy;
 pub mod prove;
 pub mod search;
 pub mod verify;
@@ -33,6 +35,7 @@ enum What {
     Prove(prove::Args),
     Check(check::Args),
     Search(search::Args),
+    Policy(policy::Args),
 }
 
 /// Runs it.
@@ -45,5 +48,6 @@ pub fn main(args: &Args) -> Outcome {
         What::Prove(args) => prove::main(args),
         What::Check(args) => check::main(args),
         What::Search(args) => search::main(args),
+        What::Policy(args) => policy::main(args),
     }
 }
