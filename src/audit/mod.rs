@@ -7,9 +7,11 @@
 //! - [`layout`], [`archive`]: where everything lies in the archive, and what reads it
 //! - [`doors`]: an archive on disk, and one in a bucket
 //! - [`verify`]: whether an archive is what was written
+//! - [`complete`]: whether everything arrives, and comes all the way
 //! - [`policy`]: which requests the API server logs, and whether these are the right ones
 //! - [`evidence`]: what proves one event; [`search`]: which event
 pub mod archive;
+pub mod complete;
 pub mod doors;
 pub mod evidence;
 pub mod frame;
