@@ -5,12 +5,18 @@
 //! - [`prove`]: from a segment to tiles and a root
 //! - [`pack`]: a segment, compressed
 //! - [`layout`], [`archive`]: where everything lies in the archive, and what reads it
+//! - [`files`]: small files that are whole or not there
+//! - [`ship`]: from the spool to the archive
+//! - [`witness`]: what the archive's own account says of it
 //! - [`verify`]: whether an archive is what was written
 pub mod archive;
+pub mod files;
 pub mod frame;
 pub mod layout;
 pub mod leaf;
 pub mod log;
 pub mod pack;
 pub mod prove;
+pub mod ship;
 pub mod verify;
+pub mod witness;
