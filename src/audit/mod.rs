@@ -8,8 +8,12 @@
 //! - [`files`]: small files that are whole or not there
 //! - [`ship`]: from the spool to the archive
 //! - [`witness`]: what the archive's own account says of it
+//! - [`doors`]: an archive on disk, and one in a bucket
 //! - [`verify`]: whether an archive is what was written
+//! - [`evidence`]: what proves one event; [`search`]: which event
 pub mod archive;
+pub mod doors;
+pub mod evidence;
 pub mod files;
 pub mod frame;
 pub mod layout;
@@ -17,6 +21,7 @@ pub mod leaf;
 pub mod log;
 pub mod pack;
 pub mod prove;
+pub mod search;
 pub mod ship;
 pub mod verify;
 pub mod witness;

@@ -1,5 +1,9 @@
 //! Streams of one agent, one after the other: a whole epoch can't go unnoticed. Pure.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::super::layout;
 use super::gaps::Previous;
 use super::report::{Fault, Reason, Stream};
@@ -20,6 +24,28 @@ pub fn check(streams: &mut [(layout::Stream, Option<Previous>, Stream)]) {
             Some(_) => continue,
         };
         found.faults.push(Fault { reason: Reason::EpochMissing, index: left, path: String::new(), message });
+    }
+}
+
+/// Checks that the newest epoch of each agent reaches a time: an end that was cut off leaves no trace in the log itself.
+pub fn reach(streams: &mut [(layout::Stream, Option<Previous>, Stream)], time: Timestamp) {
+    let mut newest: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (place, (stream, _, _)) in streams.iter().enumerate() {
+        let agent = (stream.cluster.clone(), stream.agent.clone());
+        let other = newest.get(&agent).map(|other| &streams[*other].0.epoch);
+        if other.is_none_or(|other| *other < stream.epoch) {
+            newest.insert(agent, place);
+        }
+    }
+    for place in newest.into_values() {
+        let found = &mut streams[place].2;
+        let last = found.received.as_ref().and_then(|(_, last)| last.parse::<Timestamp>().ok());
+        if last.is_none_or(|last| last < time) {
+            let last = last.map_or_else(|| "nowhere".into(), |last| last.to_string());
+            let message = format!("its last record was received at {last}, and it must reach {time}");
+            let index = Some(found.proven + found.unproven);
+            found.faults.push(Fault { reason: Reason::EndsEarly, index, path: String::new(), message });
+        }
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tracing::{error, info, warn};
 
+use crate::audit::doors::bucket;
 use crate::audit::files;
 use crate::audit::layout::{Stream, key_name};
 use crate::audit::log::note::{PrivateKey, PublicKey};
-use crate::backup::store::{Store, StoreError};
+use crate::backup::store::Store;
+use crate::validate::text::sanitize;
 
 use super::memory::Memory;
 use super::refused::Trouble;
@@ -80,9 +82,10 @@ impl Witness {
     /// The archive can't be listed, or the report not be written.
     pub async fn round(&self, store: &Store) -> Result<Round, Trouble> {
         let mut round = Round::default();
-        for stream in self.streams(store).await? {
-            let found = self.stream(store, &stream).await;
-            let seen = seen(&stream, found);
+        let streams = bucket::streams(store, &self.prefix).await?;
+        for (stream, _) in streams.iter().filter(|(stream, _)| is_plain(stream)) {
+            let found = self.stream(store, stream).await;
+            let seen = seen(stream, found);
             match &seen.trouble {
                 Some((reason, message)) => error!(%stream, reason, "{message}"),
                 None if seen.segments > 0 => {
@@ -95,21 +98,6 @@ impl Witness {
         let report = serde_json::to_vec_pretty(&round).unwrap_or_default();
         self.save(&self.state.join(REPORT), &report)?;
         Ok(round)
-    }
-
-    /// The streams that there are, by their folders.
-    async fn streams(&self, store: &Store) -> Result<Vec<Stream>, StoreError> {
-        let prefix = self.prefix.trim_matches('/');
-        let top = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        let mut found = Vec::new();
-        for cluster in names(store, &top).await? {
-            for agent in names(store, &format!("{top}{cluster}/")).await? {
-                for epoch in names(store, &format!("{top}{cluster}/{agent}/")).await? {
-                    found.push(Stream { cluster: cluster.clone(), agent: agent.clone(), epoch });
-                }
-            }
-        }
-        Ok(found)
     }
 
     async fn stream(&self, store: &Store, stream: &Stream) -> Result<Walked, Trouble> {
@@ -157,20 +145,13 @@ fn seen(stream: &Stream, found: Result<Walked, Trouble>) -> Seen {
     }
 }
 
-/// The folders' names below a prefix. They become names of files: what doesn't look like one of ours is left out.
-async fn names(store: &Store, below: &str) -> Result<Vec<String>, StoreError> {
-    let mut found = Vec::new();
-    for folder in store.folders(below).await? {
-        let name = folder.strip_prefix(below).unwrap_or(&folder).trim_end_matches('/');
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if !name.is_empty() && name.len() <= MOST_NAME && !name.starts_with('.') && name.bytes().all(plain) {
-            found.push(name.to_owned());
-        } else {
-            warn!(
-                folder = crate::validate::text::sanitize(&folder, 300),
-                "this folder's name is none of an agent's"
-            );
-        }
+/// Parts of a stream's name become the name of a file: what doesn't look like one of ours is left out.
+fn is_plain(stream: &Stream) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let good = |name: &String| !name.starts_with('.') && name.len() <= MOST_NAME && name.bytes().all(plain);
+    let is_plain = [&stream.cluster, &stream.agent, &stream.epoch].into_iter().all(good);
+    if !is_plain {
+        warn!(folder = sanitize(&stream.to_string(), 300), "this folder's name is none of an agent's");
     }
-    Ok(found)
+    is_plain
 }

@@ -1,0 +1,55 @@
+//! `tenantry audit`: an archive of audit logs, read and checked without a cluster.
+//!
+//! - [`verify`]: whether it is what was written
+//! - [`prove`]: evidence for one event, or that a later log continues an earlier one; [`check`]: whether it holds
+//! - [`search`]: which events there are
+//! - [`keygen`]: keys for agents and witnesses
+//! - [`sink`]: the archive as an agent or the witness reaches it
+//! - [`place`]: where it lies, and whose keys are believed
+
+use super::Outcome;
+
+pub mod check;
+pub mod keygen;
+pub mod place;
+pub mod prove;
+pub mod search;
+pub mod sink;
+pub mod verify;
+
+/// Arguments of `tenantry audit`.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Verify, prove and search audit logs in their archive, without a cluster",
+    after_help = "Examples:\n  tenantry audit verify ./archive --log-key log.pub --witness-key witness.pub\n  \
+                  tenantry audit search s3://audit/eu --tenant acme --verb delete\n  \
+                  tenantry audit prove 5f3a… ./archive --log-key log.pub > evidence.json\n  \
+                  tenantry audit check evidence.json --log-key log.pub"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Verify(verify::Args),
+    Prove(prove::Args),
+    Check(check::Args),
+    Search(search::Args),
+    Keygen(keygen::Args),
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The archive or a key can't be read.
+pub fn main(args: &Args) -> Outcome {
+    match &args.what {
+        What::Verify(args) => verify::main(args),
+        What::Prove(args) => prove::main(args),
+        What::Check(args) => check::main(args),
+        What::Search(args) => search::main(args),
+        What::Keygen(args) => keygen::main(args),
+    }
+}
