@@ -5,6 +5,9 @@
 //! - [`prove`]: from a segment to tiles and a root
 //! - [`pack`]: a segment, compressed
 //! - [`layout`], [`archive`]: where everything lies in the archive, and what reads it
+//! - [`files`]: small files that are whole or not there
+//! - [`ship`]: from the spool to the archive
+//! - [`witness`]: what the archive's own account says of it
 //! - [`doors`]: an archive on disk, and one in a bucket
 //! - [`verify`]: whether an archive is what was written
 //! - [`complete`]: whether everything arrives, and comes all the way
@@ -14,6 +17,7 @@ pub mod archive;
 pub mod complete;
 pub mod doors;
 pub mod evidence;
+pub mod files;
 pub mod frame;
 pub mod layout;
 pub mod leaf;
@@ -22,4 +26,6 @@ pub mod pack;
 pub mod policy;
 pub mod prove;
 pub mod search;
+pub mod ship;
 pub mod verify;
+pub mod witness;

@@ -40,7 +40,11 @@ impl Counted {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter; beyond 2^53 it is rounded anyway")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a counter; beyond 2^53 it is rounded anyway"
+)]
 fn whole(value: f64) -> u64 {
     value.max(0.0) as u64
 }

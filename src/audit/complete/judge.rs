@@ -59,13 +59,20 @@ pub fn judge(agents: &[Agent], servers: &[String], now: Timestamp) -> Verdict {
 /// What is wrong with one agent's log.
 fn broken(agent: &Agent, now: Timestamp) -> Option<Verdict> {
     let name = &agent.agent;
-    let no = |reason: &str, words: String| Some(says(ConditionStatus::False, reason, format!("agent {name}: {words}")));
+    let no = |reason: &str, words: String| {
+        Some(says(ConditionStatus::False, reason, format!("agent {name}: {words}")))
+    };
     if let Some(trouble) = agent.troubles.first() {
         return no(&trouble.reason, trouble.message.clone());
     }
     if let Some(gap) = agent.gaps.last() {
         let (first, last, epoch) = (gap.first, gap.last, &agent.epoch);
-        return no(EVENTS_LOST, format!("records {first} to {last} of epoch {epoch} were acknowledged and are lost; the log itself says so"));
+        return no(
+            EVENTS_LOST,
+            format!(
+                "records {first} to {last} of epoch {epoch} were acknowledged and are lost; the log itself says so"
+            ),
+        );
     }
     if let Some(wrong) = agent.servers.iter().find_map(|server| of_server(server, now)) {
         return no(wrong.0, wrong.1);
@@ -73,19 +80,38 @@ fn broken(agent: &Agent, now: Timestamp) -> Option<Verdict> {
     let is_behind = agent.verified < agent.records;
     if is_behind && agent.witnessed.is_none_or(|at| now.duration_since(at) > WITNESS) {
         let since = agent.witnessed.map_or_else(|| "ever".into(), |at| at.to_string());
-        return no(WITNESS_STALE, format!("the witness has cosigned nothing since {since}: see whether `tenantry witness` runs in the archive account"));
+        return no(
+            WITNESS_STALE,
+            format!(
+                "the witness has cosigned nothing since {since}: see whether `tenantry witness` runs in the archive account"
+            ),
+        );
     }
     let late = agent.oldest.filter(|oldest| is_behind && now.duration_since(*oldest) > WITNESS);
-    late.and_then(|oldest| no(UNVERIFIED, format!("records from {oldest} on are not in the verified archive yet")))
+    late.and_then(|oldest| {
+        no(UNVERIFIED, format!("records from {oldest} on are not in the verified archive yet"))
+    })
 }
 
 fn of_server(server: &Server, now: Timestamp) -> Option<(&'static str, String)> {
     let at = &server.address;
     if server.failed > 0 {
-        return Some((SOURCE_DROPPED, format!("{at} says that it lost {} (apiserver_audit_error_total): see its log", count(server.failed))));
+        return Some((
+            SOURCE_DROPPED,
+            format!(
+                "{at} says that it lost {} (apiserver_audit_error_total): see its log",
+                count(server.failed)
+            ),
+        ));
     }
     if server.dropped > 0 {
-        return Some((SOURCE_DROPPED, format!("{at} counts {} that never arrived (apiserver_audit_event_total): see its --audit-* flags and the policy", count(server.dropped))));
+        return Some((
+            SOURCE_DROPPED,
+            format!(
+                "{at} counts {} that never arrived (apiserver_audit_event_total): see its --audit-* flags and the policy",
+                count(server.dropped)
+            ),
+        ));
     }
     if let Some(said) = &server.unasked {
         return Some((CANARY_MISSING, format!("{at} can't be asked: {said}")));
@@ -103,7 +129,8 @@ fn count(events: u64) -> String {
 
 /// An API server that no agent listens to.
 fn unseen(agents: &[Agent], servers: &[String]) -> Option<Verdict> {
-    let is_heard = |address: &String| agents.iter().any(|agent| agent.servers.iter().any(|one| one.address == *address));
+    let is_heard =
+        |address: &String| agents.iter().any(|agent| agent.servers.iter().any(|one| one.address == *address));
     let deaf = servers.iter().find(|address| !is_heard(address))?;
     let words = format!("no agent gets events from the API server at {deaf}: its node needs one");
     Some(says(ConditionStatus::False, AGENT_MISSING, words))
@@ -159,7 +186,11 @@ mod tests {
         is(&|_| {}, True, "Succeeded");
         is(&|agent| agent.at = ago(91), Unknown, "AgentMissing");
         is(&|agent| agent.at = None, Unknown, "AgentMissing");
-        is(&|agent| agent.troubles.push(Trouble { reason: "SinkDenied".into(), message: "x".into() }), False, "SinkDenied");
+        is(
+            &|agent| agent.troubles.push(Trouble { reason: "SinkDenied".into(), message: "x".into() }),
+            False,
+            "SinkDenied",
+        );
         is(&|agent| agent.gaps.push(Gap { first: 1, last: 2 }), False, EVENTS_LOST);
         is(&|agent| agent.servers[0].failed = 1, False, SOURCE_DROPPED);
         is(&|agent| agent.servers[0].dropped = 2, False, SOURCE_DROPPED);

@@ -4,15 +4,19 @@
 //! - [`prove`]: evidence for one event, or that a later log continues an earlier one; [`check`]: whether it holds
 //! - [`search`]: which events there are
 //! - [`policy`]: what the API server should log
+//! - [`keygen`]: keys for agents and witnesses
+//! - [`sink`]: the archive as an agent or the witness reaches it
 //! - [`place`]: where it lies, and whose keys are believed
 
 use super::Outcome;
 
 pub mod check;
+pub mod keygen;
 pub mod place;
 pub mod policy;
 pub mod prove;
 pub mod search;
+pub mod sink;
 pub mod verify;
 
 /// Arguments of `tenantry audit`.
@@ -36,6 +40,7 @@ enum What {
     Check(check::Args),
     Search(search::Args),
     Policy(policy::Args),
+    Keygen(keygen::Args),
 }
 
 /// Runs it.
@@ -49,5 +54,6 @@ pub fn main(args: &Args) -> Outcome {
         What::Check(args) => check::main(args),
         What::Search(args) => search::main(args),
         What::Policy(args) => policy::main(args),
+        What::Keygen(args) => keygen::main(args),
     }
 }
