@@ -9,6 +9,7 @@
 //! - [`probe`]: whether the network keeps tenants apart; runs in pods of the operator's own
 //! - [`backup`]: one run of a backup, a drill or a restore; runs in pods that the operator starts
 //! - [`restore`]: brings a restore point back
+//! - [`audit`]: the audit log
 //! - [`watchdog`]: says in every status that there is no operator, where there is none
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -17,6 +18,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub mod approve;
+pub mod audit;
 pub mod backup;
 pub mod cluster;
 pub mod completions;
@@ -76,6 +78,7 @@ enum Command {
     Watchdog(watchdog::Args),
     Probe(probe::Args),
     Backup(backup::Args),
+    Audit(audit::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Watchdog(args) => watchdog::main(&args),
         Command::Probe(args) => probe::main(&args),
         Command::Backup(args) => backup::main(&args),
+        Command::Audit(args) => audit::main(args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };
