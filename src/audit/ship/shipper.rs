@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::note::{Malformed, PrivateKey};
 use crate::audit::pack::pack;
 use crate::audit::prove::{Object, Prover};
-use crate::backup::store::{Class, Store};
+use crate::backup::store::{Class, Put, Store, StoreError};
 
 use super::history::{History, Mark};
 use super::journal::{Journal, digest};
@@ -326,6 +327,11 @@ fn packed(folder: &Folder, sealed: &Sealed, path: &str, records: &[u8]) -> Resul
     Ok(packed)
 }
 
+async fn put(store: &Store, at: &str, one: &Object) -> (String, String, Result<Put, StoreError>) {
+    let put = store.put_once(&format!("{at}/{}", one.path), &one.content).await;
+    (one.path.clone(), digest(&one.content), put)
+}
+
 /// Puts what is left of a stage; what succeeded isn't tried again.
 async fn put_all(
     store: &Store,
@@ -336,10 +342,9 @@ async fn put_all(
     let before = tried.clone();
     // From here on it may be there, whatever becomes of this call.
     tried.extend(stage.iter().map(|one| one.path.clone()));
-    let puts = stage.iter().map(|one| async {
-        let put = store.put_once(&format!("{at}/{}", one.path), &one.content).await;
-        (one.path.clone(), digest(&one.content), put)
-    });
+    // Boxed, since a closure that lends cannot be proved to be `Send` otherwise.
+    let put = |one| -> BoxFuture<'_, _> { Box::pin(put(store, at, one)) };
+    let puts: Vec<_> = stage.iter().map(put).collect();
     let answers: Vec<_> = stream::iter(puts).buffered(AT_ONCE).collect().await;
     let (mut done, mut failed) = (BTreeSet::new(), None);
     for (path, digest, answer) in answers {
