@@ -67,6 +67,8 @@ pub enum ConditionType {
     PlansPosted,
     /// The store of backups is there, and is what was asked for.
     StoreReady,
+    /// The audit log is complete, and in its archive.
+    AuditComplete,
     /// Nothing weakens the tenant's isolation.
     Isolated,
     /// Every service has the pods that it asked for.
@@ -91,6 +93,7 @@ impl ConditionType {
             Self::SourceSynced => "SourceSynced",
             Self::PlansPosted => "PlansPosted",
             Self::StoreReady => "StoreReady",
+            Self::AuditComplete => "AuditComplete",
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",

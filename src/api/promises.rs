@@ -1,5 +1,6 @@
 //! The one table of promises. Conditions, alerts, README, `why` and reports are fed from it.
 
+use crate::audit::complete::judge;
 use crate::backup::{hold::reasons as held, record::reasons as runs};
 
 use super::conditions::{ConditionType, reasons};
@@ -142,7 +143,14 @@ pub const TABLE: &[Promise] = &[
         alert: "TenantryRestoreNotVerified",
         evidence: "records of drills: a restore point restored into an engine of its own, counts and checksums as in its manifest",
     },
-    later("audit", "audit logs go to a separate account and are complete", "TenantryAuditIncomplete"),
+    Promise {
+        id: "audit",
+        sentence: "audit logs go to a separate account and are complete",
+        condition: Some(ConditionType::AuditComplete),
+        reasons: judge::REASONS,
+        alert: "TenantryAuditIncomplete",
+        evidence: "the archive itself: tenantry audit verify, with two public keys and no cluster",
+    },
     later("erasure", "data is gone within 30 days of cancellation", "TenantryErasureOverdue"),
     later("access", "access is least-privilege and expires", "TenantryAccessExpired"),
 ];
