@@ -31,10 +31,12 @@ const TLS: &str = "NothingWithoutTLS";
 fn document(name: &str) -> Outcome<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/archive-account").join(name);
     let mut text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (agent, witness) =
+        (format!("arn:aws:iam::{WORKLOAD}:user/agent"), format!("arn:aws:iam::{ARCHIVE}:user/watch"));
     for (word, value) in [
         ("ARCHIVE_ACCOUNT", ARCHIVE),
-        ("AGENT_PRINCIPAL", &format!("arn:aws:iam::{WORKLOAD}:user/agent")),
-        ("WITNESS_PRINCIPAL", &format!("arn:aws:iam::{ARCHIVE}:user/watch")),
+        ("AGENT_PRINCIPAL", agent.as_str()),
+        ("WITNESS_PRINCIPAL", witness.as_str()),
         ("ADMIN_ROLE", "administrators"),
         ("EXTERNAL_ID", EXTERNAL),
         ("BUCKET", BUCKET),

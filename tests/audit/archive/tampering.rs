@@ -20,9 +20,9 @@ fn flip(folder: &Path, path: &str, at: usize) -> std::io::Result<()> {
 }
 
 /// What is done to the second of two segments and what came with it, and the path that is named.
-fn harms() -> Vec<(&'static str, Harm, String)> {
+fn harms() -> [(&'static str, Harm, String); 8] {
     let segment = layout::segment(10, 19);
-    vec![
+    [
         (
             "a segment is removed",
             |folder| fs::remove_file(folder.join(layout::segment(10, 19))),
