@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -327,11 +326,6 @@ fn packed(folder: &Folder, sealed: &Sealed, path: &str, records: &[u8]) -> Resul
     Ok(packed)
 }
 
-async fn put(store: &Store, at: &str, one: &Object) -> (String, String, Result<Put, StoreError>) {
-    let put = store.put_once(&format!("{at}/{}", one.path), &one.content).await;
-    (one.path.clone(), digest(&one.content), put)
-}
-
 /// Puts what is left of a stage; what succeeded isn't tried again.
 async fn put_all(
     store: &Store,
@@ -342,17 +336,16 @@ async fn put_all(
     let before = tried.clone();
     // From here on it may be there, whatever becomes of this call.
     tried.extend(stage.iter().map(|one| one.path.clone()));
-    // Boxed, since a closure that lends cannot be proved to be `Send` otherwise.
-    let put = |one| -> BoxFuture<'_, _> { Box::pin(put(store, at, one)) };
-    let puts: Vec<_> = stage.iter().map(put).collect();
+    let puts: Vec<_> = stage.iter().map(|one| put(store, at, one)).collect();
     let answers: Vec<_> = stream::iter(puts).buffered(AT_ONCE).collect().await;
     let (mut done, mut failed) = (BTreeSet::new(), None);
-    for (path, digest, answer) in answers {
+    for (one, answer) in stage.iter().zip(answers) {
+        let path = one.path.clone();
         match answer {
             Ok(_) => drop(done.insert(path)),
             Err(error) if error.class == Class::Exists && before.contains(&path) => drop(done.insert(path)),
             Err(error) if error.class == Class::Exists => {
-                let said = format!("{}; ours has the SHA-256 {digest}", error.said);
+                let said = format!("{}; ours has the SHA-256 {}", error.said, digest(&one.content));
                 return Err(Trouble::Fork { path: format!("{at}/{path}"), said });
             }
             Err(error) => {
@@ -365,4 +358,8 @@ async fn put_all(
     }
     stage.retain(|one| !done.contains(&one.path));
     failed.map_or(Ok(()), |error| Err(Trouble::Sink(error)))
+}
+
+async fn put(store: &Store, at: &str, one: &Object) -> Result<Put, StoreError> {
+    store.put_once(&format!("{at}/{}", one.path), &one.content).await
 }
