@@ -271,6 +271,42 @@ pub mod reasons {
     pub const NOT_ENCRYPTED: &str = "NotEncrypted";
     /// A bucket can be opened to the public.
     pub const PUBLIC_ACCESS: &str = "PublicAccess";
+    /// The archive of the audit log refuses what is written.
+    pub const SINK_DENIED: &str = "SinkDenied";
+    /// The archive's bucket isn't there.
+    pub const SINK_MISSING: &str = "SinkMissing";
+    /// The archive doesn't answer, or not in time.
+    pub const SINK_FAILING: &str = "SinkFailing";
+    /// The archive holds something else under this log's name: somebody else writes it.
+    pub const FORK_DETECTED: &str = "ForkDetected";
+    /// What the witness' checkpoint says isn't this log.
+    pub const REMOTE_MISMATCH: &str = "RemoteMismatch";
+    /// No witness has spoken for ten minutes.
+    pub const WITNESS_STALE: &str = "WitnessStale";
+    /// The witness found that history was rewritten, or that a part is missing.
+    pub const WITNESS_REFUSED: &str = "WitnessRefused";
+    /// The spool of an audit agent has no room.
+    pub const SPOOL_FULL: &str = "SpoolFull";
+    /// The spool's disk fails.
+    pub const SPOOL_FAILING: &str = "SpoolFailing";
+    /// No agent says anything of its log, or none gets events from an API server.
+    pub const AGENT_MISSING: &str = "AgentMissing";
+    /// A request of ours didn't show up in the verified archive.
+    pub const CANARY_MISSING: &str = "CanaryMissing";
+    /// Records that were acknowledged are lost.
+    pub const EVENTS_LOST: &str = "EventsLost";
+    /// An API server made events that never arrived.
+    pub const SOURCE_DROPPED: &str = "SourceDropped";
+    /// Records have been waiting for too long to be in the verified archive.
+    pub const UNVERIFIED: &str = "Unverified";
+    /// The spool has files that can't be read.
+    pub const SPOOL_DAMAGED: &str = "SpoolDamaged";
+    /// The archive's bucket belongs to the account that it should be apart from.
+    pub const SAME_ACCOUNT: &str = "SameAccount";
+    /// Who writes to the archive can read it as well.
+    pub const WRITER_CAN_READ: &str = "WriterCanRead";
+    /// Who writes to the archive can remove from it as well.
+    pub const WRITER_CAN_DELETE: &str = "WriterCanDelete";
     /// All runs have the Platform's own credentials: tenants' backups are kept apart by their keys alone.
     pub const SHARED_CREDENTIALS: &str = "SharedCredentials";
 }

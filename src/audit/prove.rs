@@ -37,6 +37,8 @@ pub struct Added {
     pub objects: Vec<Object>,
     /// Records.
     pub records: u64,
+    /// The last record's number.
+    pub last: Option<u64>,
     /// Damaged stretches, in bytes.
     pub damaged: Vec<(usize, usize)>,
     /// Records whose number isn't the one that follows: the number that was expected, and that which was found.
@@ -74,6 +76,7 @@ impl Prover {
                 added.jumps.push((next, record.seq));
             }
             next = record.seq.wrapping_add(1);
+            added.last = Some(record.seq);
             self.push(leaf(&record, first, offset).as_bytes(), &mut filled, &mut added);
         }
         self.finish(filled, &mut added);
@@ -127,9 +130,15 @@ impl Prover {
             rest.is_empty().then(|| whole.to_vec())
         };
         let edge = kept.edge.iter().map(level).collect::<Option<_>>()?;
-        let (tree, bundle) = (Tree::of_edge(kept.size, edge)?, STANDARD.decode(kept.bundle).ok()?);
-        let count = if bundle.is_empty() { 0 } else { tile::entries(&bundle)?.len() as u64 };
-        (count == kept.size % WIDTH as u64).then_some(Self { tree, bundle })
+        Self::of_tree(Tree::of_edge(kept.size, edge)?, STANDARD.decode(kept.bundle).ok()?)
+    }
+
+    /// A tree and the entries of its last bundle; `None` when these aren't in that tree.
+    #[must_use]
+    pub fn of_tree(tree: Tree, bundle: Vec<u8>) -> Option<Self> {
+        let entries = if bundle.is_empty() { Vec::new() } else { tile::entries(&bundle)? };
+        let hashes: Vec<_> = entries.iter().map(|entry| hash::leaf(entry)).collect();
+        (tree.edge().first().map_or(&[][..], Vec::as_slice) == hashes).then_some(Self { tree, bundle })
     }
 }
 

@@ -9,7 +9,8 @@
 //! - [`probe`]: whether the network keeps tenants apart; runs in pods of the operator's own
 //! - [`backup`]: one run of a backup, a drill or a restore; runs in pods that the operator starts
 //! - [`restore`]: brings a restore point back
-//! - [`audit`]: the audit log
+//! - [`audit`]: an archive of audit logs, verified and searched
+//! - [`witness`]: cosigns audit logs in their archive's own account
 //! - [`watchdog`]: says in every status that there is no operator, where there is none
 //! - [`files`], [`cluster`], [`out`], [`report`], [`style`], [`table`]: what they share
 
@@ -39,6 +40,7 @@ pub mod table;
 pub mod validate;
 pub mod watchdog;
 pub mod why;
+pub mod witness;
 
 /// What the program says of itself.
 const ABOUT: &str = "Keeps the promises of a multi-tenant service on Kubernetes, and says whether it does";
@@ -79,6 +81,7 @@ enum Command {
     Probe(probe::Args),
     Backup(backup::Args),
     Audit(audit::Args),
+    Witness(witness::Args),
     /// Print the custom resource definitions, or write them into a folder
     Crds(crds::Args),
     /// Print the script that completes arguments in a shell
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => probe::main(&args),
         Command::Backup(args) => backup::main(&args),
         Command::Audit(args) => audit::main(args),
+        Command::Witness(args) => witness::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),
     };

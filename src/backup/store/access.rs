@@ -120,24 +120,11 @@ impl Access {
         policy: Option<String>,
         life: u64,
     ) -> Result<Credentials, StoreError> {
-        let base = match &self.base {
-            Base::Given(given) => given.clone(),
-            Base::Pod => self.pod().await?,
-        };
+        let base = self.base().await?;
         let Some(role) = &self.role else { return Ok(base) };
-        let endpoint = role.endpoint.as_deref();
-        let http = wire::client(endpoint, self.address.ca.as_deref());
-        let http = http.map_err(|error| self.fault(Class::Tls, error.to_string()))?;
-        let mut config = aws_sdk_sts::config::Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(self.address.region.clone()))
-            .credentials_provider(signing(&base))
-            .http_client(http)
-            .timeout_config(wire::timeouts())
-            .retry_config(wire::retries());
-        config.set_endpoint_url(endpoint.map(str::to_owned));
         let life = i32::try_from(life.clamp(*LIFE.start(), *LIFE.end())).unwrap_or(i32::MAX);
-        let request = Client::from_conf(config.build())
+        let request = self
+            .tokens(role, &base)?
             .assume_role()
             .role_arn(&role.arn)
             .role_session_name(session_name(session))
@@ -155,6 +142,44 @@ impl Access {
         let fit =
             Credentials::new(&given.access_key_id, &given.secret_access_key, Some(&given.session_token));
         Ok(fit.map_err(|error| self.fault(Class::Unexpected, error.to_string()))?.until(end))
+    }
+
+    /// The account that the credentials are of before any role is assumed; `None` where there is no role, and so nobody
+    /// to ask.
+    ///
+    /// # Errors
+    /// The token service refuses.
+    pub async fn account(&self) -> Result<Option<String>, StoreError> {
+        let Some(role) = &self.role else { return Ok(None) };
+        let request = self.tokens(role, &self.base().await?)?.get_caller_identity();
+        let answer = self.in_time(request.send()).await?.map_err(|error| {
+            let (class, said) = wire::failure(&error);
+            self.fault(class, said)
+        })?;
+        Ok(answer.account)
+    }
+
+    async fn base(&self) -> Result<Credentials, StoreError> {
+        match &self.base {
+            Base::Given(given) => Ok(given.clone()),
+            Base::Pod => self.pod().await,
+        }
+    }
+
+    /// The token service, as `base`.
+    fn tokens(&self, role: &RoleAddress, base: &Credentials) -> Result<Client, StoreError> {
+        let endpoint = role.endpoint.as_deref();
+        let http = wire::client(endpoint, self.address.ca.as_deref());
+        let http = http.map_err(|error| self.fault(Class::Tls, error.to_string()))?;
+        let mut config = aws_sdk_sts::config::Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.address.region.clone()))
+            .credentials_provider(signing(base))
+            .http_client(http)
+            .timeout_config(wire::timeouts())
+            .retry_config(wire::retries());
+        config.set_endpoint_url(endpoint.map(str::to_owned));
+        Ok(Client::from_conf(config.build()))
     }
 
     /// The pod's own.

@@ -1,5 +1,6 @@
 //! One object: written once, read, looked at, removed.
 
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::ObjectLockMode;
 use base64::Engine;
@@ -51,6 +52,11 @@ impl Store {
     /// # Errors
     /// [`Class::Exists`] when it is there already, else what went wrong.
     pub async fn put_new(&self, key: &str, body: &[u8]) -> Result<Put, StoreError> {
+        let put = self.call("write", key, self.putting(key, body).send()).await?;
+        Ok(Put { version: put.version_id })
+    }
+
+    pub(super) fn putting(&self, key: &str, body: &[u8]) -> PutObjectFluentBuilder {
         let mut request = self.client.put_object().bucket(&self.address.bucket).key(key).if_none_match("*");
         if let Some(lock) = self.lock() {
             let until = self.clock.now() + SignedDuration::from_hours(24 * i64::from(lock.days));
@@ -58,12 +64,10 @@ impl Store {
                 .object_lock_mode(ObjectLockMode::from(lock.mode.as_str()))
                 .object_lock_retain_until_date(DateTime::from_secs(until.as_second()));
         }
-        let request = request
+        request
             .set_expected_bucket_owner(self.owner())
             .checksum_sha256(STANDARD.encode(Sha256::digest(body)))
-            .body(ByteStream::from(body.to_vec()));
-        let put = self.call("write", key, request.send()).await?;
-        Ok(Put { version: put.version_id })
+            .body(ByteStream::from(body.to_vec()))
     }
 
     /// [`Self::put_new`], and reads it back. A repetition of the same write is a success, so that an answer that got

@@ -147,6 +147,20 @@ impl Class {
         }
     }
 
+    /// Whether a call that failed like this may have been done all the same: no answer, or one from half way.
+    #[must_use]
+    pub fn may_be_done(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy
+                | Self::Server
+                | Self::Unreachable
+                | Self::Timeout(_)
+                | Self::Unexpected
+                | Self::NotDurable
+        )
+    }
+
     /// Whether the same call may well succeed a little later, with nobody doing anything.
     #[must_use]
     pub fn is_passing(&self) -> bool {

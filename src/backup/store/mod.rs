@@ -4,6 +4,7 @@
 //! - [`credentials`], [`error`], [`policy`], [`checks`]: pure
 //! - `wire`: trust, deadlines, retries, the store's clock
 //! - `calls`, `lists`: what can be done with objects
+//! - `writes`: what the audit log's archive needs of them
 //! - [`probe`]: what a look at the store finds, for [`checks`]
 //! - [`access`]: who asks, and with what credentials each run does
 //! - [`keys`]: tenants' keys
@@ -22,6 +23,7 @@ mod lists;
 pub mod policy;
 pub mod probe;
 mod wire;
+mod writes;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ pub const EVERY: Duration = Duration::from_secs(300);
 const PROBE: &[u8] = b"Tenantry tries here whether the store refuses to overwrite.\n";
 
 /// An account that owns nothing: a store that gives a bucket to who expects this owner doesn't check it.
-const NOBODY: &str = "000000000001";
+pub(super) const NOBODY: &str = "000000000001";
 
 /// The key that conditional writes are tried on, below the Platform's part. No tenant has a dot in its name.
 #[must_use]
@@ -79,7 +79,11 @@ impl Store {
         Ok(answer.status == Some(BucketVersioningStatus::Enabled))
     }
 
-    async fn default_lock(&self) -> Answer<Option<Lock>> {
+    /// The bucket's default lock; `None` when it has none.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn default_lock(&self) -> Answer<Option<Lock>> {
         let request = self.client.get_object_lock_configuration().bucket(&self.address.bucket);
         let request = request.set_expected_bucket_owner(self.owner());
         match self.call("read the Object Lock of", "", request.send()).await {

@@ -36,6 +36,15 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
+/// For a call that is tried once.
+pub(super) fn one_try() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(DEADLINE)
+        .operation_timeout(DEADLINE)
+        .build()
+}
+
 pub(super) fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(3)

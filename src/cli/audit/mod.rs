@@ -1,16 +1,34 @@
-//! `tenantry audit`: the audit log, from a node to the archive.
+//! `tenantry audit`: an audit log, from a node to its archive, and what can be said of the archive without a cluster.
 //!
-//! - [`agent`]: takes records on a node
+//! - [`agent`]: takes records on a node, and ships them
+//! - [`verify`]: whether it is what was written
+//! - [`prove`]: evidence for one event, or that a later log continues an earlier one; [`check`]: whether it holds
+//! - [`search`]: which events there are
+//! - [`policy`]: what the API server should log
+//! - [`keygen`]: keys for agents and witnesses
+//! - [`sink`]: the archive as an agent or the witness reaches it
+//! - [`place`]: where it lies, and whose keys are believed
 
 use super::Outcome;
 
 pub mod agent;
+pub mod check;
+pub mod keygen;
+pub mod place;
+pub mod policy;
+pub mod prove;
+pub mod search;
+pub mod sink;
+pub mod verify;
 
 /// Arguments of `tenantry audit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Keep an audit log that loses nothing and can be proved",
-    after_help = "Examples:\n  tenantry audit agent --spool /var/lib/tenantry-audit --cluster eu --agent cp-1 --file /var/log/kubernetes/audit.log"
+    about = "Ship audit logs to an archive, and verify, prove and search them there",
+    after_help = "Examples:\n  tenantry audit verify ./archive --log-key log.pub --witness-key witness.pub\n  \
+                  tenantry audit search s3://audit/eu --tenant acme --verb delete\n  \
+                  tenantry audit prove 5f3a… ./archive --log-key log.pub > evidence.json\n  \
+                  tenantry audit check evidence.json --log-key log.pub"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -20,14 +38,26 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Agent(Box<agent::Args>),
+    Verify(verify::Args),
+    Prove(prove::Args),
+    Check(check::Args),
+    Search(search::Args),
+    Policy(policy::Args),
+    Keygen(keygen::Args),
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// Those of the subcommand.
+/// The archive or a key can't be read.
 pub fn main(args: Args) -> Outcome {
     match args.what {
         What::Agent(args) => agent::main(*args),
+        What::Verify(args) => verify::main(&args),
+        What::Prove(args) => prove::main(&args),
+        What::Check(args) => check::main(&args),
+        What::Search(args) => search::main(&args),
+        What::Policy(args) => policy::main(&args),
+        What::Keygen(args) => keygen::main(&args),
     }
 }

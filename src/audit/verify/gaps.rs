@@ -1,0 +1,65 @@
+//! What the agent itself says of its log. Pure.
+
+use serde::Deserialize;
+
+use super::super::frame::{Found, Record, Source, scan};
+use super::report::Gap;
+
+/// What an agent's own records say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Records that are lost.
+    pub gaps: Vec<Gap>,
+    /// The epoch before, and how many records it had.
+    pub previous: Option<Previous>,
+}
+
+/// The epoch before.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Previous {
+    /// Its name.
+    pub epoch: String,
+    /// Records that the agent knows it had.
+    pub records: u64,
+}
+
+#[derive(Deserialize)]
+struct Own {
+    stage: String,
+    first: Option<u64>,
+    last: Option<u64>,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    previous: Option<Previous>,
+}
+
+impl Said {
+    /// Takes a segment's records in.
+    pub fn segment(&mut self, segment: &[u8]) {
+        for found in scan(segment) {
+            if let Found::Record { record, .. } = found {
+                self.record(&record);
+            }
+        }
+    }
+
+    /// Takes a record in.
+    pub fn record(&mut self, record: &Record<'_>) {
+        if record.source != Source::Agent {
+            return;
+        }
+        let Ok(own) = serde_json::from_slice::<Own>(record.bytes) else { return };
+        match (own.stage.as_str(), own.first, own.last) {
+            ("Gap", Some(first), Some(last)) => self.gaps.push(Gap { first, last, why: own.why }),
+            ("EpochStart", _, _) if record.seq == 0 => self.previous = own.previous,
+            _ => {}
+        }
+    }
+
+    /// Whether the agent says that all of these are lost.
+    #[must_use]
+    pub fn covers(&self, first: u64, last: u64) -> bool {
+        self.gaps.iter().any(|gap| gap.first <= first && last <= gap.last)
+    }
+}

@@ -1,0 +1,126 @@
+//! What a verification found. Pure.
+
+use serde::Serialize;
+
+/// Of all streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whether everything is what was written, and nothing is missing.
+    pub passed: bool,
+    /// Each stream.
+    pub streams: Vec<Stream>,
+}
+
+/// Of one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stream {
+    /// `<cluster>/<agent>/<epoch>`.
+    pub stream: String,
+    /// Records that the newest checkpoint of the agent vouches for.
+    pub proven: u64,
+    /// Records behind it: what is being written when the archive is copied.
+    pub unproven: u64,
+    /// Segments that were read.
+    pub segments: u64,
+    /// Checkpoints that were checked.
+    pub checkpoints: u64,
+    /// Root of the newest checkpoint, hexadecimal.
+    pub root: String,
+    /// When the first and the last record were received, RFC 3339, by the agent's clock.
+    pub received: Option<(String, String)>,
+    /// What the witness vouches for.
+    pub witness: Option<Witness>,
+    /// Records that the agent says are lost: an intact log of a loss.
+    pub gaps: Vec<Gap>,
+    /// What is wrong, first things first.
+    pub faults: Vec<Fault>,
+    /// Objects that nobody of ours wrote. They prove nothing and spoil nothing.
+    pub strangers: Vec<String>,
+}
+
+/// The newest cosigned checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Witness {
+    /// Records.
+    pub size: u64,
+    /// When it was cosigned, RFC 3339, by the witness' clock.
+    pub time: String,
+}
+
+/// Records that the agent says are lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// Why, in the agent's words.
+    pub why: String,
+}
+
+/// Something that isn't as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// What kind.
+    pub reason: Reason,
+    /// The first record that it concerns, where one can be named.
+    pub index: Option<u64>,
+    /// The object, below the stream's folder.
+    pub path: String,
+    /// In words.
+    pub message: String,
+}
+
+/// Kinds of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Reason {
+    /// A segment is not there.
+    SegmentMissing,
+    /// A segment can't be unpacked, or holds bytes that are no record.
+    SegmentDamaged,
+    /// A segment holds other records than those that were signed.
+    SegmentDiffers,
+    /// Records are missing, and the agent doesn't say so.
+    RecordMissing,
+    /// A tile, a bundle or a checkpoint is not there.
+    ObjectMissing,
+    /// A tile or a bundle is not what the segments make.
+    ObjectDiffers,
+    /// A checkpoint that is none, or isn't signed by the agent's key.
+    CheckpointForged,
+    /// A checkpoint whose root is not that of the segments before it.
+    CheckpointDiffers,
+    /// There is no cosigned checkpoint.
+    WitnessMissing,
+    /// What the witness cosigned is not what lies there.
+    WitnessDiffers,
+    /// An epoch that a later one names is not there, or is shorter than it was.
+    EpochMissing,
+    /// The stream ends earlier than asked for.
+    EndsEarly,
+}
+
+impl Stream {
+    /// Notes a fault.
+    pub(super) fn fault(
+        &mut self,
+        reason: Reason,
+        index: Option<u64>,
+        path: &str,
+        message: impl Into<String>,
+    ) {
+        let (path, message) = (path.to_owned(), message.into());
+        self.faults.push(Fault { reason, index, path, message });
+    }
+
+    /// Whether nothing is wrong and nothing is missing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.faults.is_empty() && self.gaps.is_empty()
+    }
+}

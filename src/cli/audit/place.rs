@@ -1,0 +1,161 @@
+//! Where an archive lies, and whose keys are believed.
+
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::Runtime;
+
+use crate::audit::doors::{Door, bucket, folder};
+use crate::audit::layout::{Stream, key_name};
+use crate::audit::log::note::{Kind, PublicKey};
+use crate::backup::store::access::{Access, Base};
+use crate::backup::task::StoreAddress;
+
+/// An archive.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// A folder that was downloaded, or s3://BUCKET/PREFIX with the credentials of the environment
+    #[arg(value_name = "ARCHIVE")]
+    pub archive: String,
+    /// The store's address, when it isn't AWS
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// The bucket's region
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", default_value = "us-east-1")]
+    pub region: String,
+    /// Account that must own the bucket
+    #[arg(long, value_name = "ACCOUNT")]
+    pub owner: Option<String>,
+    /// Ask for ENDPOINT/BUCKET rather than BUCKET.ENDPOINT
+    #[arg(long)]
+    pub path_style: bool,
+    /// Certificate authority of the store, in PEM, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// This stream alone: CLUSTER/AGENT/EPOCH, or its beginning
+    #[arg(long, value_name = "STREAM", default_value = "")]
+    pub stream: String,
+}
+
+/// An archive that was found.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its streams, by name.
+    pub streams: Vec<(Stream, Door)>,
+    /// Drives calls to a bucket.
+    _runtime: Option<Runtime>,
+}
+
+impl Place {
+    /// Finds the streams.
+    ///
+    /// # Errors
+    /// It can't be read, or has none.
+    pub fn open(&self) -> Result<Opened, Box<dyn std::error::Error>> {
+        let (streams, runtime) = match self.archive.strip_prefix("s3://") {
+            Some(place) => self.bucket(place)?,
+            None => (self.folder()?, None),
+        };
+        let streams: Vec<_> =
+            streams.into_iter().filter(|(stream, _)| stream.to_string().starts_with(&self.stream)).collect();
+        if streams.is_empty() {
+            let of = if self.stream.is_empty() {
+                String::new()
+            } else {
+                format!(" that begins with {}", self.stream)
+            };
+            return Err(format!(
+                "{} has no stream{of}: name the folder above <cluster>/<agent>/<epoch>/segments",
+                self.archive
+            )
+            .into());
+        }
+        Ok(Opened { streams, _runtime: runtime })
+    }
+
+    fn folder(&self) -> Result<Vec<(Stream, Door)>, String> {
+        let found = folder::streams(Path::new(&self.archive));
+        let found = found.map_err(|error| format!("{} can't be read: {error}", self.archive))?;
+        Ok(found.into_iter().map(|(stream, folder)| (stream, Door::Folder(folder))).collect())
+    }
+
+    fn bucket(
+        &self,
+        place: &str,
+    ) -> Result<(Vec<(Stream, Door)>, Option<Runtime>), Box<dyn std::error::Error>> {
+        let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let ca = self.ca.as_ref().map(std::fs::read_to_string).transpose()?;
+        let address = StoreAddress {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            bucket: name.to_owned(),
+            expected_owner: self.owner.clone(),
+            path_style: self.path_style,
+            ca,
+            lock: None,
+        };
+        // Its worker drives the connection while the calls block this thread.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let streams = runtime.block_on(async {
+            let store = Access::new(address, Base::Pod, None).store().await?;
+            bucket::streams(&store, prefix).await
+        })?;
+        let doors = streams.into_iter().map(|(stream, bucket)| (stream, Door::Bucket(bucket)));
+        Ok((doors.collect(), Some(runtime)))
+    }
+}
+
+/// The agents' public keys.
+#[derive(Debug, clap::Args)]
+pub struct LogKeys {
+    /// Files with the agents' public keys, one a line
+    #[arg(long, value_name = "FILE", required = true)]
+    pub log_key: Vec<PathBuf>,
+}
+
+impl LogKeys {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// A file can't be read, or a line is no key.
+    pub fn read(&self) -> Result<Vec<PublicKey>, String> {
+        let mut keys = Vec::new();
+        for file in &self.log_key {
+            keys.extend(read(file, Kind::Log)?);
+        }
+        Ok(keys)
+    }
+}
+
+/// The key of a stream's agent.
+///
+/// # Errors
+/// It isn't among them.
+pub fn key_of<'a>(keys: &'a [PublicKey], stream: &Stream) -> Result<&'a PublicKey, String> {
+    let name = key_name(&stream.cluster, &stream.agent);
+    keys.iter().find(|key| key.name() == name).ok_or_else(|| {
+        format!("there is no public key for {stream}: add that of {name} to a file that --log-key names")
+    })
+}
+
+/// The public keys in a file, one a line.
+///
+/// # Errors
+/// It can't be read, has none, or a line is none of that kind.
+pub fn read(file: &Path, kind: Kind) -> Result<Vec<PublicKey>, String> {
+    let place = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{place} can't be read: {error}"))?;
+    let mut keys = Vec::new();
+    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        let key = PublicKey::parse(text).map_err(|error| format!("{place}:{line}: {error}"))?;
+        if key.kind() != kind {
+            let other = if kind == Kind::Log {
+                "a witness', and --log-key takes those of agents"
+            } else {
+                "an agent's, and --witness-key takes the witness'"
+            };
+            return Err(format!("{place}:{line}: this key is {other}"));
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() { Err(format!("{place} has no key in it")) } else { Ok(keys) }
+}
