@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::future::BoxFuture;
@@ -30,13 +30,13 @@ use crate::runtime::shutdown::Shutdown;
 
 /// Longest body: the API server sends 400 events at once, and cuts them at 10 MB in all if it is told to.
 pub const BODY: usize = 32 * 1024 * 1024;
-/// Bodies that are held at once; more wait to be read.
-const AT_ONCE: usize = 4;
+/// Bytes of bodies that are held at once; more wait to be read.
+const AT_ONCE: usize = 2 * BODY;
 /// Time for a body to come in, and for its events to get onto the disk: the API server waits for 30 s.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When to come again.
 const AGAIN: u64 = 2;
-const BOUNDS: Bounds = Bounds { life: Duration::from_secs(600), connections: 64 };
+const BOUNDS: Bounds = Bounds { life: Duration::from_secs(600), connections: 512 };
 
 /// How requests were answered.
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl Feed for Webhook {
 
     fn run(self: Box<Self>, spool: Spool, shutdown: Shutdown) -> BoxFuture<'static, ()> {
         let Self { server, answers, state } = *self;
-        let desk = Arc::new(Desk { spool, answers, state, slots: Semaphore::new(AT_ONCE) });
+        let desk = Arc::new(Desk { spool, answers, state, room: Semaphore::new(AT_ONCE) });
         // The API server posts to whatever path its kubeconfig says.
         let router = Router::new().route("/", post(take)).route("/{*path}", post(take)).with_state(desk);
         Box::pin(server.serve(router, BOUNDS, shutdown))
@@ -101,7 +101,7 @@ struct Desk {
     spool: Spool,
     answers: Arc<Answers>,
     state: Arc<Mutex<FeedState>>,
-    slots: Semaphore,
+    room: Semaphore,
 }
 
 async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
@@ -136,8 +136,8 @@ impl Desk {
         if let Some(trouble) = self.spool.trouble() {
             return Err(Refusal::Later(trouble.to_string()));
         }
-        let slot = timeout(PATIENCE, self.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else { return Err(Refusal::Later("too many bodies at once".into())) };
+        let room = timeout(PATIENCE, self.room.acquire_many(announced(request.headers()))).await;
+        let Ok(Ok(_room)) = room else { return Err(Refusal::Later("too many bodies at once".into())) };
         let body = self.body(request.into_body()).await?;
         let records = events(&body).map_err(|error| {
             Refusal::Rubbish(StatusCode::BAD_REQUEST, format!("the body of {} bytes: {error}", body.len()))
@@ -167,6 +167,12 @@ impl Desk {
             Err(_) => Err(Refusal::Later("the body took too long".into())),
         }
     }
+}
+
+/// Bytes that a body will have, as far as it says so and may.
+fn announced(headers: &HeaderMap) -> u32 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    u32::try_from(length.unwrap_or(BODY).clamp(1, BODY)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -256,11 +256,7 @@ impl Spool {
     /// # Errors
     /// The disk.
     pub fn forget(&self, first: u64) -> io::Result<()> {
-        let Some(segment) = self.0.shared.forget(first) else { return Ok(()) };
-        match self.0.disk.remove(&self.path(segment)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        self.0.shared.forget(first, |segment| self.0.disk.remove(&self.path(segment)))
     }
 
     /// Takes segments out of the list whose files somebody else removed: the shipper, when they were safe.

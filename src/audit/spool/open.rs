@@ -75,6 +75,8 @@ pub(super) struct Start {
     /// The segment to go on with: its first record, and its bytes.
     pub open: Option<(u64, u64)>,
     pub sealed: Sealed,
+    /// Records that are in the archive.
+    shipped: u64,
     /// What the agent has to say first.
     pub own: Vec<Vec<u8>>,
     new: bool,
@@ -110,11 +112,9 @@ pub(super) fn open(disk: &dyn Disk, settings: &Settings) -> Result<Start, OpenEr
     let opens = open_files(disk, &segments).map_err(wrong("read"))?;
     let (epoch, new) = epoch(disk, folder, sealed.is_empty() && opens.is_empty())?;
     let hint = if new { 0 } else { hint(disk, folder) };
-    let mut start =
-        Start { lock, epoch, next: 0, open: None, sealed, own: Vec::new(), new, torn: 0, lost: Vec::new() };
-    // What was shipped may be gone from here; nothing else.
-    let front = start.sealed.keys().chain(&opens).min().copied().unwrap_or_default();
-    start.next = if new { 0 } else { front.min(shipped(disk, folder)) };
+    let shipped = if new { 0 } else { shipped(disk, folder) };
+    let (own, lost) = (Vec::new(), Vec::new());
+    let mut start = Start { lock, epoch, next: 0, open: None, sealed, shipped, own, new, torn: 0, lost };
     start.follow(folder)?;
     for (index, first) in opens.iter().enumerate() {
         // What comes later than the last of them was never acknowledged, or the hint knows of it.
@@ -122,9 +122,8 @@ pub(super) fn open(disk: &dyn Disk, settings: &Settings) -> Result<Start, OpenEr
         start.go_on(disk, folder, &segments, *first, known)?;
     }
     if hint > start.next {
-        start.lost.push(((start.next, hint - 1), "their segment is gone"));
-        start.next = hint;
         start.open = None;
+        start.skip_to(hint);
     }
     disk.sync_folder(&segments).map_err(wrong("sync"))?;
     start.tell(settings);
@@ -206,18 +205,24 @@ fn shipped(disk: &dyn Disk, folder: &Path) -> u64 {
 impl Start {
     /// Goes through the names of sealed segments.
     fn follow(&mut self, folder: &Path) -> Result<(), OpenError> {
-        let mut next = self.next;
-        for (first, (last, _)) in &self.sealed {
-            if *first < next {
-                return Err(OpenError::Overlap(folder.to_owned(), *first));
+        let names: Vec<(u64, u64)> = self.sealed.iter().map(|(first, (last, _))| (*first, *last)).collect();
+        for (first, last) in names {
+            if first < self.next {
+                return Err(OpenError::Overlap(folder.to_owned(), first));
             }
-            if *first > next {
-                self.lost.push(((next, first - 1), "their segment is gone"));
-            }
-            next = last + 1;
+            self.skip_to(first);
+            self.next = last + 1;
         }
-        self.next = next;
         Ok(())
+    }
+
+    /// Goes on with this number. What was shipped may be gone from here; nothing else.
+    fn skip_to(&mut self, first: u64) {
+        let from = self.next.max(self.shipped);
+        if from < first {
+            self.lost.push(((from, first - 1), "their segment is gone"));
+        }
+        self.next = first;
     }
 
     /// Goes on with a segment that was being written.
@@ -232,10 +237,8 @@ impl Start {
         if first < self.next {
             return Err(OpenError::Overlap(folder.to_owned(), first));
         }
-        if first > self.next {
-            self.lost.push(((self.next, first - 1), "their segment is gone"));
-        }
         self.seal_open(disk, segments)?;
+        self.skip_to(first);
         let path = segments.join(Name::Open(first).file());
         let wrong = |action| move |error| OpenError::disk(action, segments, error);
         let bytes = disk.read(&path).map_err(wrong("read"))?;

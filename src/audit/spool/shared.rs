@@ -1,6 +1,7 @@
 //! What the writer and its callers share.
 
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -145,18 +146,34 @@ impl Shared {
         std::mem::take(&mut self.state().seal)
     }
 
-    /// Takes a segment out of the list.
-    pub(super) fn forget(&self, first: u64) -> Option<Segment> {
+    /// Takes a segment out of the list, and has it removed before anybody else looks.
+    pub(super) fn forget(
+        &self,
+        first: u64,
+        remove: impl FnOnce(Segment) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut state = self.state();
         let last_one = state.sealed.keys().next_back() == Some(&first);
         if last_one && !state.has_open {
-            return None;
+            return Ok(());
         }
-        let (last, bytes) = state.sealed.remove(&first)?;
+        let Some((last, bytes)) = state.sealed.get(&first).copied() else { return Ok(()) };
+        match remove(Segment { first, last, bytes }) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => state.sealed.remove(&first),
+        };
         drop(state);
         // There may be room now.
         self.wake.notify_one();
-        Some(Segment { first, last, bytes })
+        Ok(())
+    }
+
+    /// Lists sealed segments anew: others may remove some, too.
+    pub(super) fn list(&self, look: impl FnOnce() -> io::Result<Sealed>) {
+        let mut state = self.state();
+        if let Ok(sealed) = look() {
+            state.sealed = sealed;
+        }
     }
 
     /// A segment was sealed.

@@ -209,9 +209,7 @@ impl Writer {
     }
 
     fn list(&self) {
-        if let Ok(sealed) = sealed_files(self.disk.as_ref(), &self.segments) {
-            self.shared.state().sealed = sealed;
-        }
+        self.shared.list(|| sealed_files(self.disk.as_ref(), &self.segments));
     }
 
     fn ensure_open(&mut self) -> io::Result<()> {

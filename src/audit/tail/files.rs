@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::place::HEAD;
 
+/// Bytes that are read at once of what holds nothing.
+const HOLE: usize = 256 * 1024;
+
 /// Where a source's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watched {
@@ -145,6 +148,33 @@ pub fn piece(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
     }
     bytes.truncate(have);
     Ok(bytes)
+}
+
+/// Opens a file; `None` when its name is gone, or another file's by now.
+pub(super) fn look(one: &Seen) -> io::Result<Option<(File, Vec<u8>)>> {
+    let file = match File::open(&one.path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if id(&file.metadata()?) != one.id {
+        return Ok(None);
+    }
+    let begin = begin(&file)?;
+    Ok(Some((file, begin)))
+}
+
+/// Bytes of zero at the begin of a file.
+pub(super) fn hole(file: &File) -> io::Result<u64> {
+    let mut length = 0;
+    loop {
+        let bytes = piece(file, length, HOLE)?;
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        length += zeros as u64;
+        if zeros < bytes.len() || bytes.is_empty() {
+            return Ok(length);
+        }
+    }
 }
 
 #[cfg(test)]

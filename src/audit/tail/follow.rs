@@ -21,7 +21,7 @@ use crate::runtime::shutdown::Shutdown;
 const POLL: Duration = Duration::from_millis(100);
 /// Time between two tries after an error.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Longest time between two notes of how far it is: what was read in between is read twice after a crash.
+/// Time between two notes of how far it is: what was read in between is read twice after a crash.
 const NOTE: Duration = Duration::from_secs(1);
 
 /// A source that is followed.
@@ -92,7 +92,7 @@ impl Follow {
                 Ok(Step::Idle) => Some((POLL, None)),
                 Err(error) => Some((AGAIN, Some(error))),
             };
-            if dirty && (wait.is_some() || noted.elapsed() >= NOTE) {
+            if dirty && noted.elapsed() >= NOTE {
                 self.keep(&tail, &spool);
                 (noted, dirty) = (Instant::now(), false);
             }

@@ -19,7 +19,7 @@ pub mod follow;
 pub mod lines;
 pub mod place;
 
-use files::{Id, Seen, Watched, begin, id, piece};
+use files::{Id, Seen, Watched, begin, hole, look, piece};
 use lines::lines;
 use place::{HEAD, Head, Known, Position};
 
@@ -356,20 +356,6 @@ fn has_successor(known: &Known, seen: &[Seen]) -> bool {
     seen.iter().any(|one| one.current && !one.is(known))
 }
 
-/// Opens a file; `None` when its name is gone, or another file's by now.
-fn look(one: &Seen) -> io::Result<Option<(File, Vec<u8>)>> {
-    let file = match File::open(&one.path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if id(&file.metadata()?) != one.id {
-        return Ok(None);
-    }
-    let begin = begin(&file)?;
-    Ok(Some((file, begin)))
-}
-
 /// Whether a file is there under whatever name, as it was.
 fn is_intact(known: &Known, seen: &[Seen]) -> io::Result<bool> {
     let Some(one) = seen.iter().find(|one| one.is(known)) else { return Ok(false) };
@@ -384,19 +370,6 @@ fn has_copy(known: &Known, seen: &[Seen]) -> io::Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Bytes of zero at the begin of a file.
-fn hole(file: &File) -> io::Result<u64> {
-    let mut length = 0;
-    loop {
-        let bytes = piece(file, length, CHUNK)?;
-        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-        length += zeros as u64;
-        if zeros < bytes.len() || bytes.is_empty() {
-            return Ok(length);
-        }
-    }
 }
 
 fn oversize(source: &str, known: &Known, bytes: u64) -> Batch {

@@ -51,6 +51,8 @@ async fn events_are_taken_rubbish_is_not_and_a_full_spool_says_when_to_come_agai
     assert!(full.starts_with("HTTP/1.1 503") && full.contains("retry-after: 2\r\n"), "{full}");
     assert!(full.contains("the spool is full"), "{full}");
     assert!(!late.is_finished());
+    // What was being written is sealed now: it can go.
+    spool.seals().wait_for(|next| *next == 3).await.unwrap();
     for segment in spool.sealed() {
         spool.forget(segment.first).unwrap();
     }
