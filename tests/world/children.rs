@@ -172,7 +172,8 @@ fn policies_and_bindings_of_others_come_and_go() {
 fn a_binding_of_others_beside_the_backups_wakes_the_tenant() {
     let mut world = world();
     let mut acme = (*tenant("acme", "t1", 2, serde_json::json!({}))).clone();
-    let beside = serde_json::json!({"namespaces": [{"purpose": "Backup", "name": "acme-backup"}]});
+    let beside =
+        serde_json::json!({"namespaces": [{"purpose": "Backup", "name": "acme-backup", "uid": "u"}]});
     let foreign = |namespace: &str, uid: &str| {
         let namespace = namespace.to_owned();
         Child { tenant: None, namespace, ..Child::new(Kind::RoleBinding, "open", uid, 10) }

@@ -101,9 +101,9 @@ fn nobody_reaches_where_backups_are_made() {
     let before = about(&acme, &[]);
     assert!(before.beside.is_empty());
     acme.status = serde_json::from_value(json!({"namespaces": [
-        {"purpose": "Workload", "name": "acme-ns"},
-        {"purpose": "Backup", "name": "acme-ns-backup"},
-        {"purpose": "Drill", "name": "acme-ns-drill"},
+        {"purpose": "Workload", "name": "acme-ns", "uid": "u"},
+        {"purpose": "Backup", "name": "acme-ns-backup", "uid": "u"},
+        {"purpose": "Drill", "name": "acme-ns-drill", "uid": "u"},
     ]}))
     .unwrap();
     let seen = Questions::new(&acme, std::iter::empty(), |place| vec![format!("RoleBinding {place}/x")]);
