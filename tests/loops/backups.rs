@@ -129,6 +129,7 @@ async fn schedules_come_from_the_platform_path_and_where_backups_go_does_not() -
         Ok(())
     };
     let good = backups("vaulted");
+    source.commit(&[("tenants/README.md", Some("No tenants yet.\n"))]).await?;
     refused(&good, "can't be said first by the repository").await?;
     assert!(kit.the(&source.platform()).await?["spec"]["backups"].is_null());
     kit.merge(&source.platform(), "tess", &json!({"spec": {"backups": good}})).await?;
