@@ -77,6 +77,8 @@ pub enum ConditionType {
     ZoneSpread,
     /// What the Tenant keeps is backed up, as often and for as long as the Platform says.
     BackupsCurrent,
+    /// Restore points stay as long as the Platform says, and no longer.
+    RetentionExact,
     /// Its restore points were restored and looked into, lately.
     RestoreVerified,
 }
@@ -98,6 +100,7 @@ impl ConditionType {
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",
             Self::BackupsCurrent => "BackupsCurrent",
+            Self::RetentionExact => "RetentionExact",
             Self::RestoreVerified => "RestoreVerified",
         }
     }
@@ -116,6 +119,12 @@ pub mod reasons {
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// `platformRef` names a Platform that isn't there.
     pub const PLATFORM_NOT_FOUND: &str = "PlatformNotFound";
+    /// `tenantRef` names a Tenant that isn't there.
+    pub const TENANT_NOT_FOUND: &str = "TenantNotFound";
+    /// The Platform has no `spec.backups`.
+    pub const NO_BACKUPS: &str = "NoBackups";
+    /// No restore point is as old as was asked for.
+    pub const NO_SUCH_POINT: &str = "NoSuchPoint";
     /// The namespace belongs to somebody else.
     pub const NAMESPACE_NOT_OURS: &str = "NamespaceNotOurs";
     /// Another Tenant has the namespace.
