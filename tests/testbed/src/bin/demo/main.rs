@@ -109,8 +109,9 @@ async fn stop_signal() {
 }
 
 async fn demo(args: &Args) -> Result<()> {
-    let samples = Samples::load()?;
+    let mut samples = Samples::load()?;
     let (context, real) = (args.context.is_some(), args.real_nodes);
+    samples.agent = (!context).then_some(audit::AGENT);
     let binary = tokio::task::spawn_blocking(move || -> Result<PathBuf> {
         programs::git()?;
         if real {
@@ -191,8 +192,7 @@ impl Demo {
             cluster.apply_path(samples.root.join("manifests/audit/rbac.yaml")).await?;
             audit = Some(audit::Audit::start(&cluster, &binary).await?);
         }
-        let agent = audit.as_ref().map(|_| audit::AGENT);
-        cluster.apply_yaml(&samples.platform_for(repo.url(), agent)?).await?;
+        cluster.apply_yaml(&samples.platform_for(repo.url())?).await?;
         let options = OperatorOptions {
             binary: binary.clone(),
             kubeconfig: cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?,

@@ -10,6 +10,8 @@ use tenantry_testbed::{Error, Result};
 
 /// What the demo needs to know about the samples.
 pub(crate) struct Samples {
+    /// The audit agent that must be heard.
+    pub(crate) agent: Option<&'static str>,
     /// The root of Tenantry's own repository.
     pub(crate) root: PathBuf,
     /// The names of all Tenants.
@@ -52,7 +54,7 @@ impl Samples {
             }
         }
         let images = images.into_iter().collect();
-        Ok(Self { root, tenants, files: names, editable, images, platform })
+        Ok(Self { root, tenants, files: names, editable, images, platform, agent: None })
     }
 
     /// The name of the Platform.
@@ -63,13 +65,13 @@ impl Samples {
 
     /// The Platform (and what else its file holds), with the real address of the repository, and the audit agent
     /// that must be heard.
-    pub(crate) fn platform_for(&self, url: &str, agent: Option<&str>) -> Result<String> {
+    pub(crate) fn platform_for(&self, url: &str) -> Result<String> {
         let mut documents = Vec::new();
         for document in &self.platform {
             let mut document = document.clone();
             if document["kind"] == "Platform" {
                 document["spec"]["source"]["git"]["url"] = url.into();
-                if let Some(agent) = agent {
+                if let Some(agent) = self.agent {
                     document["spec"]["audit"] = serde_json::json!({"agents": [agent]});
                 }
             }
