@@ -5,12 +5,14 @@
 //! - [`pass`]: one round over a Platform's Tenants
 //! - [`files`]: buckets with files of Tenants
 //! - [`start`]: a Job, its Secret, its task
+//! - [`tend`]: the Secrets of Jobs that go on, and of those that have ended
 //! - [`asked`]: what people asked for, and what they are told
 
 mod asked;
 mod files;
 mod pass;
 mod start;
+mod tend;
 mod vault;
 
 use std::{collections::HashMap, time::Duration};

@@ -10,6 +10,7 @@ use crate::{
     backup::{
         decide::{self, Decision, Known},
         hold::ACCEPT_DELETIONS,
+        job,
         known::{Kind, Run, RunState, Settings},
         record::reasons,
         settings::{Beside, settings},
@@ -21,7 +22,7 @@ use crate::{
     validate,
 };
 
-use super::{asked, start, vault::Vault};
+use super::{asked, start, tend, vault::Vault};
 
 /// One Tenant in a round.
 struct One {
@@ -143,12 +144,14 @@ async fn begin(
     vault: &mut Vault,
     round: &[One],
 ) {
+    vault.tended.retain(|uid, _| round.iter().any(|one| one.jobs.iter().any(|job| job.uid == *uid)));
+    let ended = tend::ended(vault, round.iter().flat_map(|one| &one.jobs));
+    tend::clear(ctx, vault, ended).await;
     if !vault.is_fit() {
         return;
     }
-    vault.complete.retain(|uid| round.iter().any(|one| one.jobs.iter().any(|job| job.uid == *uid)));
     for one in round {
-        start::complete(ctx, vault, &one.tenant, &one.jobs).await;
+        tend::supply(ctx, vault, &one.tenant, &one.jobs).await;
     }
     let ready = |one: &&One| start::namespaces(&one.tenant).is_some();
     let places: Vec<(&One, usize)> = round
@@ -200,6 +203,7 @@ fn tell(ctx: &Context, vault: &Vault, one: One) {
         gone_early: vault.gone_early(&one.name, one.settings.retention_days),
         settings: one.settings,
         decision: one.decision,
+        leak: leak(&one.jobs, Timestamp::now()),
         words: one.jobs.iter().filter_map(|job| Some((job.name.clone(), word(job)?))).collect(),
         runs: one.runs,
         problem: vault.problems.get(&one.name).cloned().unwrap_or_default(),
@@ -211,6 +215,21 @@ fn tell(ctx: &Context, vault: &Vault, one: One) {
     if !same {
         ctx.tenants.add(one.name);
     }
+}
+
+/// Drills that should have ended and haven't. A Job goes on as long as a pod of its own is there, and a node that is gone
+/// ends none.
+fn leak(jobs: &[JobFacts], now: Timestamp) -> String {
+    let drills = jobs.iter().filter(|job| Kind::of(&job.name).is_some_and(Kind::is_drill));
+    let late = drills
+        .filter(|job| job.state == State::Active && job::is_late(job.task.as_deref(), job.created, now));
+    let one = |job: &JobFacts| {
+        format!(
+            "Job {0}/{1} had to end long ago, and its pod is still there, with a copy of the data: see kubectl -n {0} get pods -o wide; if its node is gone for good, kubectl -n {0} delete pods --force -l batch.kubernetes.io/job-name={1}",
+            job.namespace, job.name
+        )
+    };
+    late.map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Message and line of the log, of runs that failed.
