@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{known::Kind, record::Record};
+use super::{
+    known::Kind,
+    record::{Record, reasons},
+};
 
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,12 +82,12 @@ impl Past {
     }
 
     /// Forgets the words of all but the newest run of each kind and database: thousands of records cost little. What
-    /// drills measured stays.
+    /// drills measured stays, and what names damage.
     pub fn thin(list: &mut [Self]) {
         list.sort_by_key(|past| std::cmp::Reverse(past.started));
         let mut seen: BTreeSet<(Kind, String)> = BTreeSet::new();
         for past in list.iter_mut() {
-            if seen.insert((past.kind, past.database.clone())) {
+            if seen.insert((past.kind, past.database.clone())) || past.reason == reasons::DAMAGED {
                 continue;
             }
             match &mut past.details {

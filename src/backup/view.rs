@@ -25,6 +25,8 @@ pub struct View {
     pub words: BTreeMap<String, (String, String)>,
     /// Restore points that are gone from the store though they are younger than they may go.
     pub gone_early: usize,
+    /// What of a drill is still there though it had to end long ago, and what helps; empty where nothing is.
+    pub leak: String,
     /// Why a run couldn't begin; empty where all could.
     pub problem: String,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
@@ -42,6 +44,7 @@ impl View {
             && self.words == other.words
             && self.gone_early == other.gone_early
             && self.problem == other.problem
+            && self.leak == other.leak
             && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials
             && self.store.as_ref().map(|one| one.observed_at)
