@@ -14,7 +14,7 @@ use crate::support::{
 /// Where the operator lives, and where the bucket is.
 const ACCOUNTS: (&str, &str) = ("111111111111", "222222222222");
 /// What the operator is started with; nobody pulls the image.
-pub const IMAGE: [&str; 2] = ["--backup-image", "registry.k8s.io/pause:3.10"];
+const IMAGE: [&str; 2] = ["--backup-image", "registry.k8s.io/pause:3.10"];
 
 /// A world with a store beside it.
 struct Shared {
@@ -107,11 +107,6 @@ impl Bed {
             .send()
             .await?;
         Ok(())
-    }
-
-    /// Where the Secret of a Job is.
-    pub fn secret_of(job: &Value) -> String {
-        at("secrets", text(job, "/metadata/namespace"), name(job))
     }
 
     /// Ends a Job's pod with a status.

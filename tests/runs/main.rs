@@ -1,4 +1,4 @@
-//! What Kubernetes makes of runs, and what becomes of their Secrets: the real operator, API server and Job controller, a
+//! What Kubernetes makes of runs: the real operator, API server and Job controller, a
 //! real store with roles to assume, and no nodes. The tests say how pods end.
 
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
@@ -10,4 +10,3 @@ mod support;
 mod bed;
 mod ends;
 mod restore;
-mod secrets;
