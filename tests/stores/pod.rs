@@ -74,7 +74,7 @@ async fn in_pod(inside: &str) -> Outcome {
     let scoped = access.scoped(Role::Read, &place, "drill-app-1", Duration::from_secs(3600)).await?;
     let store = Store::open(&address, &scoped.credentials)?;
     assert_eq!(store.get("b/shop/acme/records/r.json", 9).await?, b"{}");
-    let denied = store.put_new("b/shop/acme/g0001/x", b"x").await.unwrap_err();
+    let denied = store.put_new("b/shop/acme/g0001/x", b"x").await.expect_err("a reader writes nothing");
     assert_eq!(denied.class, Class::Denied);
     Ok(())
 }
