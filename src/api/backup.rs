@@ -227,6 +227,11 @@ pub struct PostgresDefaults {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
+    /// Numeric user of the image's own `postgres`, whom an engine needs to start: 999 when absent, as in PostgreSQL's own
+    /// images; CloudNativePG's have 26.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2147483647))]
+    pub run_as_user: Option<i64>,
     /// Requests and limits of a Job's pod.
     pub resources: Resources,
     /// Room that a drill's engine has on its node's disk.

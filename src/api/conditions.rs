@@ -201,6 +201,8 @@ pub mod reasons {
     pub const BUCKETS_NOT_VERIFIED: &str = "BucketsNotVerified";
     /// The newest drill that passed is older than it may be.
     pub const DRILL_TOO_OLD: &str = "DrillTooOld";
+    /// What a drill began is still there long after it had to end.
+    pub const DRILL_LEAK: &str = "DrillLeak";
     /// A drill failed, for a reason that no other word is for.
     pub const DRILL_FAILED: &str = "DrillFailed";
     /// No restore point was ever restored.

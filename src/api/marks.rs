@@ -54,6 +54,10 @@ pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
 pub const ACKNOWLEDGE: &str = "tenantry.dev/acknowledge";
 /// Annotation on a Platform: `true` computes and posts plans, and applies nothing of its source.
 pub const PLAN_ONLY: &str = "tenantry.dev/plan-only";
+/// Annotation on a Platform: ids of installations that are gone for good and that this one goes on in the place of, with
+/// commas between them. Their tenants' keys in the store of backups are then taken for its own. Git writes no annotations
+/// of Platforms: this comes from the cluster alone.
+pub const ADOPT_INSTALL_IDS: &str = "tenantry.dev/adopt-install-ids";
 /// Pod-template annotation that rolls a service when it changes.
 pub const RESTARTED_AT: &str = "tenantry.dev/restarted-at";
 /// kubectl's own restart annotation: allowed beside ours.
@@ -76,6 +80,9 @@ pub const ROLE_EDITOR: &str = "tenantry-editor";
 pub const OPERATOR: &str = "system:serviceaccount:tenantry-system:tenantry";
 /// ClusterRole that lets the operator read a tenant's connection Secrets, bound in that tenant's namespace alone.
 pub const ROLE_SECRET_READER: &str = "tenantry-secret-reader";
+
+/// ClusterRole that lets the operator make, renew and remove the Secrets of runs, bound in the namespaces of runs alone.
+pub const ROLE_RUN_SECRETS: &str = "tenantry-run-secrets";
 
 /// How names of the operator's own objects in a tenant's namespace begin.
 pub const OWN_PREFIX: &str = "tenantry-";

@@ -133,6 +133,7 @@ pub const TABLE: &[Promise] = &[
         condition: Some(ConditionType::RestoreVerified),
         reasons: &[
             reasons::DRILL_TOO_OLD,
+            reasons::DRILL_LEAK,
             reasons::DRILL_FAILED,
             reasons::NEVER_DRILLED,
             reasons::NOT_DRILLED_YET,

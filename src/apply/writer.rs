@@ -23,7 +23,7 @@ use super::manifest::Manifest;
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Ask for an object's metadata only: the answer to a write is read for nothing else.
-const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// What came of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl std::fmt::Debug for Writer {
 }
 
 #[derive(Deserialize)]
-struct OnlyMeta {
+pub(super) struct OnlyMeta {
     #[serde(default)]
-    metadata: ObjectMeta,
+    pub(super) metadata: ObjectMeta,
 }
 
 impl Writer {
@@ -155,7 +155,7 @@ impl Writer {
         Ok(found.map(|object| Live::read(id.kind, &object.metadata)))
     }
 
-    async fn find<T: serde::de::DeserializeOwned>(
+    pub(super) async fn find<T: serde::de::DeserializeOwned>(
         &self,
         id: &ObjectId,
         accept: Option<&str>,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    known::{Choice, Database, Past, Point, Store},
+    known::{Choice, Database, Kind, Past, Point, Store},
     record::reasons,
     schedule::{Schedule, Seed},
 };
@@ -16,6 +16,25 @@ pub const PARTS: u32 = 30;
 pub fn part(slot: Timestamp) -> u32 {
     let day = slot.as_second().div_euclid(86_400).rem_euclid(i64::from(PARTS));
     u32::try_from(day).unwrap_or_default() + 1
+}
+
+/// Checks that found damage which no later check of the same part found mended: it is said for as long, whatever other
+/// parts' checks find meanwhile. The newest first.
+#[must_use]
+pub fn damaged(store: &Store) -> Vec<&Past> {
+    let checks = || store.past.iter().filter(|past| past.kind == Kind::Check);
+    let lives = |past: &&Past| store.points.iter().any(|point| point.generation == past.generation);
+    let mended = |bad: &Past| {
+        let same = |past: &&Past| {
+            (past.generation, part(past.started)) == (bad.generation, part(bad.started))
+                && past.started > bad.started
+        };
+        checks().filter(same).any(|past| past.succeeded)
+    };
+    let bad = checks().filter(|past| past.reason == reasons::DAMAGED).filter(lives);
+    let mut left: Vec<&Past> = bad.filter(|past| !mended(past)).collect();
+    left.sort_by_key(|past| std::cmp::Reverse(past.started));
+    left
 }
 
 /// The restore point that is meant, of those of one database with the oldest first. `Random` is the same for the same

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,6 +51,8 @@ pub struct Plan<'a> {
     pub tools: &'a str,
     /// The image with the engine's programs.
     pub engine: &'a str,
+    /// The user whom the engine's image knows; as in PostgreSQL's own images when absent.
+    pub user: Option<i64>,
     /// Whether images are pulled with the Platform's credentials.
     pub pull_secret: bool,
     /// Requests and limits of the pod.
@@ -90,11 +93,24 @@ pub fn job(plan: Plan<'_>) -> Value {
         "spec": {
             "backoffLimit": 0,
             // The run ends itself first, and says why.
-            "activeDeadlineSeconds": task.deadline_seconds.saturating_add(60),
+            "activeDeadlineSeconds": task.deadline_seconds.saturating_add(SAYS),
             "ttlSecondsAfterFinished": STAYS,
             "template": {"metadata": {"labels": pod_labels}, "spec": pod(plan)},
         },
     })
+}
+
+/// Seconds that Kubernetes gives a run to say that its time is over, after [`Task::deadline_seconds`].
+const SAYS: u64 = 60;
+/// Seconds that a pod has to go, after the Job was ended for it.
+const GOES: u64 = 600;
+
+/// Whether a run that was begun then should have ended, and its pod be gone, long ago.
+#[must_use]
+pub fn is_late(task: Option<&Task>, begun: Timestamp, now: Timestamp) -> bool {
+    let Some(task) = task else { return false };
+    let most = task.deadline_seconds.saturating_add(SAYS + GOES);
+    now.duration_since(begun).as_secs() > i64::try_from(most).unwrap_or(i64::MAX)
 }
 
 fn pod(plan: Plan<'_>) -> Value {
@@ -103,6 +119,7 @@ fn pod(plan: Plan<'_>) -> Value {
         "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
     });
     let resources = resources(plan.resources, plan.memory_times);
+    let user = plan.user.unwrap_or(USER);
     let folder = |size: Option<&Quantity>| match size {
         Some(size) => json!({"sizeLimit": size.0}),
         None => json!({}),
@@ -113,7 +130,7 @@ fn pod(plan: Plan<'_>) -> Value {
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "securityContext": {
-            "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "runAsNonRoot": true, "runAsUser": user, "runAsGroup": user, "fsGroup": user,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "initContainers": [{
@@ -183,7 +200,7 @@ pub fn secret(
     files: &BTreeMap<String, String>,
 ) -> Value {
     json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {
             "name": task.id, "namespace": namespace,
             "labels": {marks::MANAGED_BY: marks::MANAGED_BY_VALUE, marks::TENANT: task.tenant},
@@ -192,6 +209,14 @@ pub fn secret(
         },
         "stringData": files.iter().map(|(path, text)| (key_of(path), text)).collect::<BTreeMap<_, _>>(),
     })
+}
+
+/// The keys of a run's Secret that hold credentials for the store: those that are renewed while it goes on.
+#[must_use]
+pub fn renewed(files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let credentials = |path: &str| path.rsplit('/').next().is_some_and(|name| name.starts_with("aws-"));
+    let all = files.iter().filter(|(path, _)| credentials(path));
+    all.map(|(path, text)| (key_of(path), text.clone())).collect()
 }
 
 /// A path as a key of a Secret.
@@ -240,6 +265,7 @@ mod tests {
             slot: "2026-11-22T03:00:00Z",
             tools: "t",
             engine: "e",
+            user: Some(26),
             pull_secret: true,
             resources,
             memory_times: 2,
@@ -257,7 +283,32 @@ mod tests {
         assert_eq!(said, task);
         assert_eq!(container["resources"]["limits"]["memory"], "2Gi");
         assert_eq!(container["resources"]["requests"]["cpu"], "50m");
+        assert_eq!(job["spec"]["template"]["spec"]["securityContext"]["runAsUser"], 26);
         assert_eq!(job["spec"]["template"]["spec"]["imagePullSecrets"][0]["name"], pull_secret::NAME);
+    }
+
+    #[test]
+    fn b15_a_drill_that_does_not_go_is_noticed() {
+        let (task, begun): (Task, Timestamp) = (task(), "2026-11-22T03:00:00Z".parse().unwrap());
+        let after = |seconds| begun + jiff::SignedDuration::from_secs(seconds);
+        assert!(!is_late(Some(&task), begun, after(60 + 660)));
+        assert!(is_late(Some(&task), begun, after(60 + 661)));
+        assert!(!is_late(None, begun, after(1 << 30)), "it has ended");
+    }
+
+    #[test]
+    fn nothing_but_credentials_for_the_store_is_renewed() {
+        let paths = [
+            "password",
+            "connection/PGPASSWORD",
+            "other/password",
+            "aws-expiration",
+            "other/aws-access-key-id",
+        ];
+        let files: BTreeMap<String, String> =
+            paths.iter().map(|path| ((*path).to_owned(), String::new())).collect();
+        let keys: Vec<String> = renewed(&files).into_keys().collect();
+        assert_eq!(keys, ["aws-expiration", "other__aws-access-key-id"]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::api::marks::ADOPT_INSTALL_IDS;
+
 /// Version of the form.
 const VERSION: u32 = 1;
 /// How it is wrapped, for whoever reads the file.
@@ -81,6 +83,22 @@ pub enum KeyError {
     Foreign {
         /// Where it lies.
         place: String,
+        /// Whose it is.
+        theirs: String,
+        /// Who we are.
+        ours: String,
+    },
+    /// The file is the same tenant's, of another installation.
+    #[error(
+        "{place} is the key of this tenant, made by installation {theirs}, and this is {ours}: two installations must \
+         not share a tenant's backups. If {theirs} is gone for good, and this cluster goes on in its place, say so: \
+         kubectl annotate platform {platform} {ADOPT_INSTALL_IDS}={theirs}"
+    )]
+    OtherInstallation {
+        /// Where it lies.
+        place: String,
+        /// The Platform.
+        platform: String,
         /// Whose it is.
         theirs: String,
         /// Who we are.
@@ -189,6 +207,21 @@ pub struct Owner {
     pub tenant: String,
 }
 
+/// Whose keys may be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Who we are.
+    pub owner: &'a Owner,
+    /// Installations that we go on in the place of ([`ADOPT_INSTALL_IDS`]).
+    pub adopted: &'a [String],
+}
+
+/// The installations that a Platform's annotation names.
+#[must_use]
+pub fn adopted(annotation: &str) -> Vec<String> {
+    annotation.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect()
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "tenant {} of {} (installation {})", self.tenant, self.platform, self.install_id)
@@ -244,13 +277,18 @@ impl KeyFile {
     /// Refuses a file of somebody else.
     ///
     /// # Errors
-    /// [`KeyError::Foreign`].
-    pub fn of(self, owner: &Owner, place: &str) -> Result<Self, KeyError> {
-        if self.owner == *owner {
+    /// [`KeyError::Foreign`], [`KeyError::OtherInstallation`].
+    pub fn of(self, claim: &Claim<'_>, place: &str) -> Result<Self, KeyError> {
+        let (theirs, ours, place) = (&self.owner, claim.owner, place.to_owned());
+        let same = (&theirs.platform, &theirs.tenant) == (&ours.platform, &ours.tenant);
+        if same && (theirs.install_id == ours.install_id || claim.adopted.contains(&theirs.install_id)) {
             return Ok(self);
         }
-        let (theirs, ours) = (self.owner.to_string(), owner.to_string());
-        Err(KeyError::Foreign { place: place.to_owned(), theirs, ours })
+        if same {
+            let (theirs, ours) = (theirs.install_id.clone(), ours.install_id.clone());
+            return Err(KeyError::OtherInstallation { place, platform: self.owner.platform, theirs, ours });
+        }
+        Err(KeyError::Foreign { place, theirs: theirs.to_string(), ours: ours.to_string() })
     }
 
     /// Unwraps the password.

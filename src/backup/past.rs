@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     known::Kind,
-    record::{Neighbours, Record},
+    record::{Neighbours, Record, reasons},
 };
 
 /// A run that has ended.
@@ -85,7 +85,8 @@ impl Past {
     }
 
     /// Sorts, the oldest first, and forgets the words of all but the newest run of each kind and database: thousands of
-    /// records cost little. What drills measured stays, and what the newest look at a server's databases found.
+    /// records cost little. What drills measured stays, what the newest look at a server's databases found, and what
+    /// names damage.
     pub fn thin(list: &mut [Self]) {
         list.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         let mut seen: BTreeSet<(Kind, String)> = BTreeSet::new();
@@ -97,7 +98,7 @@ impl Past {
             if !telling {
                 details.neighbours = None;
             }
-            if newest {
+            if newest || past.reason == reasons::DAMAGED {
                 continue;
             }
             details.message = String::new();

@@ -6,6 +6,7 @@
 //! ```text
 //! password                                        the tenant's key: restic's password
 //! aws-access-key-id aws-secret-access-key aws-session-token   credentials for the tenant's prefix, token optional
+//! aws-expiration                                  when those end, RFC 3339; the operator renews them before
 //! connection/PGHOST connection/PGPORT …           what libpq reads from the environment: the source, or a restore's target
 //! other/password other/prefix other/aws-…         drills: another tenant's key or credentials, which must not open this repository
 //! ```
@@ -102,6 +103,9 @@ pub enum Work {
         snapshots: Vec<String>,
         /// Whether to give space back as well (weekly).
         prune: bool,
+        /// Whether nobody writes to this generation again: emptied, it loses its settings and keys, too.
+        #[serde(default)]
+        retire: bool,
         /// Hosts whose locks may be removed.
         dead_hosts: Vec<String>,
     },

@@ -27,6 +27,8 @@ pub struct View {
     pub gone_early: BTreeMap<String, u32>,
     /// Share of a repository's bytes that is under Object Lock, in percent, by generation.
     pub locked: BTreeMap<u32, u32>,
+    /// What of a drill is still there though it had to end long ago, and what helps; empty where nothing is.
+    pub leak: String,
     /// Why a run couldn't begin; empty where all could.
     pub problem: String,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
@@ -45,6 +47,7 @@ impl View {
             && self.gone_early == other.gone_early
             && self.locked == other.locked
             && self.problem == other.problem
+            && self.leak == other.leak
             && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials
             && self.store.as_ref().map(|one| one.observed_at)

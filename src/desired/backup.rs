@@ -39,6 +39,8 @@ pub const STORE: &str = "tenantry-store";
 pub const DATABASE: &str = "tenantry-database";
 /// The binding by which the operator reads connection Secrets in the tenant's namespace.
 pub const READER: &str = "tenantry-secret-reader";
+/// The bindings by which the operator sees to the Secrets of runs.
+pub const RUN_SECRETS: &str = "tenantry-run-secrets";
 /// Label on the pods of a run that talk to a database: its name in `Tenant.spec.databases`.
 pub const DATABASE_LABEL: &str = "tenantry.dev/database";
 
@@ -225,24 +227,27 @@ fn doors(plan: Plan<'_>, database: &Database) -> Vec<NetworkPolicy> {
 
 /// Lets the operator read connection Secrets in the tenant's namespace, and nowhere else.
 pub fn binding(plan: Plan<'_>) -> Option<RoleBinding> {
-    if !backs_up(plan) {
-        return None;
-    }
+    backs_up(plan).then(|| bound(plan, meta::namespaced(plan, READER), marks::ROLE_SECRET_READER))
+}
+
+/// Lets the operator make, renew and remove the Secrets of runs where runs are, and nowhere else.
+pub fn run_bindings(plan: Plan<'_>) -> Vec<RoleBinding> {
+    let one = |purpose| bound(plan, within(plan, purpose, RUN_SECRETS), marks::ROLE_RUN_SECRETS);
+    if wanted(plan) { [Purpose::Backup, Purpose::Drill].map(one).into() } else { Vec::new() }
+}
+
+fn bound(plan: Plan<'_>, metadata: ObjectMeta, role: &str) -> RoleBinding {
     let api_group = "rbac.authorization.k8s.io".to_owned();
-    Some(RoleBinding {
-        metadata: meta::namespaced(plan, READER),
-        role_ref: RoleRef {
-            api_group: api_group.clone(),
-            kind: "ClusterRole".into(),
-            name: marks::ROLE_SECRET_READER.into(),
-        },
+    RoleBinding {
+        metadata,
+        role_ref: RoleRef { api_group: api_group.clone(), kind: "ClusterRole".into(), name: role.into() },
         subjects: Some(vec![Subject {
             kind: "User".into(),
             name: plan.inputs.operator.clone(),
             api_group: Some(api_group),
             namespace: None,
         }]),
-    })
+    }
 }
 
 fn within(plan: Plan<'_>, purpose: Purpose, name: &str) -> ObjectMeta {

@@ -122,7 +122,10 @@ pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
         role_bindings: match alive {
             true => rbac::bindings(plan).into_iter().chain(backup::binding(plan)).collect(),
             false => Vec::new(),
-        },
+        }
+        .into_iter()
+        .chain(backup::run_bindings(plan))
+        .collect(),
         secrets: pull_secret::secret(plan).into_iter().chain(backup::pull_secrets(plan)).collect(),
         service_accounts: services.iter().map(|one| workload::service_account(plan, one)).collect(),
         config_maps: services.iter().filter_map(|one| workload::config_map(plan, one)).collect(),

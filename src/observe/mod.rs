@@ -11,7 +11,7 @@
 //! - [`trouble`]: what keeps a pod from being ready
 //! - [`workloads`]: what status is made of after it wrote
 //! - [`standing`]: what a plan has to know of a cluster
-//! - [`runs`]: Jobs of backups and drills, what their pods said, and what people asked for
+//! - [`runs`]: Jobs of backups and drills, and what people asked for; [`last_words`]: what their pods left
 //! - [`census`]: every pod and node, read now and then
 //! - [`loss`]: what the loss of a zone would do, played through now and then
 //! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
@@ -22,6 +22,7 @@ pub mod census;
 pub mod crds;
 pub mod fields;
 pub mod inputs;
+pub mod last_words;
 pub mod lists;
 pub mod live;
 pub mod loss;

@@ -8,25 +8,23 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, Client, ResourceExt, api::ListParams, runtime::watcher::Event};
+use kube::{Api, Client, ResourceExt, runtime::watcher::Event};
 use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
     api::{Restore, RestoreDrill, marks},
     backup::{
         job::{CONTAINER, RUN, SLOT},
-        record::{Record, reasons},
+        record::reasons,
         task::{Task, VARIABLE},
     },
     desired::backup::DATABASE_LABEL,
-    runtime::{
-        call::{CallError, READ_DEADLINE, deadline},
-        health::Health,
-    },
+    runtime::health::Health,
 };
 
+pub use super::last_words::{Words, words};
 use super::{
-    slim::{JobCondition, SlimJob, SlimPod},
+    slim::{JobCondition, SlimJob},
     watch::{config, follow},
 };
 
@@ -67,23 +65,12 @@ pub struct JobFacts {
     pub created: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// The memory that its container may have.
+    pub memory: String,
     /// Its task, while it goes on.
     pub task: Option<Box<Task>>,
     /// What its pod said at the end; `None` before that was read.
     pub words: Option<Words>,
-}
-
-/// What a run's pod left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words {
-    /// Its record; `None` where it was killed before it could say anything.
-    pub record: Option<Record>,
-    /// Why, where there is no record.
-    pub reason: String,
-    /// The same for people.
-    pub message: String,
-    /// Names of its pods, which restic's locks have as hosts.
-    pub hosts: Vec<String>,
 }
 
 /// What is known of runs; clones share it.
@@ -302,9 +289,15 @@ fn facts(job: &SlimJob) -> JobFacts {
             .unwrap_or_default(),
         created: time(meta.creation_timestamp.as_ref()).unwrap_or_default(),
         ended: ended.and_then(|why| time(why.last_transition_time.as_ref())),
+        memory: memory(job),
         task: if state == State::Active { task(job) } else { None },
         words: None,
     }
+}
+
+fn memory(job: &SlimJob) -> String {
+    let work = job.spec.template.spec.containers.iter().find(|one| one.name == CONTAINER);
+    work.and_then(|one| one.resources.limits.get("memory")).cloned().unwrap_or_default()
 }
 
 fn task(job: &SlimJob) -> Option<Box<Task>> {
@@ -318,52 +311,4 @@ fn job_reason(condition: &JobCondition) -> &str {
         "DeadlineExceeded" => reasons::DEADLINE_EXCEEDED,
         _ => reasons::INTERRUPTED,
     }
-}
-
-/// Reads what the pods of an ended Job left.
-///
-/// # Errors
-/// They can't be listed.
-pub async fn words(client: &Client, job: &JobFacts) -> Result<Words, CallError> {
-    let api: Api<SlimPod> = Api::namespaced(client.clone(), &job.namespace);
-    let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name));
-    let pods = deadline(READ_DEADLINE, api.list(&of_job)).await?;
-    Ok(read(job, &pods.items))
-}
-
-fn read(job: &JobFacts, pods: &[SlimPod]) -> Words {
-    let hosts = pods.iter().map(ResourceExt::name_any).collect();
-    let containers = pods
-        .iter()
-        .flat_map(|pod| pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses));
-    let ended: Vec<_> =
-        containers.filter_map(|one| Some((one.name.as_str(), one.state.terminated.as_ref()?))).collect();
-    let work = ended.iter().find(|(name, _)| *name == CONTAINER);
-    let record: Option<Record> = work.and_then(|(_, end)| serde_json::from_str(&end.message).ok());
-    let memory = ended.iter().any(|(_, end)| end.reason == "OOMKilled");
-    let code = ended.iter().find(|(_, end)| end.exit_code != 0);
-    let (reason, message) = match (memory, code) {
-        (true, _) => {
-            let message = format!(
-                "the pod of Job {} needed more memory than it may have; it is tried with twice as much, and Platform.spec.backups.postgresql.resources sets it",
-                job.name
-            );
-            (reasons::OUT_OF_MEMORY, message)
-        }
-        (false, Some((name, end))) if job.reason != reasons::DEADLINE_EXCEEDED => {
-            let said: String = end.message.chars().filter(|c| !c.is_control()).take(300).collect();
-            let message =
-                format!("container {name} of Job {} ended with code {}: {said}", job.name, end.exit_code);
-            (reasons::INTERRUPTED, message)
-        }
-        _ if job.reason == reasons::DEADLINE_EXCEEDED => {
-            let message = format!(
-                "Job {} took longer than Platform.spec.backups.runDeadline; see kubectl -n {} describe job {}",
-                job.name, job.namespace, job.name
-            );
-            (reasons::DEADLINE_EXCEEDED, message)
-        }
-        _ => (reasons::INTERRUPTED, format!("the pod of Job {} ended without a word", job.name)),
-    };
-    Words { record, reason: reason.to_owned(), message, hosts }
 }

@@ -1,7 +1,7 @@
 //! The few fields that are read of Deployments, StatefulSets, Pods and Nodes. The rest of an object is dropped while
 //! it is decoded: two thousand whole Deployments would take 155 MiB. Pure.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::{
     ClusterResourceScope, NamespaceResourceScope,
@@ -111,6 +111,8 @@ pub struct PodSpec {
 #[allow(missing_docs)]
 pub struct PodStatus {
     pub phase: String,
+    pub reason: String,
+    pub message: String,
     pub conditions: Vec<PodCondition>,
     pub init_container_statuses: Vec<SlimContainer>,
     pub container_statuses: Vec<SlimContainer>,
@@ -246,7 +248,16 @@ pub struct JobPod {
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct JobContainer {
+    pub name: String,
     pub env: Vec<JobVariable>,
+    pub resources: JobResources,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct JobResources {
+    pub limits: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

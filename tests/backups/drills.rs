@@ -59,6 +59,32 @@ async fn a_drill_restores_and_compares_everything() -> Outcome {
     Ok(())
 }
 
+/// Another provider of order and case than the C library.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_with_an_icu_locale_is_restored() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let tenant = Tenant::new(&bed, "acme")?;
+    bed.postgres.sql(
+        "postgres",
+        "CREATE DATABASE umlaut OWNER shop TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE' LOCALE 'C'",
+    )?;
+    bed.postgres.sql(
+        "umlaut",
+        "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
+         CREATE TABLE words (w text PRIMARY KEY, l text COLLATE loose UNIQUE); \
+         INSERT INTO words VALUES ('Ärger', 'A'), ('Zorn', 'b'), ('ärger', 'C'); \
+         ALTER TABLE words OWNER TO shop; ALTER COLLATION loose OWNER TO shop",
+    )?;
+    for (variable, value) in bed.postgres.connection(DATABASE, "canary-database-password", "umlaut") {
+        tenant.secret(&format!("connection/{variable}"), &value)?;
+    }
+    let good = tenant.good_backup().await?;
+    let check = check("sought as before", "SELECT count(*) = 1 FROM words WHERE l = 'B'");
+    let ran = tenant.run(Work::Drill(Drill { checks: vec![check], ..tenant.drill(&good) })).await?;
+    assert!(ran.record.succeeded, "{ran:#?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_as_the_manifest_says_is_found() -> Outcome {
     let Some(bed) = Bed::start().await? else { return Ok(()) };

@@ -6,7 +6,7 @@ use tenantry::backup::task::Work;
 use crate::bed::{Bed, Outcome, Tenant};
 
 fn expire(snapshots: Vec<String>, prune: bool) -> Work {
-    Work::Expire { snapshots, prune, dead_hosts: Vec::new() }
+    Work::Expire { snapshots, prune, retire: false, dead_hosts: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,5 +63,34 @@ async fn many_removals_fit_into_the_last_words() -> Outcome {
     let kept = std::fs::read(bed.store.files(crate::bed::BUCKET).join(key))?;
     let kept: tenantry::backup::record::Record = serde_json::from_slice(&kept)?;
     assert_eq!(kept.removed, ids, "the store has all of it");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_generation_goes_and_one_that_holds_something_stays() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let tenant = Tenant::new(&bed, "acme")?;
+    bed.fill("orders", 10)?;
+    let (first, second) = (tenant.good_backup().await?, tenant.good_backup().await?);
+    let retire = |snapshots: Vec<String>| Work::Expire {
+        snapshots,
+        prune: true,
+        retire: true,
+        dead_hosts: Vec::new(),
+    };
+    let half = tenant.run(retire(vec![first.manifest.clone(), first.snapshot.clone()])).await?;
+    assert!(half.record.succeeded, "{half:#?}");
+    assert_eq!(tenant.names("keys").await?.len(), 1, "the second point is there, and its key");
+    let drilled = tenant.run(Work::Drill(tenant.drill(&second))).await?;
+    assert!(drilled.record.succeeded, "{drilled:#?}");
+    let rest = tenant.run(retire(vec![second.manifest.clone(), second.snapshot.clone()])).await?;
+    assert!(rest.record.succeeded, "{rest:#?}");
+    for folder in ["keys", "index", "data", "snapshots", "locks"] {
+        assert_eq!(tenant.names(folder).await?, Vec::<String>::new(), "{folder}");
+    }
+    let never = tenant
+        .run(Work::Backup(tenantry::backup::task::Backup { initialise: false, ..tenant.backup() }))
+        .await?;
+    assert_eq!(never.record.reason, reasons::REPOSITORY_MISSING, "{never:#?}");
     Ok(())
 }

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "the names of tests are their documentation")]
 
 mod bed;
+mod credentials;
 mod drills;
 mod keeping;
 mod restores;

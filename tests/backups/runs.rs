@@ -74,7 +74,12 @@ async fn a_killed_run_leaves_the_last_point_and_its_lock_goes_by_its_host() -> O
     assert!(drilled.record.succeeded, "{drilled:#?}");
 
     // Who must be alone says whose lock it is, and doesn't remove it (B4)...
-    let expire = |dead: Vec<String>| Work::Expire { snapshots: Vec::new(), prune: false, dead_hosts: dead };
+    let expire = |dead: Vec<String>| Work::Expire {
+        snapshots: Vec::new(),
+        prune: false,
+        retire: false,
+        dead_hosts: dead,
+    };
     let held = tenant.run(expire(vec!["somebody-else".into()])).await?;
     assert_eq!(held.record.reason, reasons::LOCK_HELD, "{held:#?}");
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();

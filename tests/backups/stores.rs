@@ -9,7 +9,7 @@ use tenantry_testbed::{Fault, Matcher, Proxy};
 
 use crate::bed::{Bed, Outcome, Tenant};
 
-fn status(code: u16, body: &str) -> Fault {
+pub fn status(code: u16, body: &str) -> Fault {
     Fault::Status {
         code,
         headers: vec![("content-type".into(), "application/xml".into())],
@@ -17,7 +17,7 @@ fn status(code: u16, body: &str) -> Fault {
     }
 }
 
-fn error(code: &str) -> String {
+pub fn error(code: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
     )
@@ -53,6 +53,29 @@ async fn trouble_that_passes_costs_time_and_trouble_that_stays_the_run() -> Outc
     let gone = tenant.run(Work::Backup(tenant.backup())).await?;
     assert_eq!(gone.record.reason, reasons::STORE_UNREACHABLE, "{gone:#?}");
     assert_eq!(gone.code, Some(1));
+    Ok(())
+}
+
+/// B6: 1 KiB a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_trickles_ends_a_drill_at_its_deadline_and_leaves_nothing() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let proxy = Proxy::http(&bed.store.url())?;
+    let mut tenant = Tenant::new(&bed, "acme")?;
+    bed.fill("orders", 5000)?;
+    let good = tenant.good_backup().await?;
+    tenant.through(&proxy);
+    let slow = proxy.fail(Matcher::path("/data/").method("GET"), Fault::BytesPerSecond(1024));
+    let mut task = tenant.task(Work::Drill(tenant.drill(&good)));
+    task.deadline_seconds = 20;
+    // The bed looks for what a run leaves behind.
+    let late = tenant.run_task(task).await?;
+    assert!(proxy.hits(slow) > 0);
+    assert_eq!(late.record.reason, reasons::DEADLINE_EXCEEDED, "{late:#?}");
+    proxy.heal_all();
+    let drilled = tenant.run(Work::Drill(tenant.drill(&good))).await?;
+    assert!(drilled.record.succeeded, "{drilled:#?}");
+    assert_eq!(tenant.names("locks").await?, Vec::<String>::new());
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use tenantry::backup::key::{KeyError, Owner, SecretKey};
+use tenantry::backup::key::{Claim, KeyError, Owner, SecretKey, adopted};
 use tenantry::backup::layout::Place;
 use tenantry::backup::store::keys::{NoKey, tenant_key};
 
@@ -16,17 +16,21 @@ fn owner(tenant: &str) -> Owner {
     Owner { install_id: "i1".into(), platform: "shop".into(), tenant: tenant.into() }
 }
 
+fn claim(owner: &Owner) -> Claim<'_> {
+    Claim { owner, adopted: &[] }
+}
+
 #[tokio::test]
 async fn a_key_is_made_once_and_opened_by_openssl() -> Outcome {
     let Some(servers) = bed::servers().await? else { return Ok(()) };
     for server in &servers {
         let (name, store) = (server.name(), open(server, "locked")?);
         let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
-        let made = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
-        let again = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
+        let made = tenant_key(&store, &place, claim(&owner("acme")), &platform, true).await?;
+        let again = tenant_key(&store, &place, claim(&owner("acme")), &platform, true).await?;
         assert!(made == again && made.expose().len() == 64, "{name}");
         let other =
-            tenant_key(&store, &Place::of("b", "shop", "zed"), &owner("zed"), &platform, true).await?;
+            tenant_key(&store, &Place::of("b", "shop", "zed"), claim(&owner("zed")), &platform, true).await?;
         assert!(made != other, "{name}: every tenant has its own");
         let file = store.get(&place.key(), 4096).await?;
         assert!(!String::from_utf8_lossy(&file).contains(made.expose()), "{name}");
@@ -73,14 +77,14 @@ async fn a_key_that_does_not_fit_is_refused_and_stays() -> Outcome {
     for server in &servers {
         let store = open(server, "plain")?;
         let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
-        let made = tenant_key(&store, &place, &owner("acme"), &platform, true).await?;
+        let made = tenant_key(&store, &place, claim(&owner("acme")), &platform, true).await?;
         let before = store.get(&place.key(), 4096).await?;
         let rotated = SecretKey::parse(&PLATFORM_KEY.replace('0', "f"))?;
-        let other = tenant_key(&store, &place, &owner("acme"), &rotated, true).await.unwrap_err();
+        let other = tenant_key(&store, &place, claim(&owner("acme")), &rotated, true).await.unwrap_err();
         assert!(matches!(other, NoKey::Key(KeyError::OtherPlatformKey { .. })), "{other}");
         assert_eq!(other.reason(), "KeyMismatch");
-        let foreign = Owner { install_id: "i2".into(), ..owner("acme") };
-        let foreign = tenant_key(&store, &place, &foreign, &platform, true).await.unwrap_err();
+        let foreign = Owner { platform: "lab".into(), ..owner("acme") };
+        let foreign = tenant_key(&store, &place, claim(&foreign), &platform, true).await.unwrap_err();
         assert!(matches!(foreign, NoKey::Key(KeyError::Foreign { .. })), "{foreign}");
         for error in [&other, &foreign] {
             let said = format!("{error} {error:?}");
@@ -89,15 +93,47 @@ async fn a_key_that_does_not_fit_is_refused_and_stays() -> Outcome {
         assert_eq!(store.get(&place.key(), 4096).await?, before);
         // A repository without a key gets none.
         store.put_new("b/shop/zed/g0001/config", b"c").await?;
-        let missing = tenant_key(&store, &Place::of("b", "shop", "zed"), &owner("zed"), &platform, true)
-            .await
-            .unwrap_err();
+        let missing =
+            tenant_key(&store, &Place::of("b", "shop", "zed"), claim(&owner("zed")), &platform, true)
+                .await
+                .unwrap_err();
         assert!(matches!(missing, NoKey::Key(KeyError::Missing(_))), "{missing}");
         store.put_new("b/shop/odd/key.json", b"{}").await?;
-        let damaged = tenant_key(&store, &Place::of("b", "shop", "odd"), &owner("odd"), &platform, true)
-            .await
-            .unwrap_err();
+        let damaged =
+            tenant_key(&store, &Place::of("b", "shop", "odd"), claim(&owner("odd")), &platform, true)
+                .await
+                .unwrap_err();
         assert!(matches!(damaged, NoKey::Key(KeyError::Damaged(_))), "{damaged}");
+    }
+    Ok(())
+}
+
+/// A cluster that was built anew has another id, and the same tenants.
+#[tokio::test]
+async fn keys_of_an_installation_that_is_gone_are_used_when_somebody_says_so() -> Outcome {
+    let Some(servers) = bed::servers().await? else { return Ok(()) };
+    for server in &servers {
+        let store = open(server, "locked")?;
+        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
+        let made = tenant_key(&store, &place, claim(&owner("acme")), &platform, true).await?;
+        let before = store.get(&place.key(), 4096).await?;
+        let anew = Owner { install_id: "i2".into(), ..owner("acme") };
+        let refused = tenant_key(&store, &place, claim(&anew), &platform, true).await.unwrap_err();
+        let words = "kubectl annotate platform shop tenantry.dev/adopt-install-ids=i1";
+        assert!(refused.to_string().contains(words), "{refused}");
+        let ids = adopted("i0, i1");
+        let found =
+            tenant_key(&store, &place, Claim { owner: &anew, adopted: &ids }, &platform, true).await?;
+        assert!(found == made, "{}", server.name());
+        // Of another Platform or Tenant it stays another's, and nothing is written over.
+        for other in
+            [Owner { platform: "lab".into(), ..anew.clone() }, Owner { tenant: "zed".into(), ..anew }]
+        {
+            let claim = Claim { owner: &other, adopted: &ids };
+            let refused = tenant_key(&store, &place, claim, &platform, true).await.unwrap_err();
+            assert!(matches!(refused, NoKey::Key(KeyError::Foreign { .. })), "{refused}");
+        }
+        assert_eq!(store.get(&place.key(), 4096).await?, before);
     }
     Ok(())
 }

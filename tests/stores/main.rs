@@ -6,6 +6,7 @@ mod fitness;
 mod inventory;
 mod keys;
 mod objects;
+mod pod;
 mod restic;
 mod scoped;
 

@@ -30,13 +30,7 @@ pub(crate) async fn bed() -> Outcome<Option<Bed>> {
     let run = Run::start()?;
     let server = Ministack::start_in(&run).await?;
     make_bucket(&server.client(ACCOUNT), "backups", None).await?;
-    let may = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}"#;
-    let keys = server.user(OPERATOR, "tenantry", may).await?;
-    let trust = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{OPERATOR}:user/tenantry"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"{EXTERNAL}"}}}}}}]}}"#
-    );
-    let role = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::backups","arn:aws:s3:::backups/*"]}]}"#;
-    let arn = server.role(ACCOUNT, "tenantry-backup", &trust, role).await?;
+    let (keys, arn) = server.trusted((OPERATOR, ACCOUNT), EXTERNAL, "backups").await?;
     let mut address = address(&server.url(), "backups");
     address.expected_owner = Some(ACCOUNT.into());
     let role = role_address(&server, &arn, EXTERNAL);

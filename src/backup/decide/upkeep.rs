@@ -66,7 +66,7 @@ fn expire(known: Known<'_>, store: &Store, batch: &Batch, emptied: bool) -> Opti
     // One in each slot: what failed is tried in the next.
     let slot = if is_used(known, store, &job(slot)) { step(second + STEP).ok()? } else { slot };
     let snapshots = batch.snapshots.clone();
-    let work = Work::Expire { snapshots, prune: emptied, dead_hosts: dead_hosts(known) };
+    let work = Work::Expire { snapshots, prune: emptied, retire: emptied, dead_hosts: dead_hosts(known) };
     Some(plain(Kind::Expire, batch.generation, slot, work))
 }
 
@@ -80,7 +80,7 @@ fn prune(known: Known<'_>, store: &Store, batches: &[Batch], current: u32) -> Ve
         let slot = open_slot(known, store, Kind::Prune, generation)?;
         let batch = batches.iter().find(|batch| batch.generation == generation);
         let snapshots = batch.map(|batch| batch.snapshots.clone()).unwrap_or_default();
-        let work = Work::Expire { snapshots, prune: true, dead_hosts: dead_hosts(known) };
+        let work = Work::Expire { snapshots, prune: true, retire: false, dead_hosts: dead_hosts(known) };
         Some(plain(Kind::Prune, generation, slot, work))
     };
     generations(store).into_iter().filter(|generation| *generation <= current).filter_map(one).collect()

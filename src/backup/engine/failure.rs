@@ -38,6 +38,17 @@ impl Failure {
         Self::new(reasons::DEADLINE_EXCEEDED, message).said(&meaningful(words))
     }
 
+    /// The same, where the run's credentials have ended and nobody renewed them: then that is why the store refused.
+    #[must_use]
+    pub fn by_credentials(self, ended: bool) -> Self {
+        let refused = matches!(self.reason, reasons::STORE_UNREACHABLE | reasons::DEADLINE_EXCEEDED);
+        if !(ended && refused) {
+            return self;
+        }
+        let message = format!("{}; {}", self.message, next(reasons::CREDENTIALS_EXPIRED));
+        Self { reason: reasons::CREDENTIALS_EXPIRED, message: shortened(&message, MESSAGE), ..self }
+    }
+
     /// The same without these secrets, whoever wrote them.
     #[must_use]
     pub fn without(self, secrets: &[String]) -> Self {
@@ -109,6 +120,7 @@ const MEANS: [(&str, &[&str]); 7] = [
             "invalidaccesskeyid",
             "signaturedoesnotmatch",
             "token is expired",
+            "token has expired",
             "access key id you provided does not exist",
         ],
     ),
@@ -209,7 +221,8 @@ fn next(reason: &str) -> &'static str {
             "a part of the source could not be read, and the snapshot is not counted as good"
         }
         reasons::CREDENTIALS_EXPIRED => {
-            "the store no longer takes the run's credentials; the next run gets new ones"
+            "the store no longer takes the run's credentials, and the operator renewed none in time: see its log; the \
+             next run gets new ones"
         }
         reasons::CLOCK_SKEW => "set the clocks: the store refuses requests of another time",
         reasons::DUMP_FAILED => "nothing was saved; look at the line",
@@ -227,7 +240,13 @@ pub fn of_postgres(doing: &str, words: &str, otherwise: &'static str) -> Failure
         Some(reason @ (reasons::NO_SPACE | reasons::SOURCE_UNREACHABLE)) => reason,
         _ => otherwise,
     };
-    Failure::new(reason, format!("{doing} failed; {}", next(reason))).said(&meaningful(words))
+    let next = if words.contains("could not look up effective user ID") {
+        "the image knows no user of the number that the pod runs as: set spec.backups.postgresql.runAsUser, or the \
+         database's own (PostgreSQL's images have 999, CloudNativePG's 26)"
+    } else {
+        next(reason)
+    };
+    Failure::new(reason, format!("{doing} failed; {next}")).said(&meaningful(words))
 }
 
 #[cfg(test)]
@@ -249,9 +268,27 @@ mod tests {
         assert_eq!(of(1, "Load(<data/ab>) ciphertext verification failed"), reasons::DAMAGED);
         assert_eq!(of(1, "Get \"http://x\": dial tcp: connection refused"), reasons::STORE_UNREACHABLE);
         assert_eq!(of(1, "who knows"), reasons::DUMP_FAILED);
+        // S3's own words; restic drops the code.
+        assert_eq!(of(1, "Stat: The provided token has expired."), reasons::CREDENTIALS_EXPIRED);
         let killed = of_restic("x", None, "", reasons::DUMP_FAILED);
         assert_eq!(killed.reason, reasons::OUT_OF_MEMORY);
         assert!(killed.message.contains("was killed; most likely for want of memory"), "{}", killed.message);
+    }
+
+    #[test]
+    fn an_image_with_another_user_is_told_from_a_broken_engine() {
+        let words = "initdb: error: could not look up effective user ID 999: user does not exist";
+        let failure = of_postgres("making an engine", words, reasons::RESTORE_FAILED);
+        assert!(failure.message.contains("runAsUser") && failure.log_line.contains("999"), "{failure:?}");
+    }
+
+    #[test]
+    fn ended_credentials_are_why_a_store_refuses() {
+        let of = |reason, ended| Failure::new(reason, "x").by_credentials(ended).reason;
+        assert_eq!(of(reasons::STORE_UNREACHABLE, true), reasons::CREDENTIALS_EXPIRED);
+        assert_eq!(of(reasons::DEADLINE_EXCEEDED, true), reasons::CREDENTIALS_EXPIRED);
+        assert_eq!(of(reasons::STORE_UNREACHABLE, false), reasons::STORE_UNREACHABLE);
+        assert_eq!(of(reasons::DUMP_FAILED, true), reasons::DUMP_FAILED);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::backup::record::reasons;
 /// Snapshots of a generation: more never live at once.
 const MOST_SNAPSHOTS: usize = 1_000_000;
 
+/// Objects of a repository that holds nothing: its settings, its key, files of the index.
+const MOST_LEFT: usize = 1000;
+
 /// Removes these snapshots and nothing else.
 ///
 /// # Errors
@@ -38,6 +41,30 @@ pub async fn expire(
         return Err(Failure::new(reasons::STORE_UNREACHABLE, message));
     }
     if prune { run.repository.prune().await } else { Ok(()) }
+}
+
+/// Removes what is left of a repository that holds nothing any more: its settings last. Where the bucket locks what it is
+/// given, the versions stay as long as their lock, and can be brought back until then.
+///
+/// # Errors
+/// The store's trouble.
+pub async fn retire(run: &Run<'_>) -> Result<(), Failure> {
+    let prefix = format!("{}/", run.folder());
+    let listing = run.deadline.of("listing the store", run.store.list(&prefix, "", MOST_LEFT)).await??;
+    let holds =
+        |key: &str| ["data/", "snapshots/"].iter().any(|part| key.starts_with(&format!("{prefix}{part}")));
+    if listing.cut || listing.objects.iter().any(|object| holds(&object.key)) {
+        tracing::info!(repository = run.folder(), "it still holds something, and stays");
+        return Ok(());
+    }
+    let settings = format!("{prefix}config");
+    let (last, first): (Vec<_>, Vec<_>) =
+        listing.objects.iter().map(|object| object.key.as_str()).partition(|key| *key == settings);
+    for key in first.into_iter().chain(last) {
+        run.deadline.of("removing what is left", run.store.remove(key)).await??;
+    }
+    tracing::info!(repository = run.folder(), "it was emptied, and is gone");
+    Ok(())
 }
 
 /// Reads one part of all packs, and checks every byte.

@@ -1,15 +1,51 @@
 //! restic: one call a method. Its password and credentials are files and variables, never arguments.
+//!
+//! Credentials that end are renewed by the operator while a run goes on. restic's client reads variables and plain files
+//! once; only a `credential_process` in AWS' shared file is asked again, when what it said is about to end. That is
+//! `tenantry backup credentials`, which reads the files as they are then.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::failure::{Failure, of_restic};
 use super::program::{Call, Deadline, Output};
+use super::secrets::{Secrets, Variables};
 use super::snapshot::{Index, Lock, Summary, is_id, summary};
 use crate::backup::record::reasons;
-use crate::backup::store::Credentials;
 use crate::backup::task::StoreAddress;
+
+/// How restic signs, as variables: by itself where credentials stay, by asking us where they end.
+fn signing(secrets: &Secrets, scratch: &Path) -> Result<Variables, Failure> {
+    let credentials = secrets.credentials()?;
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    if credentials.expires().is_none() {
+        let mut all = vec![
+            set("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
+            set("AWS_SECRET_ACCESS_KEY", credentials.expose_secret()),
+        ];
+        all.extend(credentials.expose_token().map(|token| set("AWS_SESSION_TOKEN", token)));
+        return Ok(all);
+    }
+    let path = scratch.join("store-credentials");
+    let kept = |error: std::io::Error| super::disk("the way to the store's credentials", &path, &error);
+    let own = std::env::current_exe().map_err(kept)?;
+    let folder = secrets.folder();
+    // Split at white space by restic's client, without any quoting: paths in a Job have none.
+    let text = format!(
+        "[default]\ncredential_process = {} backup credentials --secrets {}\n",
+        own.display(),
+        folder.display()
+    );
+    std::fs::write(&path, text).map_err(kept)?;
+    Ok(vec![
+        set("AWS_SHARED_CREDENTIALS_FILE", &path.to_string_lossy()),
+        // Where nobody listens: should ours say nothing, restic must not fall back on what the node may do.
+        set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/"),
+    ])
+}
 
 /// Bytes below which a file system is full.
 const LEAST_ROOM: u64 = 256 * 1024;
@@ -20,6 +56,7 @@ pub struct Repository {
     program: PathBuf,
     folder: PathBuf,
     password: PathBuf,
+    secrets: Secrets,
     address: String,
     options: Vec<OsString>,
     environment: Vec<(String, String)>,
@@ -43,9 +80,8 @@ impl Repository {
     pub fn new(
         program: &Path,
         scratch: &Path,
-        password: &Path,
+        secrets: &Secrets,
         (store, key): (&StoreAddress, &str),
-        credentials: &Credentials,
         deadline: Deadline,
     ) -> Result<Self, Failure> {
         let aws = || format!("https://s3.{}.amazonaws.com", store.region);
@@ -58,15 +94,11 @@ impl Repository {
             std::fs::write(&path, ca).map_err(|error| super::disk("the store's authority", &path, &error))?;
             options.extend(["--cacert".into(), path.into()]);
         }
-        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut environment = vec![
-            set("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
-            set("AWS_SECRET_ACCESS_KEY", credentials.expose_secret()),
-            set("AWS_DEFAULT_REGION", &store.region),
-        ];
-        environment.extend(credentials.expose_token().map(|token| set("AWS_SESSION_TOKEN", token)));
-        let (program, folder) = (program.to_owned(), scratch.to_owned());
-        Ok(Self { program, folder, password: password.to_owned(), address, options, environment, deadline })
+        let mut environment = vec![("AWS_DEFAULT_REGION".to_owned(), store.region.clone())];
+        environment.extend(signing(secrets, scratch)?);
+        let (program, folder, password) = (program.to_owned(), scratch.to_owned(), secrets.password());
+        let secrets = secrets.clone();
+        Ok(Self { program, folder, password, secrets, address, options, environment, deadline })
     }
 
     /// The same, opened with another password.
@@ -109,13 +141,18 @@ impl Repository {
     }
 
     async fn good(&self, doing: &str, call: Call, otherwise: &'static str) -> Result<Output, Failure> {
-        let output = self.run(call).await?;
-        if output.good() {
-            return Ok(output);
-        }
-        // Some commands say in stdout what went wrong.
-        let words = format!("{}{}", output.words, output.text());
-        Err(of_restic(doing, output.code, &words, otherwise))
+        let failure = match self.run(call).await {
+            Ok(output) if output.good() => return Ok(output),
+            Ok(output) => {
+                // Some commands say in stdout what went wrong.
+                let words = format!("{}{}", output.words, output.text());
+                of_restic(doing, output.code, &words, otherwise)
+            }
+            Err(failure) => failure,
+        };
+        // Answers without a body don't say why the store refuses, and restic tries again for minutes.
+        let end = self.secrets.credentials().ok().and_then(|now| now.expires());
+        Err(failure.by_credentials(end.is_some_and(|end| end <= Timestamp::now())))
     }
 
     /// Opens it with the key, and reads nothing but its settings.

@@ -84,13 +84,13 @@ impl<'a> Run<'a> {
         started: Timestamp,
     ) -> Result<Self, Failure> {
         let secrets = Secrets::new(&places.secrets);
-        let credentials = secrets.credentials()?;
-        let store = Store::open(&task.store, &credentials)?;
+        // Without any nothing begins; later ones are read when they are needed.
+        secrets.credentials()?;
+        let store = Store::open_from(&task.store, secrets.clone())?;
         let folder = task.place.repository(task.generation);
-        let (program, password) = (&places.restic, secrets.password());
         let scratch = places.scratch.as_path();
         let address = (&task.store, folder.as_str());
-        let repository = Repository::new(program, scratch, &password, address, &credentials, deadline)?;
+        let repository = Repository::new(&places.restic, scratch, &secrets, address, deadline)?;
         Ok(Self { task, secrets, scratch, store, repository, deadline, started })
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use crate::backup::record::reasons;
-use crate::backup::store::Credentials;
+use crate::backup::store::{Credentials, Source};
 
 /// Environment variables of a program.
 pub type Variables = Vec<(String, String)>;
@@ -30,7 +30,7 @@ const LIBPQ: [&str; 12] = [
 const FILES: [(&str, &str); 3] =
     [("ca.crt", "PGSSLROOTCERT"), ("tls.crt", "PGSSLCERT"), ("tls.key", "PGSSLKEY")];
 
-/// The folder of the secrets.
+/// The folder of the secrets. What the operator renews there, the next reader sees.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     folder: PathBuf,
@@ -41,6 +41,12 @@ impl Secrets {
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
+    }
+
+    /// The folder, for programs of ours.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The file of the tenant's key.
@@ -80,7 +86,9 @@ impl Secrets {
         let credentials = Credentials::new(&id, &secret, part("session-token").as_deref());
         let wrong =
             |error| Failure::new(reasons::STORE_UNREACHABLE, format!("credentials of the run: {error}"));
-        credentials.map(Some).map_err(wrong)
+        let end = part("expiration").and_then(|end| end.parse().ok());
+        let until = |found: Credentials| end.map_or(found.clone(), |end| found.until(end));
+        credentials.map(until).map(Some).map_err(wrong)
     }
 
     /// How the database is reached, as variables of libpq.
@@ -120,5 +128,11 @@ impl Secrets {
         let text = std::fs::read_to_string(self.folder.join(name)).ok()?;
         let text = text.trim_end_matches(['\n', '\r']).to_owned();
         (!text.is_empty()).then_some(text)
+    }
+}
+
+impl Source for Secrets {
+    fn now(&self) -> Option<Credentials> {
+        self.credentials().ok()
     }
 }

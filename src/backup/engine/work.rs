@@ -53,8 +53,9 @@ fn clean(scratch: &Path) {
 async fn dispatch(run: &Run<'_>, found: &mut Found) -> Result<(), Failure> {
     match &run.task.work {
         Work::Backup(task) => backup::backup(run, task, found).await,
-        Work::Expire { snapshots, prune, dead_hosts } => {
-            keep::expire(run, (snapshots, *prune), dead_hosts, found).await
+        Work::Expire { snapshots, prune, retire, dead_hosts } => {
+            keep::expire(run, (snapshots, *prune), dead_hosts, found).await?;
+            if *retire { keep::retire(run).await } else { Ok(()) }
         }
         Work::Check { part, of } => keep::check(run, (*part, *of), found).await,
         Work::Drill(task) => drill::drill(run, task, found).await,

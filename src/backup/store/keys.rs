@@ -1,7 +1,7 @@
 //! Tenants' keys in the store: made once, never replaced.
 
 use super::{Class, Store, StoreError};
-use crate::backup::key::{self, KeyError, KeyFile, Owner, Password, PlatformKey};
+use crate::backup::key::{self, Claim, KeyError, KeyFile, Password, PlatformKey};
 use crate::backup::layout::Place;
 use crate::backup::record::reasons;
 
@@ -35,20 +35,20 @@ impl NoKey {
 pub async fn tenant_key(
     store: &Store,
     place: &Place,
-    owner: &Owner,
+    claim: Claim<'_>,
     platform_key: &dyn PlatformKey,
     create: bool,
 ) -> Result<Password, NoKey> {
     let key = place.key();
     let here = super::place(&store.address, &key);
     if let Some(bytes) = found(store, &key).await? {
-        return Ok(KeyFile::read(&bytes, &here)?.of(owner, &here)?.open(platform_key, &here).await?);
+        return Ok(KeyFile::read(&bytes, &here)?.of(&claim, &here)?.open(platform_key, &here).await?);
     }
     let repositories = store.list(&format!("{}/g", place.prefix), "", 1).await?;
     if !create || !repositories.objects.is_empty() {
         return Err(KeyError::Missing(here).into());
     }
-    let file = KeyFile::seal(owner.clone(), &Password::new()?, platform_key).await?;
+    let file = KeyFile::seal(claim.owner.clone(), &Password::new()?, platform_key).await?;
     match store.put_proved(&key, &file.to_bytes()).await {
         Ok(()) => {}
         // Somebody else was faster: theirs counts.
@@ -57,7 +57,7 @@ pub async fn tenant_key(
     }
     // What lies there opens, or it isn't used.
     let bytes = store.get(&key, key::MOST_BYTES).await?;
-    Ok(KeyFile::read(&bytes, &here)?.of(owner, &here)?.open(platform_key, &here).await?)
+    Ok(KeyFile::read(&bytes, &here)?.of(&claim, &here)?.open(platform_key, &here).await?)
 }
 
 async fn found(store: &Store, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -2,6 +2,7 @@
 //! deadline, and nothing is ever overwritten.
 //!
 //! - [`credentials`], [`error`], [`policy`], [`checks`]: pure
+//! - `source`: credentials that are renewed while a run goes on
 //! - `wire`: trust, deadlines, retries, the store's clock
 //! - `calls`, `lists`: what can be done with objects
 //! - `writes`: what the audit log's archive needs of them
@@ -22,6 +23,7 @@ pub mod keys;
 mod lists;
 pub mod policy;
 pub mod probe;
+mod source;
 mod wire;
 mod writes;
 
@@ -32,6 +34,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedCredentialsProvider,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
@@ -40,6 +43,7 @@ pub use calls::{Head, Held, Put};
 pub use credentials::{Credentials, Unusable};
 pub use error::{Class, StoreError};
 pub use lists::{Listing, Object, Version, Versions};
+pub use source::Source;
 pub use wire::{Clock, DEADLINE};
 
 /// A bucket, and who asks it.
@@ -62,6 +66,18 @@ impl Store {
     /// # Errors
     /// The certificate authority isn't one.
     pub fn open(address: &StoreAddress, credentials: &Credentials) -> Result<Self, StoreError> {
+        Self::with(address, SharedCredentialsProvider::new(signing(credentials)))
+    }
+
+    /// The same with credentials that are asked for again before they end.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_from(address: &StoreAddress, source: impl Source) -> Result<Self, StoreError> {
+        Self::with(address, source::provider(source))
+    }
+
+    fn with(address: &StoreAddress, credentials: SharedCredentialsProvider) -> Result<Self, StoreError> {
         let endpoint = address.endpoint.as_deref();
         let http = wire::client(endpoint, address.ca.as_deref()).map_err(|error| StoreError {
             class: Class::Tls,
@@ -74,7 +90,7 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(address.region.clone()))
             .force_path_style(address.path_style)
-            .credentials_provider(signing(credentials))
+            .credentials_provider(credentials)
             .http_client(http)
             .timeout_config(wire::timeouts())
             .retry_config(wire::retries())
@@ -144,7 +160,7 @@ fn signing(credentials: &Credentials) -> aws_sdk_s3::config::Credentials {
         credentials.access_key_id(),
         credentials.expose_secret(),
         credentials.expose_token().map(str::to_owned),
-        None,
+        credentials.expires().map(Into::into),
         "tenantry",
     )
 }

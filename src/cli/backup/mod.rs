@@ -3,10 +3,12 @@
 //!
 //! - [`key`]: a wrapped key, opened
 //! - [`work`]: one run
+//! - [`credentials`]: a run's credentials as they are now, for restic
 //! - [`tools`]: brings the programs into a Job whose image is PostgreSQL's
 
 use super::Outcome;
 
+pub mod credentials;
 pub mod key;
 pub mod tools;
 pub mod work;
@@ -31,6 +33,7 @@ enum What {
     Work(work::Args),
     Tools(tools::Args),
     Key(key::Args),
+    Credentials(credentials::Args),
 }
 
 /// Runs it.
@@ -42,5 +45,6 @@ pub fn main(args: &Args) -> Outcome {
         What::Work(args) => work::main(args),
         What::Tools(args) => tools::main(args),
         What::Key(args) => key::main(args),
+        What::Credentials(args) => credentials::main(args),
     }
 }

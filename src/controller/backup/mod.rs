@@ -6,6 +6,7 @@
 //! - [`locks`]: how much is under Object Lock
 //! - [`files`]: buckets with files of Tenants
 //! - [`start`]: a Job, its Secret, its task
+//! - [`tend`]: the Secrets of Jobs that go on, and of those that have ended
 //! - [`asked`]: what people asked for, and what they are told
 
 mod asked;
@@ -14,6 +15,7 @@ mod files;
 mod locks;
 mod pass;
 mod start;
+mod tend;
 mod vault;
 
 use std::{collections::HashMap, time::Duration};

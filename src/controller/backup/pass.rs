@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use crate::{
     api::{Platform, backup::Backups},
     backup::{
+        job,
         known::Kind,
         spread::{self, Budget, Taken},
         view::View,
@@ -19,7 +20,7 @@ use crate::{
 use super::{
     asked,
     case::{Case, Cases},
-    start,
+    start, tend,
     vault::Vault,
 };
 
@@ -58,15 +59,17 @@ async fn begin(
     vault: &mut Vault,
     cases: &Cases,
 ) {
+    if !vault.tended.is_empty() {
+        let there: HashSet<&String> = cases.iter().flat_map(|one| &one.jobs).map(|job| &job.uid).collect();
+        vault.tended.retain(|uid, _| there.contains(uid));
+    }
+    let ended = tend::ended(vault, cases.iter().flat_map(|one| &one.jobs));
+    tend::clear(ctx, vault, ended).await;
     if !vault.is_fit() {
         return;
     }
-    if !vault.complete.is_empty() {
-        let there: HashSet<&String> = cases.iter().flat_map(|one| &one.jobs).map(|job| &job.uid).collect();
-        vault.complete.retain(|uid| there.contains(uid));
-    }
     for one in cases.iter().filter(|one| !one.jobs.is_empty()) {
-        start::complete(ctx, vault, &one.tenant, &one.jobs).await;
+        tend::supply(ctx, vault, &one.tenant, &one.jobs).await;
     }
     let ready = |one: &&Case| start::namespaces(&one.tenant).is_some();
     let places: Vec<(&Case, usize)> = cases
@@ -122,6 +125,7 @@ fn tell(ctx: &Context, vault: &Vault, one: &Case) {
         locked: vault.locked(&one.name),
         settings: Arc::clone(&one.settings),
         decision: one.decision.clone(),
+        leak: leak(&one.jobs, Timestamp::now()),
         words: one.jobs.iter().filter_map(|job| Some((job.name.clone(), word(job)?))).collect(),
         runs: one.runs.clone(),
         problem: vault.problems.get(&one.name).cloned().unwrap_or_default(),
@@ -135,6 +139,21 @@ fn tell(ctx: &Context, vault: &Vault, one: &Case) {
     if !same {
         ctx.tenants.add(one.name.clone());
     }
+}
+
+/// Drills that should have ended and haven't. A Job goes on as long as a pod of its own is there, and a node that is gone
+/// ends none.
+fn leak(jobs: &[JobFacts], now: Timestamp) -> String {
+    let drills = jobs.iter().filter(|job| Kind::of(&job.name).is_some_and(Kind::is_drill));
+    let late = drills
+        .filter(|job| job.state == State::Active && job::is_late(job.task.as_deref(), job.created, now));
+    let one = |job: &JobFacts| {
+        format!(
+            "Job {0}/{1} had to end long ago, and its pod is still there, with a copy of the data: see kubectl -n {0} get pods -o wide; if its node is gone for good, kubectl -n {0} delete pods --force -l batch.kubernetes.io/job-name={1}",
+            job.namespace, job.name
+        )
+    };
+    late.map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Message and line of the log, of runs that failed.

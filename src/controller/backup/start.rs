@@ -1,5 +1,5 @@
-//! A run's Job, its Secret and its task. The Job comes first: the Secret belongs to it and goes with it. Whoever dies
-//! between the two finds the Job without its Secret, and makes it.
+//! A run's Job, its Secret and its task. The Job comes first: the Secret belongs to it. Whoever dies between the
+//! two finds the Job without its Secret, and makes it ([`super::tend`]).
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,10 @@ use crate::{
         task::{Task, Work},
     },
     controller::context::Context,
-    observe::{
-        runs::{JobFacts, State},
-        secrets,
-    },
+    observe::secrets,
 };
 
-use tracing::warn;
-
-use super::vault::Vault;
+use super::{tend::Tended, vault::Vault};
 
 /// The namespaces of runs, once they are there: for backups, and for drills.
 pub(super) fn namespaces(tenant: &Tenant) -> Option<(&str, &str)> {
@@ -53,6 +48,7 @@ pub(super) async fn start(
     let engine = engine.ok_or(
         "no image has the programs of its database; set Platform.spec.backups.postgresql.image, or the database's own",
     )?;
+    let user = database.and_then(|one| one.run_as_user).or(backups.postgresql.run_as_user);
     let task = Task {
         id: want.job.clone(),
         install_id: ctx.install_id.to_string(),
@@ -76,6 +72,7 @@ pub(super) async fn start(
         slot: &slot,
         tools,
         engine,
+        user,
         pull_secret: !platform.spec.images.pull_secret_refs.is_empty(),
         resources: &backups.postgresql.resources,
         memory_times: want.memory_times,
@@ -87,30 +84,10 @@ pub(super) async fn start(
         Made::New(uid) => {
             let secret = job::secret(&task, (namespace, &uid), tenant_uid, &files);
             ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
-            vault.complete.insert(uid);
+            vault.tended.insert(uid, Tended::of(&files));
             Ok(true)
         }
         Made::Before => Ok(false),
-    }
-}
-
-/// Makes the Secrets of Jobs that another process began, and perhaps left without: once each.
-pub(super) async fn complete(ctx: &Context, vault: &mut Vault, tenant: &Tenant, jobs: &[JobFacts]) {
-    for job in jobs.iter().filter(|job| job.state == State::Active) {
-        let Some(task) = job.task.as_deref().filter(|_| !vault.complete.contains(&job.uid)) else { continue };
-        let database = tenant.spec.databases.iter().find(|one| one.name == job.database);
-        let made = match files(ctx, vault, tenant, database, &task.work).await {
-            Ok(files) => {
-                let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
-                let secret = job::secret(task, (&job.namespace, &job.uid), tenant_uid, &files);
-                ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())
-            }
-            Err(problem) => Err(problem),
-        };
-        match made {
-            Ok(()) => _ = vault.complete.insert(job.uid.clone()),
-            Err(problem) => warn!(job = job.name, problem, "its Secret can't be made now"),
-        }
     }
 }
 
@@ -124,15 +101,25 @@ async fn files(
 ) -> Result<BTreeMap<String, String>, String> {
     let name = tenant.metadata.name.as_deref().unwrap_or_default();
     let mut files = vault.files(&ctx.install_id, name, work).await?;
+    files.extend(connection(ctx, tenant, database, work).await?);
+    Ok(files)
+}
+
+/// How its database is reached, where it needs one.
+pub(super) async fn connection(
+    ctx: &Context,
+    tenant: &Tenant,
+    database: Option<&Database>,
+    work: &Work,
+) -> Result<BTreeMap<String, String>, String> {
     if matches!(work, Work::Backup(_) | Work::Restore(_)) {
         let database = database.ok_or("the Tenant no longer lists the database")?;
         let secret = &database.connection_secret_ref.name;
         let namespace = tenant.namespace();
         let values =
             secrets::texts(&ctx.client, namespace, secret).await.map_err(|error| error.to_string())?;
-        let connection = connection::files(&values, namespace)
-            .map_err(|problem| format!("Secret {namespace}/{secret} {problem}"))?;
-        files.extend(connection);
+        return connection::files(&values, namespace)
+            .map_err(|problem| format!("Secret {namespace}/{secret} {problem}"));
     }
-    Ok(files)
+    Ok(BTreeMap::new())
 }

@@ -2,7 +2,7 @@
 //! of Tenants, unwrapped; and what each Tenant has in the store.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, warn};
 
 use crate::{
-    api::{Platform, backup::Backups, conditions::reasons},
+    api::{Platform, backup::Backups, conditions::reasons, marks},
     backup::{
-        key::{Owner, Password, SecretKey},
+        key::{self, Claim, Owner, Password, SecretKey},
         known,
         layout::Place,
         store::{
@@ -50,9 +50,11 @@ pub(super) struct Vault {
     /// When the Secrets and the store were looked at last, and for which generation of the spec.
     tried: Option<(Timestamp, i64)>,
     fit: bool,
+    /// Installations whose keys are ours by now.
+    adopted: Vec<String>,
     tenants: HashMap<String, OfTenant>,
-    /// uids of Jobs whose Secret is there.
-    pub(super) complete: HashSet<String>,
+    /// How the Secrets of Jobs stand, by the Jobs' uids.
+    pub(super) tended: HashMap<String, super::tend::Tended>,
     /// Its Tenants' buckets of files.
     pub(super) files: super::files::Files,
     /// What the last round knew of its Tenants.
@@ -85,6 +87,10 @@ struct OfTenant {
 impl Vault {
     /// Reads the Secrets and asks the store, where that is due.
     pub(super) async fn refresh(&mut self, ctx: &Context, platform: &Platform, backups: &Backups) {
+        // Annotations make no generation.
+        let annotations = platform.metadata.annotations.as_ref();
+        let adopt = annotations.and_then(|map| map.get(marks::ADOPT_INSTALL_IDS));
+        self.adopted = adopt.map(|ids| key::adopted(ids)).unwrap_or_default();
         let (now, generation) = (Timestamp::now(), platform.metadata.generation.unwrap_or_default());
         let wait = if self.fit { REFRESH } else { AGAIN };
         if self.tried.is_some_and(|(at, of)| of == generation && now.duration_since(at).abs() < wait) {
@@ -208,7 +214,8 @@ impl Vault {
                 platform: open.platform.clone(),
                 tenant: tenant.to_owned(),
             };
-            let found = keys::tenant_key(&open.store, &place, &owner, &open.key, true).await;
+            let claim = Claim { owner: &owner, adopted: &self.adopted };
+            let found = keys::tenant_key(&open.store, &place, claim, &open.key, true).await;
             one.password = Some(found.map_err(|error| error.to_string())?);
         }
         let password = one.password.as_ref().map(Password::expose).unwrap_or_default().to_owned();
@@ -261,6 +268,9 @@ fn put(files: &mut BTreeMap<String, String>, below: &str, credentials: &Credenti
     one("secret-access-key", credentials.expose_secret());
     if let Some(token) = credentials.expose_token() {
         one("session-token", token);
+    }
+    if let Some(end) = credentials.expires() {
+        one("expiration", &end.to_string());
     }
 }
 

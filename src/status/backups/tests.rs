@@ -100,6 +100,7 @@ pub(super) fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> Vi
     let known = Known { settings: &settings, store: Some(&store), runs: &runs, asked: &[], now: time(NOW) };
     let decision = decide::decide(known);
     View {
+        leak: String::new(),
         settings: Arc::new(settings),
         store: Some(Arc::new(store)),
         decision,
@@ -245,6 +246,34 @@ fn shared_credentials_are_said() {
     view.shared_credentials = true;
     let current = verdict(told(&tenant, &view).current);
     assert_eq!((current.status, current.reason), (ConditionStatus::True, reasons::SHARED_CREDENTIALS));
+}
+
+/// B11: the rotating check finds a tampered pack, and the next days' checks read other parts.
+#[test]
+fn b11_damage_is_said_until_the_same_part_was_read_again() {
+    let tenant = tenant_of(json!({}));
+    let mut bad = past(Kind::Check, "2026-10-22T12:00:00Z", runs::DAMAGED);
+    bad.details.as_mut().unwrap().log_line = "pack 4bf2 contains 1 errors".into();
+    let other = past(Kind::Check, "2026-10-23T12:00:00Z", runs::SUCCEEDED);
+    let current = |checks: Vec<Past>| {
+        let checks = store(&[TODAY], checks);
+        verdict(told(&tenant, &view(&tenant, checks, vec![])).current)
+    };
+    let said = current(vec![bad.clone(), other.clone()]);
+    assert_eq!((said.status, said.reason), (ConditionStatus::False, runs::DAMAGED), "{said:?}");
+    assert!(said.message.contains("g0001") && said.message.contains("pack 4bf2"), "{said:?}");
+    let again = past(Kind::Check, "2026-11-21T12:00:00Z", runs::SUCCEEDED);
+    assert_eq!(current(vec![bad, other, again]).status, ConditionStatus::True);
+}
+
+#[test]
+fn b15_what_a_drill_left_is_said() {
+    let tenant = tenant_of(json!({}));
+    let mut view = view(&tenant, store(&[TODAY], vec![past(Kind::Drill, TODAY, runs::SUCCEEDED)]), vec![]);
+    view.leak = "Job acme-drill/drill-app-1 had to end long ago".into();
+    let told = verdict(told(&tenant, &view).verified);
+    assert_eq!((told.status, told.reason), (ConditionStatus::False, reasons::DRILL_LEAK));
+    assert!(told.message.contains("acme-drill/drill-app-1"), "{told:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{
         drills::{self, Verified},
         hold::{self, Hold},
         known::{Database, Kind, Past, Store},
+        record::reasons as runs,
         retention,
         view::View,
     },
@@ -53,6 +54,7 @@ pub(super) fn current(
         let due = view.decision.databases.iter().find(|due| due.database == database.name);
         wrong.extend(one(view, store, database, due, now));
     }
+    wrong.extend(drills::damaged(store).into_iter().take(3).map(|past| damaged(view, past)));
     // What holds up expiry is about retention, and said there.
     let about = |hold: &&Hold| !matches!(hold, Hold::ClockUnproven { .. } | Hold::MassDeletion { .. });
     let held = view.decision.holds.iter().filter(about);
@@ -97,6 +99,17 @@ pub(super) fn retention(view: &View, store: &Store, now: Timestamp) -> Verdict {
             ),
         ),
     })
+}
+
+/// What the rotating check found.
+fn damaged(view: &View, past: &Past) -> Verdict {
+    let (message, line) = super::words(view, past);
+    let at = super::whole_second(past.started);
+    let message = format!(
+        "the check {} of {at} read a part of repository g{:04} and found damage: {message}: {line}",
+        past.id, past.generation
+    );
+    Verdict::no(runs::DAMAGED, message)
 }
 
 /// A bucket of files that isn't as it should be, or of which nobody knows.
@@ -225,6 +238,9 @@ pub(super) fn verified(view: &View, store: &Store, max_age: SignedDuration, now:
     let mut wrong = Vec::new();
     let mut oldest: Option<Timestamp> = None;
     let days = max_age.as_hours() / 24;
+    if !view.leak.is_empty() {
+        wrong.push(Verdict::no(reasons::DRILL_LEAK, view.leak.clone()));
+    }
     for database in &view.settings.databases {
         let name = &database.name;
         let at = |time: Timestamp| super::whole_second(time);

@@ -67,6 +67,7 @@ pub(super) fn step(name: &str, space: &str, reason: &str) -> Option<String> {
             "compare the clocks: date -u on the operator's node, and the Date that the store answers with"
                 .to_owned()
         }
+        reasons::DRILL_LEAK => "end what is left of the drill, as the message says".to_owned(),
         runs::OUT_OF_MEMORY => "raise Platform.spec.backups.postgresql.resources.limits.memory".to_owned(),
         runs::NO_SPACE => {
             "see which node or volume is full: kubectl describe nodes | grep -A3 DiskPressure".to_owned()

@@ -99,6 +99,29 @@ impl Ministack {
         Ok(format!("arn:aws:iam::{account}:role/{name}"))
     }
 
+    /// An operator in one account, and in another a role that it alone may assume, with this word of the trust's, and that
+    /// may do everything to one bucket. Returns the operator's keys and the role's ARN.
+    ///
+    /// # Errors
+    /// ministack refuses.
+    pub async fn trusted(
+        &self,
+        (operator, owner): (&str, &str),
+        external: &str,
+        bucket: &str,
+    ) -> Result<(StoreKeys, String)> {
+        let may = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}"#;
+        let keys = self.user(operator, "tenantry", may).await?;
+        let trust = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{operator}:user/tenantry"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"{external}"}}}}}}]}}"#
+        );
+        let role = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"]}}]}}"#
+        );
+        let arn = self.role(owner, "tenantry-backup", &trust, &role).await?;
+        Ok((keys, arn))
+    }
+
     /// Everything it wrote so far.
     #[must_use]
     pub fn logs(&self) -> String {

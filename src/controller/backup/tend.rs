@@ -1,0 +1,121 @@
+//! The Secrets of runs: made where another process died before it could, renewed before their credentials end, and taken
+//! away as soon as the run has ended.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use crate::{
+    api::Tenant,
+    apply::runs::OfJob,
+    backup::{job, task::Task},
+    controller::context::Context,
+    observe::runs::{JobFacts, State},
+};
+
+use super::{start, vault::Vault};
+
+/// Secrets that are taken away in one round: after a restart nobody knows which are gone.
+const MOST: usize = 100;
+/// Of those, at once.
+const AT_ONCE: usize = 8;
+
+/// How the Secret of a Job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tended {
+    /// It is there.
+    There {
+        /// When its credentials are renewed; `None` where they don't end.
+        renew: Option<Timestamp>,
+    },
+    /// It was taken away.
+    Gone,
+}
+
+impl Tended {
+    /// A Secret with these files, just made: renewed at half the time, so that an operator that is away for a while, and a
+    /// kubelet that brings it a minute later, break no run.
+    pub(super) fn of(files: &BTreeMap<String, String>) -> Self {
+        let end = files.get("aws-expiration").and_then(|end| end.parse::<Timestamp>().ok());
+        let now = Timestamp::now();
+        let half = |end: Timestamp| now.saturating_add(end.duration_since(now) / 2).unwrap_or(end);
+        Self::There { renew: end.map(half) }
+    }
+
+    fn is_due(self, now: Timestamp) -> bool {
+        matches!(self, Self::There { renew: Some(at) } if at <= now)
+    }
+}
+
+fn of(job: &JobFacts) -> OfJob<'_> {
+    OfJob { namespace: &job.namespace, name: &job.name, uid: &job.uid }
+}
+
+/// Sees to the Secrets of a Tenant's Jobs that go on. What can't be done now is tried in the next round.
+pub(super) async fn supply(ctx: &Context, vault: &mut Vault, tenant: &Tenant, jobs: &[JobFacts]) {
+    let name = tenant.metadata.name.clone().unwrap_or_default();
+    for job in jobs.iter().filter(|job| job.state == State::Active) {
+        let due = vault.tended.get(&job.uid).is_none_or(|tended| tended.is_due(Timestamp::now()));
+        let Some(task) = job.task.as_deref().filter(|_| due) else { continue };
+        match one(ctx, vault, tenant, job, task).await {
+            Ok(tended) => {
+                vault.tended.insert(job.uid.clone(), tended);
+                vault.problems.remove(&name);
+            }
+            Err(problem) => {
+                warn!(job = job.name, problem, "its Secret can't be made, or renewed, now");
+                vault.problems.insert(name.clone(), problem);
+            }
+        }
+    }
+}
+
+async fn one(
+    ctx: &Context,
+    vault: &mut Vault,
+    tenant: &Tenant,
+    job: &JobFacts,
+    task: &Task,
+) -> Result<Tended, String> {
+    let name = tenant.metadata.name.as_deref().unwrap_or_default();
+    let mut files = vault.files(&ctx.install_id, name, &task.work).await?;
+    let tended = Tended::of(&files);
+    let ends = tended != Tended::There { renew: None };
+    let keys = if ends { job::renewed(&files) } else { BTreeMap::new() };
+    if ctx.writer.renew_run_secret(of(job), &keys).await.map_err(|error| error.to_string())? {
+        if ends {
+            info!(job = job.name, "its credentials are renewed");
+        }
+        return Ok(tended);
+    }
+    let database = tenant.spec.databases.iter().find(|one| one.name == job.database);
+    files.extend(start::connection(ctx, tenant, database, &task.work).await?);
+    let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
+    let secret = job::secret(task, (&job.namespace, &job.uid), tenant_uid, &files);
+    ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
+    Ok(tended)
+}
+
+/// Jobs that have ended and whose Secrets may still be there.
+pub(super) fn ended<'a>(vault: &Vault, jobs: impl Iterator<Item = &'a JobFacts>) -> Vec<JobFacts> {
+    let there = |job: &&JobFacts| vault.tended.get(&job.uid) != Some(&Tended::Gone);
+    jobs.filter(|job| job.state != State::Active).filter(there).take(MOST).cloned().collect()
+}
+
+/// Takes away the Secrets of Jobs that have ended: they hold a tenant's key, and nobody needs them any more.
+pub(super) async fn clear(ctx: &Context, vault: &mut Vault, ended: Vec<JobFacts>) {
+    let removals = stream::iter(ended).map(|job| {
+        let ctx = ctx.clone();
+        async move {
+            let removed = ctx.writer.remove_run_secret(of(&job)).await;
+            if let Err(error) = &removed {
+                warn!(job = job.name, %error, "the Secret of an ended run can't be removed now");
+            }
+            removed.is_ok().then_some(job.uid)
+        }
+    });
+    let gone: Vec<_> = removals.buffer_unordered(AT_ONCE).collect().await;
+    vault.tended.extend(gone.into_iter().flatten().map(|uid| (uid, Tended::Gone)));
+}

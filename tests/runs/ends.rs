@@ -1,0 +1,63 @@
+//! How pods end, and what the operator makes of it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::bed::{Bed, ended};
+use crate::support::{
+    Outcome, at,
+    objects::{condition, name, text},
+};
+
+/// The Job failed a while ago: its retry is due.
+async fn long_ago(bed: &Bed, job: &Value) -> Outcome {
+    let path = at("jobs", text(job, "/metadata/namespace"), name(job));
+    let failed = bed.kit.object(&path, "failed", |now| condition(now, "Failed")["status"] == "True").await?;
+    let then = (Timestamp::now() - SignedDuration::from_mins(10)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut conditions = failed["status"]["conditions"].clone();
+    for one in conditions.as_array_mut().into_iter().flatten() {
+        one["lastTransitionTime"] = json!(then);
+    }
+    let status = json!({"status": {"conditions": conditions}});
+    bed.kit.merge(&(path + "/status"), "tess", &status).await?;
+    Ok(())
+}
+
+fn memory(job: &Value) -> &str {
+    text(job, "/spec/template/spec/containers/0/resources/limits/memory")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_a_run_without_memory_gets_twice_as_much_once() -> Outcome {
+    let Some(mut bed) = Bed::start().await? else { return Ok(()) };
+    bed.tenant("hungry", &["app"]).await?;
+    let first = bed.job("hungry", "app", |_| true).await?;
+    assert_eq!(memory(&first), "300Mi");
+    let killed = || ended("Failed", json!({"exitCode": 137, "reason": "OOMKilled"}));
+    bed.end(&first, killed()).await?;
+    bed.kit.until("hungry", "BackupsCurrent", "False", "OutOfMemory").await?;
+    bed.kit.until("hungry", "BackupsCurrent", "False", "more memory than 300Mi, its limit").await?;
+    long_ago(&bed, &first).await?;
+    let second = bed.job("hungry", "app", |job| job != name(&first)).await?;
+    assert_eq!(memory(&second), "600Mi");
+    assert_eq!(name(&second), format!("{}-2", name(&first)));
+    bed.end(&second, killed()).await?;
+    bed.kit.until("hungry", "BackupsCurrent", "False", "more memory than 600Mi, its limit").await?;
+    long_ago(&bed, &second).await?;
+    bed.kit.until("hungry", "BackupsCurrent", "False", "it is tried again in the next slot").await?;
+    let jobs = bed.kit.list(&at("jobs", "hungry-backup", "")).await?;
+    assert_eq!(jobs.len(), 2, "tried once more, and no more");
+    bed.kit.clean_up("hungry").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b12_a_run_that_filled_its_volume_is_named() -> Outcome {
+    let Some(mut bed) = Bed::start().await? else { return Ok(()) };
+    bed.tenant("full", &["app"]).await?;
+    let job = bed.job("full", "app", |_| true).await?;
+    let said = "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Gi\". ";
+    bed.end(&job, json!({"phase": "Failed", "reason": "Evicted", "message": said})).await?;
+    bed.kit.until("full", "BackupsCurrent", "False", "NoSpace").await?;
+    bed.kit.until("full", "BackupsCurrent", "False", "exceeds the limit \"1Gi\"").await?;
+    bed.kit.clean_up("full").await
+}
