@@ -67,6 +67,8 @@ pub enum ConditionType {
     PlansPosted,
     /// The store of backups is there, and is what was asked for.
     StoreReady,
+    /// The audit log is complete, and in its archive.
+    AuditComplete,
     /// Nothing weakens the tenant's isolation.
     Isolated,
     /// Every service has the pods that it asked for.
@@ -75,6 +77,8 @@ pub enum ConditionType {
     ZoneSpread,
     /// What the Tenant keeps is backed up, as often and for as long as the Platform says.
     BackupsCurrent,
+    /// Restore points stay as long as the Platform says, and no longer.
+    RetentionExact,
     /// Its restore points were restored and looked into, lately.
     RestoreVerified,
 }
@@ -91,10 +95,12 @@ impl ConditionType {
             Self::SourceSynced => "SourceSynced",
             Self::PlansPosted => "PlansPosted",
             Self::StoreReady => "StoreReady",
+            Self::AuditComplete => "AuditComplete",
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",
             Self::BackupsCurrent => "BackupsCurrent",
+            Self::RetentionExact => "RetentionExact",
             Self::RestoreVerified => "RestoreVerified",
         }
     }
@@ -113,6 +119,12 @@ pub mod reasons {
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// `platformRef` names a Platform that isn't there.
     pub const PLATFORM_NOT_FOUND: &str = "PlatformNotFound";
+    /// `tenantRef` names a Tenant that isn't there.
+    pub const TENANT_NOT_FOUND: &str = "TenantNotFound";
+    /// The Platform has no `spec.backups`.
+    pub const NO_BACKUPS: &str = "NoBackups";
+    /// No restore point is as old as was asked for.
+    pub const NO_SUCH_POINT: &str = "NoSuchPoint";
     /// The namespace belongs to somebody else.
     pub const NAMESPACE_NOT_OURS: &str = "NamespaceNotOurs";
     /// Another Tenant has the namespace.
@@ -285,6 +297,20 @@ pub mod reasons {
     pub const WITNESS_STALE: &str = "WitnessStale";
     /// The witness found that history was rewritten, or that a part is missing.
     pub const WITNESS_REFUSED: &str = "WitnessRefused";
+    /// The spool of an audit agent has no room.
+    pub const SPOOL_FULL: &str = "SpoolFull";
+    /// The spool's disk fails.
+    pub const SPOOL_FAILING: &str = "SpoolFailing";
+    /// No agent says anything of its log, or none gets events from an API server.
+    pub const AGENT_MISSING: &str = "AgentMissing";
+    /// A request of ours didn't show up in the verified archive.
+    pub const CANARY_MISSING: &str = "CanaryMissing";
+    /// Records that were acknowledged are lost.
+    pub const EVENTS_LOST: &str = "EventsLost";
+    /// An API server made events that never arrived.
+    pub const SOURCE_DROPPED: &str = "SourceDropped";
+    /// Records have been waiting for too long to be in the verified archive.
+    pub const UNVERIFIED: &str = "Unverified";
     /// The spool has files that can't be read.
     pub const SPOOL_DAMAGED: &str = "SpoolDamaged";
     /// The archive's bucket belongs to the account that it should be apart from.

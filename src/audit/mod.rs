@@ -10,18 +10,34 @@
 //! - [`witness`]: what the archive's own account says of it
 //! - [`doors`]: an archive on disk, and one in a bucket
 //! - [`verify`]: whether an archive is what was written
+//! - [`complete`]: whether everything arrives, and comes all the way
+//! - [`policy`]: which requests the API server logs, and whether these are the right ones
 //! - [`evidence`]: what proves one event; [`search`]: which event
+//! - [`own`]: what the agent itself says
+//! - [`spool`]: records on disk, before anybody is told that they were taken
+//! - [`tail`]: files that grow, followed through rotation
+//! - [`events`], [`webhook`]: what the API server posts
+//! - [`agent`]: all of it, on a control-plane node
+
+pub mod agent;
 pub mod archive;
+pub mod complete;
 pub mod doors;
+pub mod events;
 pub mod evidence;
 pub mod files;
 pub mod frame;
 pub mod layout;
 pub mod leaf;
 pub mod log;
+pub mod own;
 pub mod pack;
+pub mod policy;
 pub mod prove;
 pub mod search;
 pub mod ship;
+pub mod spool;
+pub mod tail;
 pub mod verify;
+pub mod webhook;
 pub mod witness;

@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         Command::Watchdog(args) => watchdog::main(&args),
         Command::Probe(args) => probe::main(&args),
         Command::Backup(args) => backup::main(&args),
-        Command::Audit(args) => audit::main(&args),
+        Command::Audit(args) => audit::main(args),
         Command::Witness(args) => witness::main(&args),
         Command::Crds(args) => crds::main(&args),
         Command::Completions(args) => completions::main(&args, &mut command),

@@ -23,6 +23,7 @@ const WRITERS: &[Except] = &[
     ("src/source/read/mod.rs", "makes folders, not objects"),
     ("src/source/parent.rs", "makes folders, not objects"),
     ("src/trail/disk.rs", "makes files and folders, not objects"),
+    ("src/audit/spool/disk.rs", "makes files and folders, not objects"),
 ];
 
 /// What may be longer, with a reason.

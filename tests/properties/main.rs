@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 
 mod approvals;
+mod audit;
 mod backup;
 mod change;
 mod desired;

@@ -4,10 +4,13 @@
 //! ```text
 //! cargo bench --bench crash                       # 1,000 kills
 //! cargo bench --bench crash -- 50 --seed 20779    # those of a run that found something
+//! cargo bench --bench crash -- --audit 1000 200   # the audit agent instead: kills, and power cuts
 //! ```
 
 #![allow(clippy::unwrap_used, dead_code, reason = "the tests' support, of which this needs a part")]
 
+#[path = "../../support/audit/mod.rs"]
+mod audit;
 #[path = "../../support/mod.rs"]
 mod support;
 
@@ -29,6 +32,9 @@ struct Args {
     /// Where the dice begin [default: the time]
     #[arg(long)]
     seed: Option<u64>,
+    /// Kills of an audit agent, and power cuts of its spool's disk
+    #[arg(long, num_args = 2, value_names = ["KILLS", "CUTS"])]
+    audit: Option<Vec<usize>>,
     /// What cargo adds by itself
     #[arg(long, hide = true)]
     bench: bool,
@@ -39,6 +45,9 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let seed =
         args.seed.unwrap_or_else(|| u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default());
+    if let Some([kills, cuts]) = args.audit.as_deref() {
+        return audit(*kills, *cuts, seed).await;
+    }
     println!("{} kills, {} tenants, seed {seed}", args.kills, args.tenants);
     let report = match World::shared().await {
         Ok(Some(world)) => {
@@ -71,4 +80,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The audit agent: everything that was acknowledged is there, or the seed that loses something is named.
+async fn audit(kills: usize, cuts: usize, seed: u64) -> ExitCode {
+    let cut = audit::cuts::run(cuts, seed).await;
+    let killed = audit::kills::run(env!("CARGO_BIN_EXE_tenantry"), kills, seed).await;
+    let good = cut.is_ok() && killed.is_ok();
+    println!("0 lost unless said otherwise, seed {seed}\n{cut:?}\n{killed:?}");
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

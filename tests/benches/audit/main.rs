@@ -1,0 +1,271 @@
+//! `cargo bench --bench audit`: how fast records get onto the disk before anybody is told, how long the last of a hundred
+//! waits, what a start costs with a large spool, and how much memory an outage takes.
+//!
+//! ```text
+//! cargo bench --bench audit
+//! cargo bench --bench audit -- --folder /var/tmp --start-up 10 --outage 8640000
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a bench ends where something is wrong")]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tenantry::audit::frame::{Record, Source};
+use tenantry::audit::prove::Prover;
+use tenantry::audit::spool::batch::Batch;
+use tenantry::audit::spool::names::{EPOCH, Name, SEGMENTS};
+use tenantry::audit::spool::{Settings, Spool};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures the spool.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench audit --")]
+struct Args {
+    /// Where to write; the disk matters
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// Events for the rates
+    #[arg(long, default_value_t = 400_000)]
+    events: usize,
+    /// Gigabytes of the spool for the start
+    #[arg(long, default_value_t = 1)]
+    start_up: u64,
+    /// Events of the outage: at 100 a second, 24 hours are 8,640,000 and 9 GB
+    #[arg(long, default_value_t = 864_000)]
+    outage: usize,
+    /// What cargo adds by itself
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Bytes of an event, and how many come at once: as many as the tailer reads.
+const EVENT: usize = 1024;
+const TOGETHER: usize = 256;
+
+fn main() -> Outcome {
+    let args = Args::parse();
+    let folder = tempfile::tempdir_in(&args.folder)?;
+    println!("on {}; release build, this machine as busy as it is", folder.path().display());
+    // One core for everything that is ours but the disk's own work.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let plain = plain(&folder.path().join("plain"), args.events)?;
+    let spooled = runtime.block_on(rate(&folder.path().join("rate"), args.events))?;
+    println!("of plain append and sync in the same run: {:.2} (goal 0.7)", spooled / plain);
+    runtime.block_on(wait(&folder.path().join("wait"), 20_000))?;
+    start_up(&folder.path().join("start"), args.start_up, &runtime)?;
+    runtime.block_on(outage(&folder.path().join("outage"), args.outage))
+}
+
+/// An event of 1 KB, in a buffer that holds many.
+fn batch(number: usize, count: usize) -> Batch {
+    let (mut bytes, mut records) = (Vec::with_capacity(count * EVENT), Vec::with_capacity(count));
+    for part in 0..count {
+        let start = bytes.len();
+        write!(
+            bytes,
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"{:08x}-0000-4000-8000-{part:012}","stage":"ResponseComplete","verb":"get","padding":""#,
+            number
+        )
+        .unwrap();
+        bytes.resize(start + EVENT - 2, b'x');
+        bytes.extend_from_slice(b"\"}");
+        records.push(start..bytes.len());
+    }
+    Batch::new(Source::AuditFile, bytes, records).unwrap()
+}
+
+/// The same bytes, appended and synced 256 KiB at a time, with nothing else.
+fn plain(folder: &Path, events: usize) -> Outcome<f64> {
+    std::fs::create_dir_all(folder)?;
+    let mut frames = Vec::new();
+    batch(0, TOGETHER).append(0, 0, 0, &mut frames);
+    let mut file = File::create(folder.join("plain"))?;
+    let (start, cpu) = (Instant::now(), cpu()?);
+    for number in 0..events / TOGETHER {
+        let _ = batch(number, TOGETHER);
+        file.write_all(&frames)?;
+        file.sync_data()?;
+    }
+    let rate = events as f64 / start.elapsed().as_secs_f64();
+    println!(
+        "plain append and sync: {rate:.0} events/s, {:.2} s of a core",
+        (self::cpu()? - cpu).as_secs_f64()
+    );
+    drop(file);
+    std::fs::remove_dir_all(folder)?;
+    Ok(rate)
+}
+
+fn settings(folder: &Path) -> Settings {
+    Settings::new(folder.to_owned(), "eu", "cp-1")
+}
+
+/// Spooled, and each sealed segment hashed into the tree as the shipper does.
+async fn rate(folder: &Path, events: usize) -> Outcome<f64> {
+    let (spool, _) = Spool::open(settings(folder))?;
+    let (start, cpu) = (Instant::now(), cpu()?);
+    let (mut prover, mut waiting) = (Prover::default(), Vec::new());
+    for number in 0..events / TOGETHER {
+        let spool = spool.clone();
+        waiting.push(tokio::spawn(async move { spool.append(batch(number, TOGETHER)).await }));
+        if waiting.len() == 8 {
+            for one in waiting.drain(..) {
+                one.await??;
+            }
+            prove(&spool, &mut prover)?;
+        }
+    }
+    for one in waiting {
+        one.await??;
+    }
+    let mut seals = spool.seals();
+    spool.seal();
+    seals.wait_for(|next| *next > events as u64).await?;
+    prove(&spool, &mut prover)?;
+    let (took, used) = (start.elapsed().as_secs_f64(), (self::cpu()? - cpu).as_secs_f64());
+    assert_eq!(prover.tree().size(), events as u64 / TOGETHER as u64 * TOGETHER as u64 + 1);
+    let rate = events as f64 / took;
+    println!(
+        "spooled, synced before the word, hashed: {rate:.0} events/s; {:.0} events a second of a core; {} syncs",
+        events as f64 / used,
+        spool.figures().syncs
+    );
+    println!("(goal: 40,000 a core)");
+    spool.close().await;
+    std::fs::remove_dir_all(folder)?;
+    Ok(rate)
+}
+
+fn prove(spool: &Spool, prover: &mut Prover) -> Outcome {
+    for segment in spool.sealed() {
+        let bytes = spool.read(segment)?;
+        assert_eq!(prover.tree().size(), segment.first);
+        prover.segment(segment.first, &bytes);
+        spool.forget(segment.first)?;
+    }
+    Ok(())
+}
+
+/// A hundred callers with one event each, again and again: how long each waits for its word.
+async fn wait(folder: &Path, events: usize) -> Outcome {
+    let (spool, _) = Spool::open(settings(folder))?;
+    let taken = std::sync::Arc::new(AtomicU64::new(0));
+    let callers = (0..100).map(|number| {
+        let (spool, taken) = (spool.clone(), std::sync::Arc::clone(&taken));
+        tokio::spawn(async move {
+            let mut waits = Vec::new();
+            while taken.fetch_add(1, Ordering::Relaxed) < events as u64 {
+                let start = Instant::now();
+                spool.append(batch(number, 1)).await.unwrap();
+                waits.push(start.elapsed());
+            }
+            waits
+        })
+    });
+    let mut waits: Vec<Duration> = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        waits.extend(caller.await?);
+    }
+    waits.sort_unstable();
+    let at = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    println!(
+        "word to one of 100 callers: median {:.1} ms, p99 {:.1} ms, last {:.1} ms (goal p99 50 ms)",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    spool.close().await;
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+/// A spool as large as that, made of files without holes; then the start.
+fn start_up(folder: &Path, gigabytes: u64, runtime: &tokio::runtime::Runtime) -> Outcome {
+    let segments = folder.join(SEGMENTS);
+    std::fs::create_dir_all(&segments)?;
+    std::fs::write(folder.join(EPOCH), r#"{"epoch":"20261123T000000Z-00000000","previous":null}"#)?;
+    let (mut seq, mut bytes) = (0_u64, 0);
+    while bytes < gigabytes << 30 {
+        let (first, mut segment) = (seq, Vec::new());
+        while segment.len() < 8 << 20 {
+            let record = [b'x'; EVENT];
+            Record { seq, synced: first, received: 0, source: Source::AuditFile, bytes: &record }
+                .append(&mut segment);
+            seq += 1;
+        }
+        bytes += segment.len() as u64;
+        std::fs::write(segments.join(Name::Sealed(first, seq - 1).file()), &segment)?;
+    }
+    let mut open = Vec::new();
+    for _ in 0..8000 {
+        let record = [b'x'; EVENT];
+        Record { seq, synced: seq, received: 0, source: Source::AuditFile, bytes: &record }.append(&mut open);
+        seq += 1;
+    }
+    std::fs::write(segments.join(Name::Open(seq - 8000).file()), &open)?;
+    rustix::fs::sync();
+    let start = Instant::now();
+    let (spool, found) = Spool::open(settings(folder))?;
+    let took = start.elapsed();
+    assert_eq!((found.next, found.lost.len()), (seq, 0));
+    println!(
+        "start with {gigabytes} GB in {} segments, and {:.1} MB being written: {:.3} s (goal 2 s with 10 GB)",
+        spool.sealed().len(),
+        open.len() as f64 / 1e6,
+        took.as_secs_f64()
+    );
+    runtime.block_on(spool.close());
+    drop(spool);
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+/// Nothing is shipped while events go on coming: what a day at 100 a second leaves, as fast as it can be written.
+async fn outage(folder: &Path, events: usize) -> Outcome {
+    let (spool, _) = Spool::open(settings(folder))?;
+    let before = resident()?;
+    let mut most = 0;
+    for number in 0..events / TOGETHER {
+        spool.append(batch(number, TOGETHER)).await?;
+        if number % 64 == 0 {
+            most = most.max(resident()?);
+        }
+    }
+    let figures = spool.figures();
+    println!(
+        "outage of {:.1} hours at 100 events/s: {:.1} GB in {} segments; memory {:.1} MB before, {:.1} MB at most (goal 64)",
+        events as f64 / 360_000.0,
+        figures.bytes as f64 / 1e9,
+        figures.sealed,
+        before as f64 / 1e6,
+        most as f64 / 1e6
+    );
+    spool.close().await;
+    Ok(())
+}
+
+/// Bytes of memory in use.
+fn resident() -> Outcome<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    Ok(line.split_whitespace().next().unwrap_or("0").parse::<u64>()? * 1024)
+}
+
+/// What this process used of all cores.
+fn cpu() -> Outcome<Duration> {
+    let mut total = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let line = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        total += line.split_whitespace().next().unwrap_or("0").parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(total))
+}
