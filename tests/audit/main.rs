@@ -10,7 +10,5 @@ mod apiserver;
 mod crashes;
 mod faults;
 
-use play::Outcome;
-
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_tenantry");
