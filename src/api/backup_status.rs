@@ -35,6 +35,12 @@ pub struct BackupStatus {
     /// Restore points that say a time later than the store's: they expire by the store's clock.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub future_dated: u32,
+    /// Restore points that are older than `retentionDays` and should be gone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub overdue: u32,
+    /// Restore points that are gone from the store though they are younger than `retentionDays`: nobody may remove them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gone_early: u32,
     /// Share of what the newest restore point consists of that is under Object Lock, in percent; absent where it isn't
     /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

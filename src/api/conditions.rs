@@ -67,6 +67,8 @@ pub enum ConditionType {
     PlansPosted,
     /// The store of backups is there, and is what was asked for.
     StoreReady,
+    /// The audit log is complete, and in its archive.
+    AuditComplete,
     /// Nothing weakens the tenant's isolation.
     Isolated,
     /// Every service has the pods that it asked for.
@@ -75,6 +77,8 @@ pub enum ConditionType {
     ZoneSpread,
     /// What the Tenant keeps is backed up, as often and for as long as the Platform says.
     BackupsCurrent,
+    /// Restore points stay as long as the Platform says, and no longer.
+    RetentionExact,
     /// Its restore points were restored and looked into, lately.
     RestoreVerified,
 }
@@ -91,10 +95,12 @@ impl ConditionType {
             Self::SourceSynced => "SourceSynced",
             Self::PlansPosted => "PlansPosted",
             Self::StoreReady => "StoreReady",
+            Self::AuditComplete => "AuditComplete",
             Self::Isolated => "Isolated",
             Self::WorkloadsAvailable => "WorkloadsAvailable",
             Self::ZoneSpread => "ZoneSpread",
             Self::BackupsCurrent => "BackupsCurrent",
+            Self::RetentionExact => "RetentionExact",
             Self::RestoreVerified => "RestoreVerified",
         }
     }
@@ -113,6 +119,12 @@ pub mod reasons {
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// `platformRef` names a Platform that isn't there.
     pub const PLATFORM_NOT_FOUND: &str = "PlatformNotFound";
+    /// `tenantRef` names a Tenant that isn't there.
+    pub const TENANT_NOT_FOUND: &str = "TenantNotFound";
+    /// The Platform has no `spec.backups`.
+    pub const NO_BACKUPS: &str = "NoBackups";
+    /// No restore point is as old as was asked for.
+    pub const NO_SUCH_POINT: &str = "NoSuchPoint";
     /// The namespace belongs to somebody else.
     pub const NAMESPACE_NOT_OURS: &str = "NamespaceNotOurs";
     /// Another Tenant has the namespace.

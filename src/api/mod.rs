@@ -3,7 +3,7 @@
 //! The only place where a field is documented. Pure.
 //!
 //! - [`platform`], [`brake`], [`forge`], [`hook`], [`verification`], [`approvals`], [`tenant`], [`service`], [`storage`],
-//!   [`backup`], [`data`], [`drill`], [`restore`]: what users write
+//!   [`backup`], [`audit`], [`data`], [`drill`], [`restore`]: what users write
 //! - [`platform_status`], [`tenant_status`], [`backup_status`], [`conditions`]: what they read
 //! - [`promises`]: the one table of promises
 //! - [`kinds`]: the kinds of child, in the order in which they are written
@@ -11,6 +11,7 @@
 //! - [`common`], [`quantity`], [`finding`]: values that the others share
 
 pub mod approvals;
+pub mod audit;
 pub mod backup;
 pub mod backup_status;
 pub mod brake;

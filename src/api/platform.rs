@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    audit::Audit,
     backup::Backups,
     brake::Brake,
     common::{Duration, Peer, PortRange, Protocol, SecretName},
@@ -79,6 +80,9 @@ pub struct PlatformSpec {
     /// How what Tenants keep is backed up, and the backups are tried; nothing is when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups: Option<Backups>,
+    /// Whose audit log must be complete, and kept where nobody of this cluster can change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
 }
 
 /// How a change that no Tenant asked for reaches the Tenants that run: in waves. The next wave begins when the

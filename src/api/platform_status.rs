@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{conditions::Condition, finding::Finding};
+use super::{audit::AuditStatus, conditions::Condition, finding::Finding};
 
 /// Most findings that a status lists; the rest are counted.
 pub const MOST_FINDINGS: usize = 20;
@@ -23,6 +23,9 @@ pub struct PlatformStatus {
     /// The repository and what came out of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceStatus>,
+    /// The audit log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStatus>,
     /// Namespaces with our marks whose Tenant is gone; they keep running.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace"]))]

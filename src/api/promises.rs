@@ -1,5 +1,6 @@
 //! The one table of promises. Conditions, alerts, README, `why` and reports are fed from it.
 
+use crate::audit::complete::judge;
 use crate::backup::{hold::reasons as held, record::reasons as runs};
 
 use super::conditions::{ConditionType, reasons};
@@ -86,12 +87,10 @@ pub const TABLE: &[Promise] = &[
             reasons::BACKUP_OVERDUE,
             reasons::NO_BACKUP_YET,
             reasons::BACKUP_FAILED,
-            reasons::RETENTION_NOT_EXACT,
             reasons::VOLUME_NOT_SUPPORTED,
             reasons::BUCKETS_NOT_VERIFIED,
             reasons::NOT_APPLIED,
             held::STORE_UNKNOWN,
-            held::MASS_DELETION_HELD,
             runs::CLOCK_SKEW,
             runs::INTERRUPTED,
             runs::DEADLINE_EXCEEDED,
@@ -113,6 +112,20 @@ pub const TABLE: &[Promise] = &[
         ],
         alert: "TenantryBackupsNotCurrent",
         evidence: "restore points in the store, by its own clock, looked at every few minutes; none believed that is older than 15 min",
+    },
+    Promise {
+        id: "retention",
+        sentence: "backups stay as long as is promised, and no longer",
+        condition: Some(ConditionType::RetentionExact),
+        reasons: &[
+            reasons::RETENTION_NOT_EXACT,
+            reasons::NO_BACKUP_YET,
+            reasons::NOT_APPLIED,
+            held::STORE_UNKNOWN,
+            held::MASS_DELETION_HELD,
+        ],
+        alert: "TenantryRetentionNotExact",
+        evidence: "restore points in the store by its own clock: none gone early, none overdue; read back every few minutes",
     },
     Promise {
         id: "restores",
@@ -142,7 +155,14 @@ pub const TABLE: &[Promise] = &[
         alert: "TenantryRestoreNotVerified",
         evidence: "records of drills: a restore point restored into an engine of its own, counts and checksums as in its manifest",
     },
-    later("audit", "audit logs go to a separate account and are complete", "TenantryAuditIncomplete"),
+    Promise {
+        id: "audit",
+        sentence: "audit logs go to a separate account and are complete",
+        condition: Some(ConditionType::AuditComplete),
+        reasons: judge::REASONS,
+        alert: "TenantryAuditIncomplete",
+        evidence: "the archive itself: tenantry audit verify, with two public keys and no cluster",
+    },
     later("erasure", "data is gone within 30 days of cancellation", "TenantryErasureOverdue"),
     later("access", "access is least-privilege and expires", "TenantryAccessExpired"),
 ];

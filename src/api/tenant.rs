@@ -11,7 +11,7 @@ use super::{
     data::{BackupExclusion, Bucket, Database, Volume},
     quantity::Quantity,
     service::Service,
-    tenant_status::TenantStatus,
+    tenant_status::{Purpose, TenantStatus},
 };
 
 /// One customer of the Platform: a namespace of its own with its isolation, and the services that run in it.
@@ -208,5 +208,11 @@ impl Tenant {
             Some(name) => name,
             None => self.metadata.name.as_deref().unwrap_or_default(),
         }
+    }
+
+    /// Names of the namespaces that were made beside it, for backups and drills.
+    pub fn namespaces_beside(&self) -> impl Iterator<Item = &str> {
+        let all = self.status.iter().flat_map(|status| &status.namespaces);
+        all.filter(|one| one.purpose != Purpose::Workload).map(|one| one.name.as_str())
     }
 }

@@ -102,11 +102,11 @@ pub struct Seen {
 
 impl Seen {
     /// Whether this is the first time.
-    pub fn is_new(&mut self, hit: &Hit) -> bool {
-        if hit.audit_id.is_empty() {
+    pub fn is_new(&mut self, audit_id: &str, stage: &str) -> bool {
+        if audit_id.is_empty() {
             return true;
         }
-        let id = (hit.audit_id.clone(), hit.stage.clone());
+        let id = (audit_id.to_owned(), stage.to_owned());
         if self.before.contains(&id) || !self.last.insert(id) {
             return false;
         }
@@ -191,6 +191,6 @@ mod tests {
         assert!(Query { since: Some(time), ..Query::default() }.hit(&record(event)).is_some());
         assert!(Query { until: Some(time), ..Query::default() }.hit(&record(event)).is_none());
         let mut seen = Seen::default();
-        assert!(seen.is_new(&hit) && !seen.is_new(&hit));
+        assert!(seen.is_new("a", "Panic") && !seen.is_new("a", "Panic") && seen.is_new("a", "b"));
     }
 }

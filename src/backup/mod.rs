@@ -15,6 +15,7 @@
 //! - [`decide`]: what to start, what to wait for, and why; [`names`], [`retry`], [`hold`]: its words
 //! - [`spread`]: how many may begin at once, over all tenants
 //! - [`retention`], [`generation`]: what expires, and which repository is written to
+//! - [`wait`]: why what people asked for doesn't begin
 //! - [`drills`]: what is tried, and what that proves
 //! - [`view`], [`tell`]: what is known of a tenant's backups, and a run in the words of a status
 //! - [`engine`]: what a Job does
@@ -42,4 +43,5 @@ pub mod store;
 pub mod task;
 pub mod tell;
 pub mod view;
+pub mod wait;
 pub mod zone;

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{known::Kind, record::Record};
+use super::{
+    known::Kind,
+    record::{Neighbours, Record},
+};
 
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Details {
     pub rto_seconds: Option<i64>,
     /// Checks that held, of all.
     pub checks: (u32, u32),
+    /// What else is on the server that was dumped.
+    pub neighbours: Option<Neighbours>,
 }
 
 impl Past {
@@ -62,6 +67,7 @@ impl Past {
             rpo_seconds: restored.map(|one| one.rpo_seconds),
             rto_seconds: restored.map(|one| one.rto_seconds),
             checks: restored.map(|one| (one.passed, one.checks)).unwrap_or_default(),
+            neighbours: record.neighbours.clone(),
         };
         Some(Self {
             id: record.id.clone(),
@@ -78,24 +84,28 @@ impl Past {
         })
     }
 
-    /// Forgets the words of all but the newest run of each kind and database: thousands of records cost little. What
-    /// drills measured stays.
+    /// Sorts, the oldest first, and forgets the words of all but the newest run of each kind and database: thousands of
+    /// records cost little. What drills measured stays, and what the newest look at a server's databases found.
     pub fn thin(list: &mut [Self]) {
-        list.sort_by_key(|past| std::cmp::Reverse(past.started));
+        list.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         let mut seen: BTreeSet<(Kind, String)> = BTreeSet::new();
-        for past in list.iter_mut() {
-            if seen.insert((past.kind, past.database.clone())) {
+        let mut servers: BTreeSet<String> = BTreeSet::new();
+        for past in list.iter_mut().rev() {
+            let newest = seen.insert((past.kind, past.database.clone()));
+            let Some(details) = &mut past.details else { continue };
+            let telling = details.neighbours.is_some() && servers.insert(past.database.clone());
+            if !telling {
+                details.neighbours = None;
+            }
+            if newest {
                 continue;
             }
-            match &mut past.details {
-                Some(details) if details.rto_seconds.is_some() => {
-                    details.message = String::new();
-                    details.log_line = String::new();
-                }
-                details => *details = None,
+            details.message = String::new();
+            details.log_line = String::new();
+            if !telling && details.rto_seconds.is_none() {
+                past.details = None;
             }
         }
-        list.reverse();
     }
 }
 
@@ -123,6 +133,7 @@ mod tests {
             message: "the dump failed".into(),
             log_line: "pg_dump: error".into(),
             point: None,
+            neighbours: None,
             restored: restored.then(crate::backup::record::Restored::default),
             removed: vec![],
             programs: vec![],
@@ -138,5 +149,16 @@ mod tests {
             .collect();
         assert_eq!(words, [false, false, true, false, true], "{list:?}");
         assert_eq!(list[3].details.as_ref().unwrap().rto_seconds, Some(0), "measures stay");
+
+        // The newest run failed before it could look around; what the one before saw is still known.
+        let beside = |n: u32| Neighbours::of("app".into(), vec![format!("shop{n}")]);
+        let mut records =
+            [record(1, "backup", false), record(2, "backup", false), record(3, "backup", false)];
+        (records[0].neighbours, records[1].neighbours) = (Some(beside(1)), Some(beside(2)));
+        let mut list: Vec<Past> = records.iter().filter_map(Past::of).collect();
+        Past::thin(&mut list);
+        let found: Vec<_> =
+            list.iter().filter_map(|past| past.details.as_ref()?.neighbours.clone()).collect();
+        assert_eq!(found, [beside(2)]);
     }
 }

@@ -56,6 +56,9 @@ pub struct Record {
     /// What a backup made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<Point>,
+    /// What else is on the server of a backup; absent where that isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Neighbours>,
     /// What a drill or a restore found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
@@ -102,6 +105,48 @@ pub struct Point {
     pub stored_bytes: u64,
     /// SHA-256 of the manifest, hexadecimal.
     pub manifest_sha256: String,
+}
+
+/// The databases of a server, by their names there. Templates are left out, and `postgres` where it has no tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Neighbours {
+    /// The one that the run dumped.
+    pub own: String,
+    /// The others, in order; as many as fit into a record.
+    pub others: Vec<String>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl Neighbours {
+    /// Most bytes of names: the record has to fit into a container's last words with all else that it says.
+    const MOST_BYTES: usize = 1024;
+
+    /// Of as many as fit.
+    #[must_use]
+    pub fn of(own: String, mut others: Vec<String>) -> Self {
+        let mut room = Self::MOST_BYTES;
+        let fit = others.iter().take_while(|name| {
+            // Quotes, a comma, and what a name may need to be escaped as.
+            let size =
+                name.chars().map(|c| if c.is_control() || c == '"' || c == '\\' { 6 } else { c.len_utf8() });
+            let size = size.sum::<usize>() + 3;
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        });
+        let fit = fit.count();
+        let more = others.len() - fit;
+        others.truncate(fit);
+        Self { own, others, more }
+    }
 }
 
 /// What a drill or a restore found.
@@ -181,4 +226,20 @@ pub mod reasons {
     pub const RESTORE_FAILED: &str = "RestoreFailed";
     /// The database to restore to is there already.
     pub const TARGET_EXISTS: &str = "TargetExists";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_with_thousands_of_databases_fits_into_a_record() {
+        let many: Vec<String> = (0..5000).map(|n| format!("\u{1}tenant-{n:04}")).collect();
+        let found = Neighbours::of("app".into(), many.clone());
+        assert!(serde_json::to_vec(&found).unwrap().len() < 1200, "{found:?}");
+        assert_eq!(found.others, many[..found.others.len()]);
+        assert_eq!(found.others.len() + found.more, 5000);
+        let few = Neighbours::of("app".into(), vec!["shop".into()]);
+        assert_eq!((few.others.len(), few.more), (1, 0));
+    }
 }

@@ -199,11 +199,23 @@ fn brake(
     (batch, hold)
 }
 
+/// Those of one database.
+#[must_use]
+pub fn overdue_of(settings: &Settings, store: &Store, database: &str, now: Timestamp) -> usize {
+    let (most, clock) = (longest(settings), store.now(now));
+    let points = store.points_of(database);
+    let older = points.len().saturating_sub(1);
+    points.iter().take(older).filter(|point| clock.duration_since(point.stored) > most).count()
+}
+
+fn longest(settings: &Settings) -> SignedDuration {
+    SignedDuration::from_hours(i64::from(settings.retention_days) * 24) + GRACE
+}
+
 /// Restore points that should be gone: expired for longer than [`GRACE`]. The verdict `RetentionExact` is that there are
 /// none.
 #[must_use]
 pub fn overdue(settings: &Settings, store: &Store, now: Timestamp) -> usize {
-    let most = SignedDuration::from_hours(i64::from(settings.retention_days) * 24) + GRACE;
-    let clock = store.now(now);
+    let (most, clock) = (longest(settings), store.now(now));
     items(settings, store).iter().filter(|item| clock.duration_since(item.stored) > most).count()
 }

@@ -14,7 +14,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct View {
     /// What shall be.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// The last look into the store.
     pub store: Option<Arc<Store>>,
     /// What was decided.
@@ -23,8 +23,10 @@ pub struct View {
     pub runs: Vec<Run>,
     /// Message and line of the log, by Job that has ended.
     pub words: BTreeMap<String, (String, String)>,
-    /// Restore points that are gone from the store though they are younger than they may go.
-    pub gone_early: usize,
+    /// How many restore points are gone from the store though they are younger than they may go, by database.
+    pub gone_early: BTreeMap<String, u32>,
+    /// Share of a repository's bytes that is under Object Lock, in percent, by generation.
+    pub locked: BTreeMap<u32, u32>,
     /// Why a run couldn't begin; empty where all could.
     pub problem: String,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
@@ -41,6 +43,7 @@ impl View {
             && self.runs == other.runs
             && self.words == other.words
             && self.gone_early == other.gone_early
+            && self.locked == other.locked
             && self.problem == other.problem
             && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials

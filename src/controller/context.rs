@@ -22,6 +22,7 @@ use crate::{
     observe::world::{Signal, World},
     plan::waves::Waves,
     runtime::{metrics::Metrics, queue::Queue},
+    status::audit::Report as AuditReport,
     status::{
         platform::{PostReport, SourceReport},
         promises::SourceState,
@@ -104,6 +105,8 @@ pub struct Board {
     pub backups: HashMap<String, Arc<View>>,
     /// Whether Platforms' stores are fit, and when that was asked.
     pub stores: HashMap<String, (Judgement, Timestamp)>,
+    /// What audit agents said last, by Platform.
+    pub audits: HashMap<String, AuditReport>,
     /// Tokens of GitHub Apps that are still good.
     pub tokens: Tokens,
 }

@@ -4,6 +4,7 @@
 //! - [`tenant`], [`platform`], [`source`], [`forge`]: one driver a loop
 //! - [`hooks`]: push hooks, taken to the source loop
 //! - [`room`]: counts now and then whether a lost zone's pods would find room
+//! - [`audit`]: whether the audit log is complete
 //! - [`backup`]: backups, drills and restores
 //! - [`prove`]: asks and tries whether tenants are kept apart
 //! - [`turn`]: how far a pass over a Tenant may go
@@ -12,6 +13,7 @@
 //! - [`events`]: for people who describe a Tenant
 //! - [`supervise`]: starts and stops them with leadership
 
+pub mod audit;
 pub mod backup;
 pub mod context;
 pub mod events;

@@ -29,6 +29,7 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     let report = ctx.board().reports.get(name).cloned();
     let posts = ctx.board().posts.get(name).cloned();
     let store = ctx.board().stores.get(name).cloned();
+    let audit = ctx.board().audits.get(name).cloned();
     let (tenants, orphans) = {
         let world = ctx.world();
         (world.tenants_of(name), world.orphans(name))
@@ -41,6 +42,7 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
         source: report.as_ref(),
         posts: posts.as_ref(),
         store: store.as_ref(),
+        audit: audit.as_ref(),
         now: Timestamp::now(),
     };
     let status = status::status(&facts);
@@ -82,6 +84,7 @@ fn forget(ctx: &Context, name: &str) {
     board.issuers.remove(name);
     board.posts.remove(name);
     board.stores.remove(name);
+    board.audits.remove(name);
 }
 
 /// Reads the Secrets that the Platform names and tells its Tenants when they changed. Nothing watches

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    backup,
+    audit, backup,
     context::{Context, Wake},
     forge,
     outcome::Next,
@@ -88,6 +88,7 @@ fn start(ctx: &Context, health: &Health) -> JoinSet<()> {
     }
     tasks.spawn(sources(ctx.clone()));
     tasks.spawn(room::run(ctx.clone(), ctx.count_every));
+    tasks.spawn(audit::run(ctx.clone()));
     tasks.spawn(backup::run(ctx.clone(), health.clone()));
     tasks.spawn(prove::run(ctx.clone(), ctx.proofs.clone()));
     tasks

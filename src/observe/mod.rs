@@ -16,6 +16,7 @@
 //! - [`loss`]: what the loss of a zone would do, played through now and then
 //! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
 
+pub mod audit;
 pub mod behind;
 pub mod census;
 pub mod crds;

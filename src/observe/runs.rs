@@ -102,6 +102,10 @@ struct Inner {
     seen: BTreeMap<&'static str, BTreeSet<(String, String)>>,
     /// Kinds that were listed.
     listed: BTreeSet<&'static str>,
+    /// Changes so far, and the last one of each Tenant and of a list.
+    changes: u64,
+    changed: BTreeMap<String, u64>,
+    relisted: u64,
 }
 
 const JOBS: &str = "jobs";
@@ -116,7 +120,8 @@ impl Runs {
         let runs = self.clone();
         let api = Api::<SlimJob>::all(client.clone());
         tasks.spawn(follow(JOBS, health.watch(JOBS), api, ours, move |event| {
-            runs.heard(JOBS, event, |inner, job| {
+            let of = |job: &SlimJob| job.labels().get(marks::TENANT).cloned().unwrap_or_default();
+            runs.heard(JOBS, event, of, |inner, job| {
                 let facts = facts(&job);
                 let id = (facts.namespace.clone(), facts.name.clone());
                 let words =
@@ -127,14 +132,16 @@ impl Runs {
         let runs = self.clone();
         let api = Api::<RestoreDrill>::all(client.clone());
         tasks.spawn(follow(DRILLS, health.watch(DRILLS), api, config(), move |event| {
-            runs.heard(DRILLS, event, |inner, drill| {
+            let of = |drill: &RestoreDrill| drill.spec.tenant_ref.name.clone();
+            runs.heard(DRILLS, event, of, |inner, drill| {
                 inner.drills.insert(drill.name_any(), Arc::new(drill));
             });
         }));
         let runs = self.clone();
         let api = Api::<Restore>::all(client.clone());
         tasks.spawn(follow(RESTORES, health.watch(RESTORES), api, config(), move |event| {
-            runs.heard(RESTORES, event, |inner, restore| {
+            let of = |restore: &Restore| restore.spec.tenant_ref.name.clone();
+            runs.heard(RESTORES, event, of, |inner, restore| {
                 inner.restores.insert(restore.name_any(), Arc::new(restore));
             });
         }));
@@ -145,8 +152,17 @@ impl Runs {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard<K: ResourceExt>(&self, kind: &'static str, event: Event<K>, keep: impl Fn(&mut Inner, K)) {
+    fn heard<K: ResourceExt>(
+        &self,
+        kind: &'static str,
+        event: Event<K>,
+        tenant: impl Fn(&K) -> String,
+        keep: impl Fn(&mut Inner, K),
+    ) {
         let mut inner = self.lock();
+        if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = &event {
+            inner.touch(tenant(object));
+        }
         let id = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         match event {
             Event::Init => {
@@ -161,6 +177,8 @@ impl Runs {
                 let seen = inner.seen.remove(kind).unwrap_or_default();
                 inner.retain(kind, |id| seen.contains(id));
                 inner.listed.insert(kind);
+                inner.changes += 1;
+                inner.relisted = inner.changes;
             }
             Event::Delete(object) => {
                 let gone = id(&object);
@@ -169,6 +187,13 @@ impl Runs {
         }
         drop(inner);
         self.bell.notify_one();
+    }
+
+    /// Which change was the last that a Tenant saw: as long as it is the same, so are its Jobs, and what people asked for.
+    #[must_use]
+    pub fn version(&self, tenant: &str) -> u64 {
+        let inner = self.lock();
+        inner.changed.get(tenant).copied().unwrap_or_default().max(inner.relisted)
     }
 
     /// Waits for the next change.
@@ -205,9 +230,18 @@ impl Runs {
     /// What a Job's pod said.
     pub fn told(&self, job: &JobFacts, words: Words) {
         let id = (job.namespace.clone(), job.name.clone());
-        if let Some(known) = self.lock().jobs.get_mut(&id).filter(|known| known.uid == job.uid) {
+        let mut inner = self.lock();
+        if let Some(known) = inner.jobs.get_mut(&id).filter(|known| known.uid == job.uid) {
             known.words = Some(words);
+            inner.touch(job.tenant.clone());
         }
+    }
+
+    /// Every drill and every restore, of any Tenant or none.
+    #[must_use]
+    pub fn everything_asked(&self) -> (Vec<Arc<RestoreDrill>>, Vec<Arc<Restore>>) {
+        let inner = self.lock();
+        (inner.drills.values().cloned().collect(), inner.restores.values().cloned().collect())
     }
 
     /// Drills that were asked for of a Tenant.
@@ -226,6 +260,11 @@ impl Runs {
 }
 
 impl Inner {
+    fn touch(&mut self, tenant: String) {
+        self.changes += 1;
+        self.changed.insert(tenant, self.changes);
+    }
+
     fn retain(&mut self, kind: &str, keep: impl Fn(&(String, String)) -> bool) {
         match kind {
             JOBS => self.jobs.retain(|id, _| keep(id)),

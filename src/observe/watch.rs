@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures::{StreamExt, pin_mut};
-use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use k8s_openapi::api::{
+    core::v1::{PersistentVolumeClaim, Service},
+    discovery::v1::EndpointSlice,
+};
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
@@ -92,6 +95,7 @@ impl Watches {
         watches.customers(sink);
         watches.workloads(sink);
         watches.places(sink);
+        watches.claims(sink);
         watches.api_servers(sink);
         for kind in Kind::ALL {
             if !kind.has_pods() {
@@ -223,6 +227,30 @@ impl Watches {
                 Event::Delete(node) => world.node_gone(&node),
             },
         );
+    }
+
+    /// Every claim, metadata only, of which the name is kept: what holds data and isn't ours is known by nothing else.
+    fn claims(&mut self, sink: &Sink) {
+        let api: Api<PartialObjectMeta<PersistentVolumeClaim>> = Api::all(self.client.clone());
+        let of = |object: &PartialObjectMeta<PersistentVolumeClaim>| {
+            let meta = &object.metadata;
+            (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+        };
+        self.spawn("persistentvolumeclaims", api, config(), sink, move |world, event| match event {
+            Event::Init => {
+                world.claims_listing();
+                Vec::new()
+            }
+            Event::InitApply(claim) | Event::Apply(claim) => {
+                let (namespace, name) = of(&claim);
+                world.claim_seen(&namespace, &name)
+            }
+            Event::InitDone => world.claims_listed(),
+            Event::Delete(claim) => {
+                let (namespace, name) = of(&claim);
+                world.claim_gone(&namespace, &name)
+            }
+        });
     }
 
     /// Where API servers answer: behind the Service `default/kubernetes`, and at its own addresses.

@@ -27,6 +27,8 @@ pub struct Observed {
     pub zones: Vec<String>,
     /// NetworkPolicies and RoleBindings in the namespace that aren't ours.
     pub foreign: Vec<ObjectId>,
+    /// Names of the PersistentVolumeClaims in the namespace, whoever made them.
+    pub claims: BTreeSet<String>,
     /// What was found out about its isolation; `None` where nothing was yet.
     pub proof: Option<ProofStatus>,
     /// Digest of whom evidence has to speak of.
@@ -87,11 +89,14 @@ pub fn observe(world: &World, tenant: &ValidatedTenant, platform: &ValidatedPlat
     });
     let unzoned = world.nodes().keys().filter(|node| zone_of(node).is_none());
     let known = world.tenant(&tenant.name);
+    let beside = known.iter().flat_map(|known| known.namespaces_beside()).map(str::to_owned);
+    let places: Vec<String> = std::iter::once(tenant.namespace.clone()).chain(beside).collect();
     Observed {
         services: services.collect(),
         unzoned: unzoned.cloned().collect(),
         empty,
-        foreign: world.foreign(&tenant.namespace),
+        foreign: places.iter().flat_map(|place| world.foreign(place)).collect(),
+        claims: world.claims(&tenant.namespace),
         proof: known.as_ref().and_then(|known| world.proof(known).cloned()),
         subject: known.as_ref().map(|known| questions::subject(known)).unwrap_or_default(),
         doors: world.doors().clone(),

@@ -5,8 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    api::finding::Finding,
-    validate::manifest::{Manifest, ManifestKind, Manifests, Schemas},
+    api::{Platform, finding::Finding},
+    validate::{
+        cross::locate,
+        manifest::{Manifest, ManifestKind, Manifests, Schemas},
+        root,
+    },
 };
 
 /// Refuses in `head` what can't follow on `base`: a change of a field that can't change, and, where
@@ -27,6 +31,7 @@ pub fn refuse(base: &[Manifests], head: &mut [Manifests], schemas: &Schemas, git
             }
             let mut found = transitions(&old.value.value(), manifest, schemas);
             found.extend(trust_root(old, manifest).filter(|_| git_platforms));
+            found.extend(backups(old, manifest).into_iter().filter(|_| git_platforms));
             if !found.is_empty() {
                 Arc::make_mut(manifest).valid = false;
                 findings.extend(found);
@@ -48,4 +53,16 @@ fn trust_root(old: &Manifest, new: &Manifest) -> Option<Finding> {
         let message = "the trust root of a Platform can't be changed from the repository that it protects";
         new.place().value("/spec/source", message).hint("change it with kubectl, and take it out of the file")
     })
+}
+
+/// The part of it that says where backups go. What BASE doesn't say may be what the cluster says: only it can decide.
+fn backups(old: &Manifest, new: &Manifest) -> Vec<Finding> {
+    let of = |manifest: &Manifest| {
+        let platform: Option<Platform> = manifest.value.typed().ok();
+        platform
+            .and_then(|platform| platform.spec.backups)
+            .filter(|_| manifest.kind == ManifestKind::Platform)
+    };
+    let (Some(was), Some(is)) = (of(old), of(new)) else { return Vec::new() };
+    root::changes(&was, &is).iter().map(|problem| locate(problem, new)).collect()
 }

@@ -130,6 +130,17 @@ const ELSEWHERE: [Deed; 10] = [
     ("create", "rbac.authorization.k8s.io", "rolebindings", ""),
 ];
 
+/// What nobody of a Tenant may do where its backups are made and tried: its key, its credentials for the store and what
+/// was restored are there while a run goes on.
+const BESIDE: [Deed; 6] = [
+    ("get", "", "secrets", ""),
+    ("get", "", "pods", "log"),
+    ("create", "", "pods", ""),
+    ("create", "", "pods", "exec"),
+    ("create", "batch", "jobs", ""),
+    ("create", "rbac.authorization.k8s.io", "rolebindings", ""),
+];
+
 /// One question: may this one do that there?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Question {
@@ -168,6 +179,9 @@ pub struct Questions {
     pub who: Vec<Who>,
     /// Another Tenant's namespace for each of them; none where there is no other.
     pub canaries: Vec<Option<String>>,
+    /// Namespaces of its backups, where it has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// RoleBindings of others that were seen in any of these namespaces.
     pub bindings: Vec<String>,
 }
@@ -187,12 +201,13 @@ impl Questions {
             free.next().map(|other| other.namespace().to_owned())
         };
         let canaries: Vec<Option<String>> = who.iter().map(canary).collect();
-        let mut places: Vec<&String> = canaries.iter().flatten().chain([&namespace]).collect();
+        let beside: Vec<String> = tenant.namespaces_beside().map(str::to_owned).collect();
+        let mut places: Vec<&String> = canaries.iter().flatten().chain([&namespace]).chain(&beside).collect();
         places.sort_unstable();
         places.dedup();
         let bindings = places.into_iter().flat_map(|place| bindings(place)).collect();
         let tenant = tenant.metadata.name.clone().unwrap_or_default();
-        Self { tenant, namespace, who, canaries, bindings }
+        Self { tenant, namespace, who, canaries, beside, bindings }
     }
 
     /// The questions. What must be possible comes first.
@@ -209,7 +224,8 @@ impl Questions {
             let not: &[Deed] = if editor { &[] } else { &EDITORS_ONLY };
             let elsewhere = canary.iter().flat_map(|place| ELSEWHERE.map(|deed| (place.as_str(), deed)));
             let never = NEVER.iter().chain(not).map(|deed| (own, *deed));
-            let never = never.chain(CLUSTER.map(|deed| ("", deed))).chain(elsewhere);
+            let beside = self.beside.iter().flat_map(|place| BESIDE.map(|deed| (place.as_str(), deed)));
+            let never = never.chain(CLUSTER.map(|deed| ("", deed))).chain(elsewhere).chain(beside);
             let question = move |wanted: bool| {
                 move |(place, deed): (&str, Deed)| Question {
                     who: index,

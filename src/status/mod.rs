@@ -15,6 +15,7 @@
 //! - [`why`]: the first thing that is not as it should be, and the next step
 
 pub mod applied;
+pub mod audit;
 pub mod backups;
 pub mod isolation;
 pub mod platform;

@@ -15,6 +15,7 @@ use crate::{
     validate::problem::Problem,
 };
 
+use super::audit::{self, Report};
 use super::set::{Conditions, Verdict, whole_second};
 
 /// What a look at the source brought.
@@ -54,6 +55,8 @@ pub struct Facts<'a> {
     pub posts: Option<&'a PostReport>,
     /// What the last look at the store of backups found, and when that was.
     pub store: Option<&'a (Judgement, Timestamp)>,
+    /// What the audit agents said last.
+    pub audit: Option<&'a Report>,
     /// The time.
     pub now: Timestamp,
 }
@@ -97,6 +100,12 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
             None => conditions.keep(ConditionType::StoreReady),
         }
     }
+    if facts.platform.spec.audit.is_some() {
+        match facts.audit {
+            Some(report) => conditions.set(ConditionType::AuditComplete, audit::verdict(report)),
+            None => conditions.keep(ConditionType::AuditComplete),
+        }
+    }
     let ready = facts.tenants.iter().filter(|tenant| is_ready(tenant)).count();
     let (verdict, stalled) = overall(facts, ready);
     if let Some(message) = rolling_out(facts) {
@@ -106,6 +115,8 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
     conditions.set(ConditionType::Ready, verdict);
     let source = facts.source.map(|report| report.status.clone()).or(previous.source);
     let source = source.filter(|_| facts.platform.spec.source.is_some());
+    let audit = facts.audit.map(audit::figures).or(previous.audit);
+    let audit = audit.filter(|_| facts.platform.spec.audit.is_some());
     let orphans = facts
         .orphans
         .iter()
@@ -122,6 +133,7 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
             orphans: i32::try_from(facts.orphans.len()).unwrap_or(i32::MAX),
         },
         source,
+        audit,
         orphans: orphans.take(MOST_ORPHANS).collect(),
     }
 }
@@ -289,6 +301,7 @@ mod tests {
             source: None,
             posts: None,
             store,
+            audit: None,
             now,
         };
         let status = status(&facts);

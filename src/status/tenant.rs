@@ -194,13 +194,15 @@ pub fn is_back(tenant: &ValidatedTenant, observed: &Observed) -> bool {
 
 /// What is told of backups; their conditions are set.
 fn backups(facts: &Facts<'_>, previous: &TenantStatus, conditions: &mut Conditions<'_>) -> Told {
-    let Some((tenant, platform, _)) = facts.seen else {
+    let Some((tenant, platform, observed)) = facts.seen else {
         let TenantSummary { last_backup, last_drill, .. } = previous.summary.clone();
         return Told { backups: previous.backups.clone(), last_backup, last_drill, ..Told::default() };
     };
-    let mut told = backups::tell(facts.backups.as_deref(), tenant, platform, &previous.backups, facts.now);
+    let subject = (tenant, &observed.claims);
+    let mut told = backups::tell(facts.backups.as_deref(), subject, platform, &previous.backups, facts.now);
     let said = [
         (ConditionType::BackupsCurrent, told.current.take()),
+        (ConditionType::RetentionExact, told.retention.take()),
         (ConditionType::RestoreVerified, told.verified.take()),
     ];
     for (type_, said) in said {
@@ -223,6 +225,7 @@ fn stale(conditions: &mut Conditions<'_>, previous: &TenantStatus) {
         ConditionType::WorkloadsAvailable,
         ConditionType::ZoneSpread,
         ConditionType::BackupsCurrent,
+        ConditionType::RetentionExact,
         ConditionType::RestoreVerified,
     ];
     for type_ in measured {

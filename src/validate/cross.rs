@@ -14,6 +14,7 @@ use super::{
     manifest::{Manifest, ManifestKind, Manifests},
     platform::ValidatedPlatform,
     problem::Problem,
+    root,
     set::Set,
     tenant,
 };
@@ -143,7 +144,7 @@ pub fn decide(
 
 /// A problem at its place in the file; one with a field that the file doesn't set, at the key of the
 /// map that would hold it.
-pub(super) fn locate(problem: &Problem, manifest: &Manifest) -> Finding {
+pub fn locate(problem: &Problem, manifest: &Manifest) -> Finding {
     let (given, spans) = (manifest.given.value(), &manifest.spans);
     let mut pointer = problem.pointer.as_str();
     while given.pointer(pointer).is_none() {
@@ -238,12 +239,18 @@ fn own_rules(manifest: &Manifest, platform: &Platform) -> Result<serde_json::Val
         .typed()
         .map_err(|error| vec![Problem::new("", format!("can't be read as a Platform: {error}"))])?;
     candidate.spec.source.clone_from(&platform.spec.source);
+    let held = root::held(&platform.spec, &candidate.spec);
+    if !held.is_empty() {
+        return Err(held);
+    }
+    candidate.spec.backups = candidate.spec.backups.or_else(|| platform.spec.backups.clone());
     super::platform::validate(&candidate)?;
     let mut rules = manifest.given.value().get("spec").cloned().unwrap_or_default();
     match rules.as_object_mut() {
         Some(map) => drop(map.remove("source")),
         None => rules = serde_json::json!({}),
     }
+    root::fill(&mut rules, &platform.spec);
     Ok(rules)
 }
 

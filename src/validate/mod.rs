@@ -15,7 +15,7 @@
 //! - [`platform`], [`tenant`], [`service`]: the rules, object by object
 //! - [`image`], [`mounts`], [`storage`], [`resources`]: the rules of a service's parts
 //! - [`ground`]: a valid Tenant, held against the cluster
-//! - [`cross`]: what a repository's files mean for the cluster
+//! - [`cross`]: what a repository's files mean for the cluster; [`root`]: what they may not say of backups
 //! - [`offline`]: what files mean without one
 //! - [`approvals`]: the rules of who approves what
 //! - `backup`: what is backed up, when, and for how long
@@ -41,6 +41,7 @@ pub mod place;
 pub mod platform;
 pub mod problem;
 pub mod resources;
+pub mod root;
 pub mod schema;
 pub mod service;
 pub mod set;

@@ -7,6 +7,7 @@
 mod play;
 
 mod apiserver;
+mod archive;
 mod crashes;
 mod faults;
 

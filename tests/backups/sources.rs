@@ -72,3 +72,31 @@ async fn a_source_that_refuses_is_named_and_its_password_is_not() -> Outcome {
     assert!(gone.record.log_line.contains("refused"), "{gone:#?}");
     Ok(())
 }
+
+/// A database that nobody lists is named; what holds nothing, and templates, are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_databases_of_the_server_are_named() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let tenant = Tenant::new(&bed, "acme")?;
+    bed.fill("orders", 10)?;
+    let seen = async || -> Outcome<(String, Vec<String>, usize)> {
+        let ran = tenant.run(Work::Backup(tenant.backup())).await?;
+        assert!(ran.record.succeeded, "{ran:#?}");
+        let found = ran.record.neighbours.ok_or("it looked around")?;
+        Ok((found.own, found.others, found.more))
+    };
+    assert_eq!(seen().await?, (DATABASE.into(), vec![], 0), "postgres is empty");
+    for sql in [
+        "CREATE DATABASE \"Wiki \"\"2\"\"\"",
+        "CREATE DATABASE moulds IS_TEMPLATE true",
+        "CREATE DATABASE closed ALLOW_CONNECTIONS false",
+    ] {
+        bed.postgres.sql("postgres", sql)?;
+    }
+    bed.postgres.sql("postgres", "CREATE TABLE forgotten (a int)")?;
+    assert_eq!(seen().await?, (DATABASE.into(), vec!["Wiki \"2\"".into(), "postgres".into()], 0));
+    // Whoever may not enter doesn't know; the backup is as good as ever.
+    bed.postgres.sql("postgres", "REVOKE CONNECT ON DATABASE postgres FROM public")?;
+    assert_eq!(seen().await?.1, ["Wiki \"2\""]);
+    Ok(())
+}

@@ -86,8 +86,14 @@ fn the_operator_may_do_what_it_does() {
         assert!(may("apiextensions.k8s.io", "customresourcedefinitions", verb), "{verb} CRDs");
     }
     assert!(may("apps", "deployments/scale", "patch") && may("apps", "statefulsets/scale", "patch"));
-    let data = |one: &Right| one.resource.starts_with("persistentvolume");
-    assert!(!rights.iter().any(data), "claims are the tenant's data: not even a look at one");
+    let data = rights.iter().filter(|one| one.resource.starts_with("persistentvolume"));
+    let data: Vec<_> = data.map(|one| (one.resource.as_str(), one.verb.as_str())).collect();
+    let claims = "persistentvolumeclaims";
+    assert_eq!(
+        data,
+        [(claims, "list"), (claims, "watch")],
+        "claims are the tenant's data: names are all it needs"
+    );
     assert!(may(marks::GROUP, "tenants/status", "patch") && may(marks::GROUP, "platforms/status", "patch"));
     assert!(!may(marks::GROUP, "tenants", "delete") && !may(marks::GROUP, "platforms", "delete"));
 }

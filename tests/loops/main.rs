@@ -9,6 +9,7 @@
 mod support;
 
 mod approvals;
+mod backups;
 mod brake;
 mod children;
 mod drift;

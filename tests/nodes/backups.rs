@@ -90,11 +90,13 @@ async fn a_database_is_backed_up_tried_and_brought_back() -> Outcome {
 async fn proven(site: &Site, path: &str) -> Outcome {
     let tenant = until(site, path, "a backup that was tried", |object| {
         condition(object, "BackupsCurrent")["status"] == "True"
+            && condition(object, "RetentionExact")["status"] == "True"
             && condition(object, "RestoreVerified")["status"] == "True"
     });
     let tenant = tenant.await?;
     let app = &tenant["status"]["backups"][0];
     assert_eq!((app["name"].as_str(), app["points"].as_u64()), (Some("app"), Some(1)), "{app}");
+    assert_eq!(app["lockedPercent"], 100, "{app}");
     assert_eq!(app["lastDrill"]["result"], "Succeeded", "{app}");
     assert!(app["lastDrill"]["rtoSeconds"].as_i64() > Some(0), "{app}");
     let shown = at("restoredrills", "", &format!("{TENANT}-app"));

@@ -45,6 +45,7 @@ fn record(number: u32, started: Timestamp, succeeded: bool) -> Record {
         message: String::new(),
         log_line: String::new(),
         point: succeeded.then_some(point),
+        neighbours: None,
         restored: None,
         removed: Vec::new(),
         programs: Vec::new(),
@@ -149,6 +150,33 @@ async fn the_share_under_lock_is_that_of_the_packs() -> Outcome {
             store.put_new(&format!("{}/data/aa/pack", place.repository(1)), b"12345").await?;
             assert_eq!(locked_percent(&store, &place, 1, days).await?, Some(share), "{name} {bucket}");
         }
+    }
+    Ok(())
+}
+
+/// What a look costs a store, which bills by request: a list of records, one of repositories, and one of each repository's
+/// snapshots; a record is read once.
+#[tokio::test]
+async fn a_look_without_news_is_two_lists_and_one_of_each_repository() -> Outcome {
+    let Some(servers) = bed::servers().await? else { return Ok(()) };
+    for server in &servers {
+        let (name, behind) = (server.name(), open(server, "plain")?);
+        let proxy = Proxy::to(&server.url())?;
+        let mut address = server.address("plain");
+        address.endpoint = Some(proxy.url(&server.url()));
+        let store = Store::open(&address, &credentials(&server.root()))?;
+        let (place, now) = (Place::of("b", "shop", "acme"), Timestamp::now());
+        for number in 1..=6 {
+            leave(&behind, &place, &record(number, now, true)).await?;
+        }
+        let mut inventory = Inventory::default();
+        let mut cost = async || -> Outcome<u64> {
+            proxy.forget_requests();
+            assert_eq!(inventory.look(&store, &place, now).await?.points.len(), 6, "{name}");
+            Ok(proxy.requests().values().sum())
+        };
+        // Six records, in two generations.
+        assert_eq!((cost().await?, cost().await?), (6 + 4, 4), "{name}");
     }
     Ok(())
 }

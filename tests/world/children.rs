@@ -167,6 +167,26 @@ fn policies_and_bindings_of_others_come_and_go() {
     assert_eq!(world.child_seen(Kind::ConfigMap, &other.meta()), none(), "other kinds open no way");
 }
 
+/// Where backups are made nobody else has anything to open, either.
+#[test]
+fn a_binding_of_others_beside_the_backups_wakes_the_tenant() {
+    let mut world = world();
+    let mut acme = (*tenant("acme", "t1", 2, serde_json::json!({}))).clone();
+    let beside =
+        serde_json::json!({"namespaces": [{"purpose": "Backup", "name": "acme-backup", "uid": "u"}]});
+    let foreign = |namespace: &str, uid: &str| {
+        let namespace = namespace.to_owned();
+        Child { tenant: None, namespace, ..Child::new(Kind::RoleBinding, "open", uid, 10) }
+    };
+    assert_eq!(world.child_seen(Kind::RoleBinding, &foreign("acme-drill", "f0").meta()), none(), "nobody's");
+    acme.status = serde_json::from_value(beside).expect("a status");
+    world.tenant_seen(std::sync::Arc::new(acme));
+    let binding = foreign("acme-backup", "f1");
+    assert_eq!(world.child_seen(Kind::RoleBinding, &binding.meta()), soon());
+    assert_eq!(world.foreign("acme-backup"), [binding.id()]);
+    assert_eq!(world.child_gone(Kind::RoleBinding, &binding.at(12).meta()), soon());
+}
+
 /// Watches start in no order: policies may be listed before the Tenant is known.
 #[test]
 fn a_foreign_policy_counts_also_when_it_was_there_first() {

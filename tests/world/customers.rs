@@ -80,6 +80,7 @@ fn promises_are_counted_over_tenants_and_platforms() {
         ("availability", [0, 0, 0]),
         ("zone-spread", [0, 0, 1]),
         ("backups", [0, 0, 0]),
+        ("retention", [0, 0, 0]),
         ("restores", [0, 0, 0]),
     ];
     assert_eq!(world.promises(), expected);

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 
 mod children;
+mod claims;
 mod customers;
 mod model;
 mod objects;

@@ -2,6 +2,8 @@
 //!
 //! - [`feed`]: what a source is
 //! - [`pages`]: how it does, for probes, people and scrapers
+//! - [`shipping`]: what brings the spool to the archive
+//! - [`servers`], [`watch`]: whether everything arrives; [`publish`]: says so
 //!
 //! ```text
 //! log file, webhook, trail, … ─► spool ─► shipper ─► the archive account
@@ -19,6 +21,10 @@ use tracing::{error, info};
 
 pub mod feed;
 pub mod pages;
+pub mod publish;
+pub mod servers;
+pub mod shipping;
+pub mod watch;
 
 use super::own::Own;
 use super::spool::Spool;
@@ -56,6 +62,8 @@ pub struct Agent {
     pub rows: Vec<Row>,
     /// Who ships; without one, records stay in the spool.
     pub shipper: Option<Box<dyn Shipper>>,
+    /// What else runs as long as the agent does: by name.
+    pub others: Vec<(&'static str, BoxFuture<'static, ()>)>,
 }
 
 impl fmt::Debug for Agent {
@@ -78,7 +86,7 @@ impl Agent {
     /// # Errors
     /// A part of it ended.
     pub async fn run(self, server: Server, shutdown: Shutdown) -> Result<(), Ended> {
-        let Self { cluster, agent, spool, feeds, rows, shipper } = self;
+        let Self { cluster, agent, spool, feeds, rows, shipper, others } = self;
         let states = feeds.iter().map(|feed| (feed.name().to_owned(), feed.state())).collect();
         let status = shipper.as_ref().map(|shipper| shipper.status());
         let pages = Pages::new(cluster, agent, spool.clone(), states, rows, status);
@@ -101,6 +109,12 @@ impl Agent {
             parts.spawn(async move {
                 work.await;
                 "the shipper".to_owned()
+            });
+        }
+        for (name, work) in others {
+            parts.spawn(async move {
+                work.await;
+                name.to_owned()
             });
         }
         let living = live(spool.clone(), shutdown.clone());

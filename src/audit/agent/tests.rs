@@ -29,7 +29,15 @@ async fn agent(feeds: Vec<Box<dyn Feed>>) -> (tempfile::TempDir, Agent, Server, 
     let settings = Settings { reserve: 0, ..Settings::new(folder.path().into(), "eu", "cp-1") };
     let (spool, _) = Spool::open(settings).unwrap();
     let rows: Vec<Row> = vec![("webhook_answers", "taken", Arc::new(|| 5))];
-    let agent = Agent { cluster: "eu".into(), agent: "cp-1".into(), spool, feeds, rows, shipper: None };
+    let agent = Agent {
+        cluster: "eu".into(),
+        agent: "cp-1".into(),
+        spool,
+        feeds,
+        rows,
+        shipper: None,
+        others: Vec::new(),
+    };
     let server = Server::bind(LOCAL, "a test").await.unwrap();
     let (trigger, shutdown) = Shutdown::new();
     (folder, agent, server, trigger, shutdown)

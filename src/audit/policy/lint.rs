@@ -201,9 +201,10 @@ const MUST: [(Request<'_>, &str); 9] = [
     // The request by which the agent finds out whether events arrive.
     (
         Request {
-            group: "authentication.k8s.io",
-            resource: Some("selfsubjectreviews"),
-            verb: "create",
+            resource: Some("configmaps"),
+            verb: "get",
+            namespace: "kube-system",
+            name: "tenantry-audit-canary",
             ..STRANGER_CORE
         },
         "the agent's canary",

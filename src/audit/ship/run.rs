@@ -1,5 +1,6 @@
 //! All of the shipping, until the process ends: looks at the archive, ships, listens to the witness, forgets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::audit::layout;
 use crate::audit::log::note::PublicKey;
 use crate::backup::store::checks::Judgement;
-use crate::backup::store::probe;
+use crate::backup::store::{Class, probe};
 use crate::runtime::backoff::{Backoff, stretched, unit};
 use crate::runtime::shutdown::Shutdown;
 
@@ -92,7 +93,7 @@ pub struct State {
 /// Ships until the stop is asked for. `tell` has the state after each change.
 pub async fn run(
     shipper: Shipper,
-    sink: Sink,
+    sink: Arc<Sink>,
     settings: Settings,
     stop: Shutdown,
     tell: watch::Sender<State>,
@@ -116,7 +117,7 @@ pub async fn run(
 
 struct Running {
     shipper: Shipper,
-    sink: Sink,
+    sink: Arc<Sink>,
     settings: Settings,
     keys: Option<Keys>,
     begin: Timestamp,
@@ -129,7 +130,7 @@ struct Running {
 }
 
 impl Running {
-    fn new(shipper: Shipper, sink: Sink, settings: Settings, begin: Timestamp) -> Self {
+    fn new(shipper: Shipper, sink: Arc<Sink>, settings: Settings, begin: Timestamp) -> Self {
         let log = shipper.key().public().clone();
         let keys = settings.witness.clone().map(|witness| Keys { log, witness });
         let load = |name: &str| shipper.folder().load(name).ok().flatten();
@@ -254,6 +255,8 @@ impl Running {
                 let last = self.state.verified.as_ref();
                 cosigned::judge(&key, &bytes, keys, self.shipper.history(), last).map(Some)
             }
+            // Who may not list is denied what isn't there yet.
+            Err(error) if error.class == Class::Denied && self.state.verified.is_none() => Ok(None),
             Err(error) => Err(Trouble::Sink(error)),
         };
         let told = match found {

@@ -12,7 +12,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::note::{Malformed, PrivateKey};
 use crate::audit::pack::pack;
 use crate::audit::prove::{Object, Prover};
-use crate::backup::store::{Class, Store};
+use crate::backup::store::{Class, Put, Store, StoreError};
 
 use super::history::{History, Mark};
 use super::journal::{Journal, digest};
@@ -336,18 +336,16 @@ async fn put_all(
     let before = tried.clone();
     // From here on it may be there, whatever becomes of this call.
     tried.extend(stage.iter().map(|one| one.path.clone()));
-    let puts = stage.iter().map(|one| async {
-        let put = store.put_once(&format!("{at}/{}", one.path), &one.content).await;
-        (one.path.clone(), digest(&one.content), put)
-    });
+    let puts: Vec<_> = stage.iter().map(|one| put(store, at, one)).collect();
     let answers: Vec<_> = stream::iter(puts).buffered(AT_ONCE).collect().await;
     let (mut done, mut failed) = (BTreeSet::new(), None);
-    for (path, digest, answer) in answers {
+    for (one, answer) in stage.iter().zip(answers) {
+        let path = one.path.clone();
         match answer {
             Ok(_) => drop(done.insert(path)),
             Err(error) if error.class == Class::Exists && before.contains(&path) => drop(done.insert(path)),
             Err(error) if error.class == Class::Exists => {
-                let said = format!("{}; ours has the SHA-256 {digest}", error.said);
+                let said = format!("{}; ours has the SHA-256 {}", error.said, digest(&one.content));
                 return Err(Trouble::Fork { path: format!("{at}/{path}"), said });
             }
             Err(error) => {
@@ -360,4 +358,8 @@ async fn put_all(
     }
     stage.retain(|one| !done.contains(&one.path));
     failed.map_or(Ok(()), |error| Err(Trouble::Sink(error)))
+}
+
+async fn put(store: &Store, at: &str, one: &Object) -> Result<Put, StoreError> {
+    store.put_once(&format!("{at}/{}", one.path), &one.content).await
 }

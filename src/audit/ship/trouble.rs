@@ -36,7 +36,7 @@ pub enum Trouble {
     /// The witness said nothing for too long; shipping goes on.
     #[error(
         "no witness has cosigned {path} since {since}; segments stay in the spool. See whether `tenantry witness` runs in \
-         the archive account, and what it says"
+         the archive account and what it says, and whether the reader may read that object"
     )]
     Stale {
         /// The checkpoint.

@@ -102,18 +102,20 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// One is missing or differs, or can't be read.
     pub async fn compare(&self, objects: &[Object]) -> Result<(), Trouble> {
-        let each = stream::iter(objects).map(|one| async move {
-            match self.store.get(&self.key(&one.path), one.content.len()).await {
-                Ok(bytes) if bytes == one.content => Ok(()),
-                Ok(_) => Err(refused(&one.path, "it isn't what the segments make")),
-                Err(error) if error.class == Class::Unexpected => {
-                    Err(refused(&one.path, "it is longer than what the segments make"))
-                }
-                Err(error) if error.class == Class::NotFound => Err(refused(&one.path, "it was removed")),
-                Err(error) => Err(error.into()),
+        let each: Vec<_> = objects.iter().map(|one| self.is_there(one)).collect();
+        stream::iter(each).buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn is_there(&self, one: &Object) -> Result<(), Trouble> {
+        match self.store.get(&self.key(&one.path), one.content.len()).await {
+            Ok(bytes) if bytes == one.content => Ok(()),
+            Ok(_) => Err(refused(&one.path, "it isn't what the segments make")),
+            Err(error) if error.class == Class::Unexpected => {
+                Err(refused(&one.path, "it is longer than what the segments make"))
             }
-        });
-        each.buffered(AT_ONCE).try_collect().await
+            Err(error) if error.class == Class::NotFound => Err(refused(&one.path, "it was removed")),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether the tree `(old, old_root)` is the beginning of `(new, new_root)`, by a proof from the tiles.

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use super::postgres::Programs;
 use super::postgres::manifest::{DUMP, FILE, Manifest, sample, write_sentinel};
+use super::postgres::neighbours::neighbours;
 use super::postgres::observe;
 use super::postgres::session::Session;
 use super::run::{Found, Run, phase};
@@ -41,6 +42,7 @@ pub async fn backup(run: &Run<'_>, backup: &Backup, found: &mut Found) -> Result
     let dumped = dump(run, backup, &programs, &connection, &exported).await?;
     drop(session);
     phase(&mut found.phases, "dump", since);
+    found.neighbours = neighbours(&programs, &connection, run.deadline).await;
 
     let size = manifest.size(dumped.total_bytes_processed);
     found.programs.push(format!("PostgreSQL {}", manifest.header.server_version));

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::program::Deadline;
 use super::restic::Repository;
 use super::secrets::Secrets;
-use crate::backup::record::{Phase, Point, Restored, reasons};
+use crate::backup::record::{Neighbours, Phase, Point, Restored, reasons};
 use crate::backup::store::Store;
 use crate::backup::task::Task;
 
@@ -53,6 +53,8 @@ pub struct Run<'a> {
 pub struct Found {
     /// See [`crate::backup::record::Record`].
     pub point: Option<Point>,
+    /// See there.
+    pub neighbours: Option<Neighbours>,
     /// See there.
     pub restored: Option<Restored>,
     /// See there.

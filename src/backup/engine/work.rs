@@ -87,7 +87,7 @@ fn record(
         Work::Restore(restore) => (restore.database.clone(), String::new()),
         Work::Expire { .. } | Work::Check { .. } => Default::default(),
     };
-    let Found { point, restored, removed, programs, phases } = found;
+    let Found { point, neighbours, restored, removed, programs, phases } = found;
     Record {
         version: VERSION,
         kind: task.work.word().to_owned(),
@@ -106,6 +106,7 @@ fn record(
         message,
         log_line,
         point,
+        neighbours,
         restored,
         removed,
         programs: std::iter::once(concat!("tenantry ", env!("CARGO_PKG_VERSION")).to_owned())

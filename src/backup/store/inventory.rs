@@ -118,7 +118,7 @@ impl Inventory {
             }
             self.read.insert(object.key);
         }
-        self.past.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+        Past::thin(&mut self.past);
         self.evidence = Evidence::of(self.evidence.times().iter().copied().chain(times));
         self.forget(place);
         Ok(())

@@ -6,13 +6,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::sink::{Opened, SinkArgs};
 use crate::api::quantity::Quantity;
-use crate::audit::agent::Agent;
 use crate::audit::agent::feed::Feed;
 use crate::audit::agent::pages::Row;
+use crate::audit::agent::servers::ApiServer;
+use crate::audit::agent::shipping::Shipping;
+use crate::audit::agent::watch::Watch;
+use crate::audit::agent::{Agent, publish};
 use crate::audit::frame::Source;
+use crate::audit::ship;
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::names::SOURCES;
 use crate::audit::spool::{Settings, Spool};
@@ -72,6 +78,15 @@ pub struct Args {
     /// Bytes of the disk that the spool leaves free
     #[arg(long, value_name = "QUANTITY", value_parser = bytes, default_value = "64Mi")]
     pub reserve: u64,
+    #[command(flatten)]
+    sink: Option<SinkArgs>,
+    /// An API server whose events come to this agent, as https://ADDRESS:PORT: canaries go through it, and its counters
+    /// are compared with what arrived
+    #[arg(long, value_name = "URL")]
+    pub apiserver: Vec<String>,
+    /// Say how it stands in a ConfigMap of this namespace, for the operator
+    #[arg(long, value_name = "NAMESPACE")]
+    pub publish: Option<String>,
     /// Address of /healthz, /readyz, /status and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9445")]
     pub http: SocketAddr,
@@ -112,7 +127,7 @@ pub fn main(args: Args) -> Outcome {
 async fn work(args: Args) -> Outcome {
     let (trigger, shutdown) = Shutdown::new();
     shutdown::on_signals(trigger)?;
-    let spool = open(&args)?;
+    let (spool, lost) = open(&args)?;
     let (mut feeds, mut rows) = (follow(&args), Vec::new());
     if let Some(addr) = args.webhook {
         let webhook = Webhook::bind(addr).await?;
@@ -122,14 +137,38 @@ async fn work(args: Args) -> Outcome {
     }
     let server = Server::bind(args.http, "health, status and metrics").await?;
     info!(version = env!("CARGO_PKG_VERSION"), http = %server.addr(), epoch = spool.epoch(), "starting");
-    // Where `ship` comes in: without it, records stay in the spool.
-    let shipper = None;
-    let agent = Agent { cluster: args.cluster, agent: args.agent, spool, feeds, rows, shipper };
+    let mut others = Vec::new();
+    let shipping = args.sink.as_ref().map(|sink| ship(&args, sink)).transpose()?;
+    let shipped =
+        shipping.as_ref().map_or_else(|| watch::channel(ship::run::State::default()).1, Shipping::state);
+    if !args.apiserver.is_empty() || args.publish.is_some() {
+        let config = kube::Config::infer().await?;
+        let servers =
+            args.apiserver.iter().map(|url| ApiServer::new(&config, url)).collect::<Result<_, _>>()?;
+        let watch = Watch::new((&args.cluster, &args.agent), spool.clone(), shipped, servers, &lost);
+        if let Some(namespace) = args.publish {
+            let client = kube::Client::try_from(config)?;
+            let told = publish::run(client, namespace, watch.state(), shutdown.clone());
+            others.push(("the word to the operator", Box::pin(told) as _));
+        }
+        others.push(("the watch", Box::pin(watch.run(shutdown.clone())) as _));
+    }
+    let shipper = shipping.map(|shipping| Box::new(shipping) as _);
+    let agent = Agent { cluster: args.cluster, agent: args.agent, spool, feeds, rows, shipper, others };
     agent.run(server, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(args: &Args) -> Result<Spool, Box<dyn std::error::Error>> {
+fn ship(args: &Args, sink: &SinkArgs) -> Result<Shipping, Box<dyn std::error::Error>> {
+    let Opened { sink, settings, key } = sink.open()?;
+    let folder = ship::spool::Folder::new(&args.spool);
+    let shipper = ship::shipper::Shipper::open(folder, &args.cluster, &args.agent, &key)?;
+    Ok(Shipping::new(shipper, sink, settings))
+}
+
+type Lost = Vec<(u64, u64)>;
+
+fn open(args: &Args) -> Result<(Spool, Lost), Box<dyn std::error::Error>> {
     let usual = Settings::new(args.spool.clone(), &args.cluster, &args.agent);
     let (spool, found) = Spool::open(Settings { most: args.most, reserve: args.reserve, ..usual })?;
     if found.torn > 0 {
@@ -139,7 +178,7 @@ fn open(args: &Args) -> Result<Spool, Box<dyn std::error::Error>> {
         warn!(first, last, "acknowledged records can't be read any more; a record says so");
     }
     RealDisk.make_folder(&args.spool.join(SOURCES))?;
-    Ok(spool)
+    Ok((spool, found.lost))
 }
 
 /// Everything that comes in files.

@@ -102,7 +102,7 @@ fn find(
             if hits.len() >= limit {
                 return Ok(());
             }
-            hits.extend(query.hit(&record).filter(|hit| seen.is_new(hit)));
+            hits.extend(query.hit(&record).filter(|hit| seen.is_new(&hit.audit_id, &hit.stage)));
         }
     }
     Ok(())

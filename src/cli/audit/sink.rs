@@ -1,6 +1,7 @@
 //! The archive as an agent or the witness reaches it: where it is, and with what credentials.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::common::Duration as Span;
@@ -144,7 +145,7 @@ pub struct SinkArgs {
 /// What an agent ships with.
 pub struct Opened {
     /// The archive.
-    pub sink: Sink,
+    pub sink: Arc<Sink>,
     /// How to behave.
     pub settings: Settings,
     /// The agent's key.
@@ -186,7 +187,11 @@ impl SinkArgs {
             owner: self.bucket.owner.clone(),
             lock,
         };
-        Ok(Opened { sink: Sink::new(write, read, place), settings, key: private_key(&self.log_key)? })
+        Ok(Opened {
+            sink: Arc::new(Sink::new(write, read, place)),
+            settings,
+            key: private_key(&self.log_key)?,
+        })
     }
 }
 

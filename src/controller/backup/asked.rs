@@ -1,60 +1,79 @@
 //! RestoreDrills and Restores: what people asked for, and what they are told.
 
-use jiff::Timestamp;
+use std::collections::HashMap;
+
 use kube::ResourceExt;
 use serde_json::json;
 use tracing::warn;
 
 use crate::{
     api::{
-        RestoreDrill, Tenant,
+        Restore, RestoreDrill, Tenant,
         backup_status::{DrillResult, RunResult},
-        conditions::reasons,
         drill::{PointChoice, RestoreDrillSpec, RestoreDrillStatus},
         marks,
-        restore::RestoreStatus,
+        restore::{RestoreSpec, RestoreStatus},
         tenant::PlatformRef,
     },
     backup::{
-        known::{Asked, Choice, Kind},
+        hold::Hold,
+        known::{self, Asked, Choice, Kind},
         names, tell,
+        wait::Wait,
     },
     controller::context::Context,
     observe::runs::{JobFacts, Runs, State},
+    validate::text::sanitize,
 };
 
-/// What people asked for of a Tenant and what hasn't ended.
+use super::{case::Case, start, vault::Vault};
+
+/// What people asked for of a Tenant and what hasn't ended. What can't be read is asked for by nobody.
 pub(super) fn of(runs: &Runs, tenant: &str) -> Vec<Asked> {
     let created = |meta: &kube::api::ObjectMeta| {
         meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
     };
-    let at = |text: &Option<String>| {
-        text.as_ref().and_then(|text| text.parse::<Timestamp>().ok()).map_or(Choice::Newest, Choice::At)
-    };
     let drills = runs.drills(tenant);
     let drills = drills.iter().filter(|one| !is_ours(one) && is_open(one.status.as_ref().map(|s| s.result)));
-    let drills = drills.map(|one| Asked {
-        name: one.metadata.name.clone().unwrap_or_default(),
-        created: created(&one.metadata),
-        database: one.spec.database.clone(),
-        choice: match one.spec.point {
-            PointChoice::Newest => Choice::Newest,
-            PointChoice::Oldest => Choice::Oldest,
-            PointChoice::Random => Choice::Random,
-            PointChoice::At => at(&one.spec.at),
-        },
-        restore: None,
+    let drills = drills.filter_map(|one| {
+        Some(Asked {
+            name: one.name_any(),
+            created: created(&one.metadata),
+            database: one.spec.database.clone(),
+            choice: of_drill(&one.spec).ok()?,
+            restore: None,
+        })
     });
     let restores = runs.restores(tenant);
     let restores = restores.iter().filter(|one| is_open(one.status.as_ref().map(|s| s.result)));
-    let restores = restores.map(|one| Asked {
-        name: one.metadata.name.clone().unwrap_or_default(),
-        created: created(&one.metadata),
-        database: one.spec.database.clone(),
-        choice: at(&one.spec.at),
-        restore: Some(one.spec.to.clone()),
+    let restores = restores.filter_map(|one| {
+        Some(Asked {
+            name: one.name_any(),
+            created: created(&one.metadata),
+            database: one.spec.database.clone(),
+            choice: of_restore(&one.spec).ok()?,
+            restore: Some(one.spec.to.clone()),
+        })
     });
     drills.chain(restores).collect()
+}
+
+fn of_drill(spec: &RestoreDrillSpec) -> Result<Choice, Wait> {
+    match spec.point {
+        PointChoice::Newest => Ok(Choice::Newest),
+        PointChoice::Oldest => Ok(Choice::Oldest),
+        PointChoice::Random => Ok(Choice::Random),
+        PointChoice::At => at(spec.at.as_deref().unwrap_or_default()),
+    }
+}
+
+fn of_restore(spec: &RestoreSpec) -> Result<Choice, Wait> {
+    spec.at.as_deref().map_or(Ok(Choice::Newest), at)
+}
+
+/// A time that can't be read is never taken for another.
+fn at(text: &str) -> Result<Choice, Wait> {
+    text.parse().map(Choice::At).map_err(|_| Wait::BadTime(sanitize(text, 40)))
 }
 
 /// Whether it is the operator's own, which only shows what came of drills by schedule.
@@ -104,54 +123,126 @@ fn drill_status(drill: DrillResult) -> RestoreDrillStatus {
     }
 }
 
-/// Says on each object how its run stands. `points` says of a database how many restore points it has; `None` where the
-/// Tenant doesn't list it.
+/// Says on each object of a Tenant how its run stands, or why there is none. `problem` is why the last one couldn't begin.
 pub(super) async fn tell(
     ctx: &Context,
     runs: &Runs,
-    tenant: &str,
-    jobs: &[JobFacts],
-    points: impl Fn(&str) -> Option<usize>,
+    case: &Case,
+    store: Option<&known::Store>,
+    problem: Option<&str>,
 ) {
-    let said = |kind: Kind, name: &str, database: &str| -> Option<DrillResult> {
-        let job = names::asked(kind, name, 1);
-        let found = jobs.iter().find(|one| one.name == job).map(result);
-        found.or_else(|| waits(&job, database, points(database)))
+    let why = |database: &str, choice: Result<Choice, Wait>| match choice {
+        Err(wait) => Some(wait),
+        Ok(choice) => why_not(case, store, problem, database, choice),
     };
-    for drill in runs.drills(tenant).into_iter().filter(|drill| !is_ours(drill)) {
-        let name = drill.metadata.name.as_deref().unwrap_or_default();
-        if !is_open(drill.status.as_ref().map(|status| status.result)) {
-            continue;
-        }
-        let Some(result) = said(Kind::AskedDrill, name, &drill.spec.database) else { continue };
-        let status = drill_status(result);
-        if drill.status.as_ref() != Some(&status) {
-            let written =
-                ctx.writer.run_status("restoredrills", "RestoreDrill", &drill.metadata, &json!(status)).await;
-            written.unwrap_or_else(|error| warn!(%error, drill = name, "status not written"));
+    for drill in runs.drills(&case.name).into_iter().filter(|drill| !is_ours(drill)) {
+        let wait = why(&drill.spec.database, of_drill(&drill.spec));
+        tell_drill(ctx, &drill, &case.jobs, wait).await;
+    }
+    for restore in runs.restores(&case.name) {
+        let wait = why(&restore.spec.database, of_restore(&restore.spec));
+        tell_restore(ctx, &restore, &case.jobs, wait).await;
+    }
+}
+
+/// Says of what names no Tenant, or one that isn't backed up, that it waits in vain.
+pub(super) async fn tell_strays(ctx: &Context, runs: &Runs, vaults: &HashMap<String, Vault>) {
+    let (drills, restores) = runs.everything_asked();
+    let drills =
+        drills.into_iter().filter(|one| !is_ours(one) && is_open(one.status.as_ref().map(|s| s.result)));
+    for drill in drills {
+        if let Some(wait) = stray(ctx, vaults, &drill.spec.tenant_ref.name, &drill.spec.database) {
+            tell_drill(ctx, &drill, &runs.of(&drill.spec.tenant_ref.name), Some(wait)).await;
         }
     }
-    for restore in runs.restores(tenant) {
-        let name = restore.metadata.name.as_deref().unwrap_or_default();
-        if !is_open(restore.status.as_ref().map(|status| status.result)) {
-            continue;
-        }
-        let Some(result) = said(Kind::Restore, name, &restore.spec.database) else { continue };
-        let status = RestoreStatus {
-            result: result.result,
-            database: if result.result == RunResult::Succeeded {
-                restore.spec.to.clone().unwrap_or_else(|| restore.spec.database.clone())
-            } else {
-                String::new()
-            },
-            restore: result,
-        };
-        if restore.status.as_ref() != Some(&status) {
-            let written =
-                ctx.writer.run_status("restores", "Restore", &restore.metadata, &json!(status)).await;
-            written.unwrap_or_else(|error| warn!(%error, restore = name, "status not written"));
+    for restore in restores.into_iter().filter(|one| is_open(one.status.as_ref().map(|s| s.result))) {
+        if let Some(wait) = stray(ctx, vaults, &restore.spec.tenant_ref.name, &restore.spec.database) {
+            tell_restore(ctx, &restore, &runs.of(&restore.spec.tenant_ref.name), Some(wait)).await;
         }
     }
+}
+
+/// Why no round speaks of a Tenant; `None` where one does.
+fn stray(ctx: &Context, vaults: &HashMap<String, Vault>, name: &str, database: &str) -> Option<Wait> {
+    let (tenant, platform) = {
+        let world = ctx.world();
+        let tenant = world.tenant(name);
+        let platform = tenant.as_ref().and_then(|tenant| world.platform(&tenant.spec.platform_ref.name));
+        (tenant, platform)
+    };
+    let name = name.to_owned();
+    let Some(tenant) = tenant else { return Some(Wait::NoTenant(name)) };
+    let wanted = tenant.spec.platform_ref.name.clone();
+    let Some(platform) = platform else { return Some(Wait::NoPlatform(name, wanted)) };
+    if platform.spec.backups.is_none() {
+        return Some(Wait::NoBackups(name, wanted));
+    }
+    // Its first round is still to come.
+    let cases = &vaults.get(&wanted)?.cases;
+    if let Some(problem) = cases.wrong(&name) {
+        return Some(Wait::Wrong(name, problem.to_owned()));
+    }
+    (!cases.has(&name)).then(|| Wait::NotListed(name, database.to_owned()))
+}
+
+/// Why what was asked for doesn't begin, where it can't.
+fn why_not(
+    case: &Case,
+    store: Option<&known::Store>,
+    problem: Option<&str>,
+    database: &str,
+    choice: Choice,
+) -> Option<Wait> {
+    if !case.settings.databases.iter().any(|one| one.name == database) {
+        return Some(Wait::NotListed(case.name.clone(), database.to_owned()));
+    }
+    let about = |hold: &&Hold| matches!(hold, Hold::StoreUnknown { .. } | Hold::ClockSkew { .. });
+    if let Some(hold) = case.decision.holds.iter().find(about) {
+        return Some(Wait::Held(hold.clone()));
+    }
+    let points = store.map(|store| store.points_of(database)).unwrap_or_default();
+    let Some(oldest) = points.iter().map(|point| point.time).min() else {
+        return Some(Wait::NoPoint(database.to_owned()));
+    };
+    if matches!(choice, Choice::At(at) if at < oldest) {
+        return Some(Wait::NoneSoOld(database.to_owned(), oldest));
+    }
+    if start::namespaces(&case.tenant).is_none() {
+        let problem = "its namespaces for backups aren't there; see Ready on the Tenant";
+        return Some(Wait::Stuck(problem.to_owned()));
+    }
+    problem.map(|problem| Wait::Stuck(problem.to_owned()))
+}
+
+async fn tell_drill(ctx: &Context, drill: &RestoreDrill, jobs: &[JobFacts], wait: Option<Wait>) {
+    let (name, before) = (drill.name_any(), drill.status.as_ref());
+    let said = said(Kind::AskedDrill, &name, jobs, wait).filter(|_| is_open(before.map(|one| one.result)));
+    let Some(status) = said.map(drill_status).filter(|status| before != Some(status)) else { return };
+    let written =
+        ctx.writer.run_status("restoredrills", "RestoreDrill", &drill.metadata, &json!(status)).await;
+    written.unwrap_or_else(|error| warn!(%error, drill = name, "status not written"));
+}
+
+async fn tell_restore(ctx: &Context, restore: &Restore, jobs: &[JobFacts], wait: Option<Wait>) {
+    let (name, before) = (restore.name_any(), restore.status.as_ref());
+    let said = said(Kind::Restore, &name, jobs, wait).filter(|_| is_open(before.map(|one| one.result)));
+    let Some(result) = said else { return };
+    let made = restore.spec.to.clone().unwrap_or_else(|| restore.spec.database.clone());
+    let database = if result.result == RunResult::Succeeded { made } else { String::new() };
+    let status = RestoreStatus { result: result.result, database, restore: result };
+    if before == Some(&status) {
+        return;
+    }
+    let written = ctx.writer.run_status("restores", "Restore", &restore.metadata, &json!(status)).await;
+    written.unwrap_or_else(|error| warn!(%error, restore = name, "status not written"));
+}
+
+/// How its Job stands, or why there is none.
+fn said(kind: Kind, name: &str, jobs: &[JobFacts], wait: Option<Wait>) -> Option<DrillResult> {
+    let job = names::asked(kind, name, 1);
+    let found = jobs.iter().find(|one| one.name == job).map(result);
+    let waits = |wait: Wait| tell::result(&job, RunResult::Pending, None, (wait.reason(), &wait.to_string()));
+    found.or_else(|| wait.map(waits))
 }
 
 fn result(job: &JobFacts) -> DrillResult {
@@ -170,18 +261,4 @@ fn result(job: &JobFacts) -> DrillResult {
 /// What has ended stays as it is: its Job goes some time, and what it said is said.
 fn is_open(result: Option<RunResult>) -> bool {
     matches!(result.unwrap_or_default(), RunResult::Pending | RunResult::Running)
-}
-
-/// Why what was asked for doesn't begin, where it can't.
-fn waits(job: &str, database: &str, points: Option<usize>) -> Option<DrillResult> {
-    let (reason, message) = match points {
-        None => (reasons::INVALID_SPEC, format!("the Tenant lists no database {database} in spec.databases")),
-        Some(0) => (
-            reasons::NO_BACKUP_YET,
-            format!("{database} has no restore point yet; it begins when there is one"),
-        ),
-        Some(_) => return None,
-    };
-    let told = tell::result(job, RunResult::Pending, None, (reason, &message));
-    Some(told)
 }

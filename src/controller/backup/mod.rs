@@ -2,13 +2,16 @@
 //! makes the namespaces and writes the status.
 //!
 //! - [`vault`]: what a Platform's backups need beside its spec: Secrets, read now and then
-//! - [`pass`]: one round over a Platform's Tenants
+//! - [`pass`]: one round over a Platform's Tenants; [`case`]: what the last one knew of each
+//! - [`locks`]: how much is under Object Lock
 //! - [`files`]: buckets with files of Tenants
 //! - [`start`]: a Job, its Secret, its task
 //! - [`asked`]: what people asked for, and what they are told
 
 mod asked;
+mod case;
 mod files;
+mod locks;
 mod pass;
 mod start;
 mod vault;
@@ -58,6 +61,7 @@ pub async fn run(ctx: Context, health: Health) {
             Some(pass::round(&ctx, &runs, platform, vault))
         });
         join_all(rounds).await;
+        asked::tell_strays(&ctx, &runs, &vaults).await;
     }
 }
 

@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+use super::{case::Cases, locks::Locks};
+
 /// Time between two looks at Secrets and at the store.
 const REFRESH: SignedDuration = SignedDuration::from_mins(5);
 /// Time after which one that failed is tried again.
@@ -53,6 +55,8 @@ pub(super) struct Vault {
     pub(super) complete: HashSet<String>,
     /// Its Tenants' buckets of files.
     pub(super) files: super::files::Files,
+    /// What the last round knew of its Tenants.
+    pub(super) cases: Cases,
     /// Why a Tenant's runs couldn't begin.
     pub(super) problems: HashMap<String, String>,
 }
@@ -70,6 +74,7 @@ struct Open {
 #[derive(Default)]
 struct OfTenant {
     inventory: Inventory,
+    locks: Locks,
     seen: Option<Arc<known::Store>>,
     looked: Option<Timestamp>,
     /// When somebody tried last, and failed.
@@ -137,11 +142,19 @@ impl Vault {
         self.tenants.get(tenant)?.seen.clone()
     }
 
-    /// How many of a Tenant's restore points are gone though they are younger than they may go.
-    pub(super) fn gone_early(&self, tenant: &str, retention_days: u32) -> usize {
-        let Some(one) = self.tenants.get(tenant) else { return 0 };
-        let clock = one.seen.as_ref().map(|seen| seen.clock);
-        clock.map_or(0, |clock| one.inventory.gone_early(retention_days, clock).len())
+    /// How many of a Tenant's restore points are gone though they are younger than they may go, by database.
+    pub(super) fn gone_early(&self, tenant: &str, retention_days: u32) -> BTreeMap<String, u32> {
+        let mut counts = BTreeMap::new();
+        let one = self.tenants.get(tenant).and_then(|one| Some((one, one.seen.as_ref()?.clock)));
+        for point in one.iter().flat_map(|(one, clock)| one.inventory.gone_early(retention_days, *clock)) {
+            *counts.entry(point.database.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Share of each repository of a Tenant that is under lock, in percent, by generation.
+    pub(super) fn locked(&self, tenant: &str) -> BTreeMap<u32, u32> {
+        self.tenants.get(tenant).map(|one| one.locks.percents()).unwrap_or_default()
     }
 
     /// Looks into the store for those whose last look is old, or whose runs have ended since.
@@ -162,6 +175,9 @@ impl Vault {
                 match one.inventory.look(&open.store, &open.place(name), Timestamp::now()).await {
                     Ok(seen) => {
                         (one.looked, one.failed) = (Some(now), None);
+                        if let Some(lock) = &open.address.lock {
+                            one.locks.look(&open.store, &open.place(name), lock.days, &seen, now).await;
+                        }
                         one.seen = Some(Arc::new(seen));
                     }
                     Err(error) => {

@@ -152,6 +152,19 @@ impl World {
         self.namespaces.get(namespace).cloned()
     }
 
+    /// Whose namespace it is, or whose backups are in it.
+    fn concerned(&self, namespace: &str) -> Option<String> {
+        let has = |owner: &String| {
+            self.tenants
+                .get(owner)
+                .is_some_and(|tenant| tenant.namespaces_beside().any(|one| one == namespace))
+        };
+        self.namespace_owner(namespace).or_else(|| {
+            let workload = namespace.rsplit_once('-')?.0;
+            self.namespace_owner(workload).filter(has)
+        })
+    }
+
     /// The Tenant that has the namespace that an object is, or is in.
     fn owner_of(&self, id: &ObjectId) -> Option<String> {
         self.namespace_owner(if id.kind == Kind::Namespace { &id.name } else { &id.namespace })
@@ -164,7 +177,7 @@ impl World {
         }
         let list = self.foreign.entry(id.namespace.as_str().into()).or_default();
         let new = list.insert((id.kind, id.name.as_str().into()));
-        match self.namespace_owner(&id.namespace) {
+        match self.concerned(&id.namespace) {
             Some(owner) if new => vec![Signal::TenantSoon(owner)],
             _ => Vec::new(),
         }
@@ -176,7 +189,7 @@ impl World {
         if list.is_empty() {
             self.foreign.remove(id.namespace.as_str());
         }
-        match self.namespace_owner(&id.namespace) {
+        match self.concerned(&id.namespace) {
             Some(owner) if known => vec![Signal::TenantSoon(owner)],
             _ => Vec::new(),
         }

@@ -22,6 +22,7 @@ use crate::{
 use super::{live::Live, loss::Fits};
 
 mod children;
+mod claims;
 mod customers;
 mod nodes;
 mod proof;
@@ -111,6 +112,8 @@ pub struct World {
     namespaces: HashMap<String, String>,
     /// NetworkPolicies and RoleBindings that aren't ours, by namespace.
     foreign: BTreeMap<Box<str>, BTreeSet<(Kind, Box<str>)>>,
+    /// Names of claims, by namespace.
+    claims: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     workloads: HashMap<ObjectId, Workload>,
     /// Pods by namespace and name: a pod can change the label that names its tenant.
     pods: HashMap<String, BTreeMap<String, PodFacts>>,

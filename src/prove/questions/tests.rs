@@ -94,3 +94,27 @@ fn what_changes_the_answers_changes_the_digest() {
     gone.spec.lifecycle = Lifecycle::Cancelled;
     assert_eq!(about(&gone, &others).who.len(), 1, "a Tenant that leaves has no members any more");
 }
+
+#[test]
+fn nobody_reaches_where_backups_are_made() {
+    let mut acme = tenant("acme", json!([member("Group", "dev", "Editor")]));
+    let before = about(&acme, &[]);
+    assert!(before.beside.is_empty());
+    acme.status = serde_json::from_value(json!({"namespaces": [
+        {"purpose": "Workload", "name": "acme-ns", "uid": "u"},
+        {"purpose": "Backup", "name": "acme-ns-backup", "uid": "u"},
+        {"purpose": "Drill", "name": "acme-ns-drill", "uid": "u"},
+    ]}))
+    .unwrap();
+    let seen = Questions::new(&acme, std::iter::empty(), |place| vec![format!("RoleBinding {place}/x")]);
+    for who in [0, 1] {
+        for place in ["acme-ns-backup", "acme-ns-drill"] {
+            let not = asked(&seen, who, place, false);
+            assert!(not.contains(&format!("get secrets in {place}")), "{not:?}");
+            assert!(not.contains(&format!("create jobs.batch in {place}")), "{not:?}");
+            assert!(asked(&seen, who, place, true).is_empty());
+        }
+    }
+    assert!(seen.bindings.contains(&"RoleBinding acme-ns-backup/x".to_owned()), "{:?}", seen.bindings);
+    assert_ne!(before.asked(), seen.asked(), "they are asked anew once the namespaces are there");
+}

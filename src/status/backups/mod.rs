@@ -1,6 +1,7 @@
 //! What a status says of a tenant's restore points: where they stand, whether they are as old as they may be, and whether
 //! they have been restored. From the store as it was seen; where that was too long ago nobody knows.
 
+mod coverage;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -19,6 +20,7 @@ use crate::{
         decide::{LOOK, missed},
         drills::p95,
         known::{Kind, Past, Point, RunState, Store},
+        retention,
         view::View,
     },
     validate::{platform::ValidatedPlatform, tenant::ValidatedTenant, text::sanitize},
@@ -52,6 +54,8 @@ pub struct Told {
     pub backups: Vec<BackupStatus>,
     /// `BackupsCurrent`, where the spec asks for backups.
     pub current: Option<Said>,
+    /// `RetentionExact`, where it asks for backups of databases.
+    pub retention: Option<Said>,
     /// `RestoreVerified`, where it asks for backups of databases.
     pub verified: Option<Said>,
     /// `status.summary.lastBackup`.
@@ -60,11 +64,11 @@ pub struct Told {
     pub last_drill: Option<String>,
 }
 
-/// Tells. `previous` is `status.backups` as it was.
+/// Tells. `claims` are those in the tenant's namespace, `previous` is `status.backups` as it was.
 #[must_use]
 pub fn tell(
     view: Option<&View>,
-    tenant: &ValidatedTenant,
+    (tenant, claims): (&ValidatedTenant, &BTreeSet<String>),
     platform: &ValidatedPlatform,
     previous: &[BackupStatus],
     now: Timestamp,
@@ -79,7 +83,7 @@ pub fn tell(
         }
         None => previous.to_vec(),
     };
-    let mut told = Told { last_backup: None, last_drill: None, backups, current: None, verified: None };
+    let mut told = Told { backups, ..Told::default() };
     let listed = || told.backups.iter().filter(|one| tenant.databases.iter().any(|own| own.name == one.name));
     let oldest = |time: fn(&BackupStatus) -> &Option<String>| {
         let times: Option<Vec<&String>> = listed().map(|one| time(one).as_ref()).collect();
@@ -87,27 +91,34 @@ pub fn tell(
     };
     (told.last_backup, told.last_drill) = (oldest(|one| &one.newest), oldest(|one| &one.verified_at));
     let Some(backups) = &platform.backups else { return told };
-    if tenant.lifecycle != Lifecycle::Active || !asks(tenant) {
+    let uncovered = coverage::uncovered(tenant, claims, seen.map(|(_, store)| store));
+    if tenant.lifecycle != Lifecycle::Active || !(asks(tenant) || uncovered.is_some()) {
         return told;
     }
     let max_age = SignedDuration::from_secs(backups.drills.max_age.whole_seconds());
-    told.current = Some(match seen {
-        Some((view, store)) => Said::Is(verdicts::current(view, store, tenant, now)),
+    told.current = Some(match (seen, uncovered) {
+        (Some((view, store)), uncovered) => Said::Is(verdicts::current(view, store, tenant, uncovered, now)),
+        // The cluster alone says that: no look into the store could make it better.
+        (None, Some(uncovered)) => Said::Is(uncovered),
+        (None, None) => unseen(view, previous, now),
+    });
+    if tenant.databases.is_empty() {
+        return told;
+    }
+    told.retention = Some(match seen {
+        Some((view, store)) => Said::Is(verdicts::retention(view, store, now)),
         None => unseen(view, previous, now),
     });
-    told.verified = (!tenant.databases.is_empty()).then(|| match seen {
+    told.verified = Some(match seen {
         Some((view, store)) => Said::Is(verdicts::verified(view, store, max_age, now)),
         None => unseen(view, previous, now),
     });
     told
 }
 
-/// Whether anything asks for backups: what is listed, and claims, which have to be listed or left out with a reason.
+/// Whether anything is listed that has to be backed up.
 fn asks(tenant: &ValidatedTenant) -> bool {
-    !tenant.databases.is_empty()
-        || !tenant.volumes.is_empty()
-        || !tenant.buckets.is_empty()
-        || tenant.services.iter().any(crate::validate::service::ValidatedService::is_stateful)
+    !(tenant.databases.is_empty() && tenant.volumes.is_empty() && tenant.buckets.is_empty())
 }
 
 fn is_young(store: &Store, now: Timestamp) -> bool {
@@ -160,16 +171,22 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
         observed_at: whole_second(store.observed_at),
         newest: time(points.last()),
         oldest: time(points.first()),
-        points: u32::try_from(points.len()).unwrap_or(u32::MAX),
+        points: count(points.len()),
         bytes: points.last().map_or(0, |point| i64::try_from(point.size.bytes).unwrap_or(i64::MAX)),
-        future_dated: u32::try_from(points.iter().filter(|one| one.is_future_dated()).count())
-            .unwrap_or(u32::MAX),
-        locked_percent: None,
+        future_dated: count(points.iter().filter(|one| one.is_future_dated()).count()),
+        overdue: count(
+            view.settings
+                .databases
+                .iter()
+                .filter(|one| one.name == name)
+                .map(|_| retention::overdue_of(&view.settings, store, name, now))
+                .sum(),
+        ),
+        gone_early: view.gone_early.get(name).copied().unwrap_or_default(),
+        locked_percent: points.last().and_then(|point| view.locked.get(&point.generation).copied()),
         next_run: settings.and(due).and_then(|due| due.next).map(whole_second),
-        missed: settings.map_or(0, |one| {
-            let many = missed(&one.schedule, name, store, view.settings.retention_days, now);
-            u32::try_from(many).unwrap_or(u32::MAX)
-        }),
+        missed: settings
+            .map_or(0, |one| count(missed(&one.schedule, name, store, view.settings.retention_days, now))),
         last_run: last_run(view, store, name),
         last_drill: drills.last().map(|past| drill(view, past)),
         verified_at: passed().map(|past| past.started).max().map(whole_second),
@@ -178,6 +195,10 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
             past.details.as_ref()?.rpo_seconds.filter(|_| past.kind == Kind::Drill)
         }),
     }
+}
+
+fn count(many: usize) -> u32 {
+    u32::try_from(many).unwrap_or(u32::MAX)
 }
 
 /// Drills of one database that have ended, the oldest first.

@@ -19,13 +19,13 @@ use crate::{
     validate::{platform, tenant},
 };
 
-const NOW: &str = "2026-11-22T12:00:00Z";
+pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn rules() -> ValidatedPlatform {
+pub(super) fn rules() -> ValidatedPlatform {
     let spec = json!({"backups": {
         "store": {"region": "eu-1", "bucket": "backups", "credentials": {"name": "store"}},
         "key": {"secret": {"name": "key"}},
@@ -36,7 +36,7 @@ fn rules() -> ValidatedPlatform {
     platform::validate(&serde_json::from_value::<Platform>(platform).unwrap()).unwrap()
 }
 
-fn tenant_of(more: serde_json::Value) -> ValidatedTenant {
+pub(super) fn tenant_of(more: serde_json::Value) -> ValidatedTenant {
     let mut spec = json!({
         "platformRef": {"name": "shop"},
         "databases": [{
@@ -50,7 +50,7 @@ fn tenant_of(more: serde_json::Value) -> ValidatedTenant {
     tenant::validate(&serde_json::from_value::<Tenant>(tenant).unwrap(), &rules()).unwrap()
 }
 
-fn past(kind: Kind, started: &str, reason: &str) -> Past {
+pub(super) fn past(kind: Kind, started: &str, reason: &str) -> Past {
     let started = time(started);
     Past {
         id: format!("{}-app-{}", kind.word(), started.as_second()),
@@ -73,7 +73,7 @@ fn past(kind: Kind, started: &str, reason: &str) -> Past {
 }
 
 /// A store with a good restore point at each of these times.
-fn store(points: &[&str], others: Vec<Past>) -> Store {
+pub(super) fn store(points: &[&str], others: Vec<Past>) -> Store {
     let now = time(NOW);
     let point = |at: &&str| Point {
         database: "app".into(),
@@ -94,25 +94,26 @@ fn store(points: &[&str], others: Vec<Past>) -> Store {
     Store { observed_at: now, clock: now, points, snapshots, past, evidence }
 }
 
-fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> View {
+pub(super) fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> View {
     let beside = Beside { platform_uid: "uid", paused: false, accepted_deletions: None };
     let settings = settings(rules().backups.as_ref().unwrap(), tenant, beside).unwrap();
     let known = Known { settings: &settings, store: Some(&store), runs: &runs, asked: &[], now: time(NOW) };
     let decision = decide::decide(known);
     View {
-        settings,
+        settings: Arc::new(settings),
         store: Some(Arc::new(store)),
         decision,
         runs,
         words: BTreeMap::new(),
-        gone_early: 0,
+        gone_early: BTreeMap::new(),
+        locked: BTreeMap::new(),
         problem: String::new(),
         shared_credentials: false,
         buckets: BTreeMap::new(),
     }
 }
 
-fn verdict(said: Option<Said>) -> Verdict {
+pub(super) fn verdict(said: Option<Said>) -> Verdict {
     match said {
         Some(Said::Is(verdict)) => verdict,
         other => panic!("{other:?}"),
@@ -120,10 +121,10 @@ fn verdict(said: Option<Said>) -> Verdict {
 }
 
 fn told(tenant: &ValidatedTenant, view: &View) -> Told {
-    tell(Some(view), tenant, &rules(), &[], time(NOW))
+    tell(Some(view), (tenant, &BTreeSet::new()), &rules(), &[], time(NOW))
 }
 
-const TODAY: &str = "2026-11-22T03:00:20Z";
+pub(super) const TODAY: &str = "2026-11-22T03:00:20Z";
 
 #[test]
 fn what_is_fresh_and_tried_is_said_to_be() {
@@ -148,12 +149,39 @@ fn what_is_fresh_and_tried_is_said_to_be() {
 }
 
 #[test]
-fn a_restore_point_that_somebody_removed_is_missed() {
+fn restore_points_stay_as_long_as_they_have_to_and_no_longer() {
     let tenant = tenant_of(json!({}));
-    let whole = view(&tenant, store(&["2026-11-21T03:00:20Z", TODAY], vec![]), vec![]);
-    let current = verdict(told(&tenant, &View { gone_early: 2, ..whole }).current);
-    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::RETENTION_NOT_EXACT));
-    assert!(current.message.starts_with("2 restore points are gone"), "{}", current.message);
+    let fresh = view(&tenant, store(&["2026-11-21T03:00:20Z", TODAY], vec![]), vec![]);
+    let exact = told(&tenant, &fresh);
+    let kept = verdict(exact.retention);
+    assert_eq!((kept.status, kept.reason), (ConditionStatus::True, reasons::SUCCEEDED), "{kept:?}");
+    assert!(kept.message.contains("the oldest is of 2026-11-21T03:00:20Z"), "{}", kept.message);
+
+    let gone = told(&tenant, &View { gone_early: [("app".into(), 2)].into(), ..fresh });
+    let early = verdict(gone.retention);
+    assert_eq!((early.status, early.reason), (ConditionStatus::False, reasons::RETENTION_NOT_EXACT));
+    assert!(early.message.starts_with("2 restore points are gone"), "{}", early.message);
+    assert_eq!((gone.backups[0].gone_early, gone.backups[0].overdue), (2, 0));
+    assert_eq!(verdict(gone.current).status, ConditionStatus::True, "that is another promise");
+
+    // The newest stays however old it is; what is beside it is overdue a day after the thirty.
+    let late = told(&tenant, &view(&tenant, store(&["2026-10-20T03:00:20Z", TODAY], vec![]), vec![]));
+    let overdue = verdict(late.retention);
+    assert_eq!((overdue.status, overdue.reason), (ConditionStatus::False, reasons::RETENTION_NOT_EXACT));
+    assert_eq!((late.backups[0].gone_early, late.backups[0].overdue), (0, 1));
+    let none = verdict(told(&tenant, &view(&tenant, store(&[], vec![]), vec![])).retention);
+    assert_eq!((none.status, none.reason), (ConditionStatus::Unknown, reasons::NO_BACKUP_YET));
+}
+
+#[test]
+fn how_much_is_under_lock_is_told_of_the_newest_restore_points_repository() {
+    let tenant = tenant_of(json!({}));
+    let whole = view(&tenant, store(&[TODAY], vec![]), vec![]);
+    let locked = |locked: &[(u32, u32)]| {
+        let view = View { locked: locked.iter().copied().collect(), ..whole.clone() };
+        told(&tenant, &view).backups[0].locked_percent
+    };
+    assert_eq!((locked(&[(1, 97), (2, 100)]), locked(&[(2, 100)])), (Some(97), None));
 }
 
 #[test]
@@ -211,33 +239,6 @@ fn a_killed_run_is_told_from_its_job() {
 }
 
 #[test]
-fn claims_that_nobody_backs_up_are_named() {
-    let services = json!([{
-        "name": "db", "image": "registry.example.com/db:1", "replicas": {"min": 1},
-        "storage": [{"name": "data", "size": "1Gi", "path": "/data"}],
-    }]);
-    let current = |more: serde_json::Value| {
-        let mut spec = json!({"services": services});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let tenant = tenant_of(spec);
-        verdict(told(&tenant, &view(&tenant, store(&[TODAY], vec![]), vec![])).current)
-    };
-    let open = current(json!({}));
-    assert_eq!((open.status, open.reason), (ConditionStatus::False, reasons::UNCOVERED), "{open:?}");
-    assert!(open.message.contains("claim data-db-0"), "{}", open.message);
-    let excluded = json!([{"kind": "PersistentVolumeClaim", "name": "data-db-*", "reason": "a cache"}]);
-    assert_eq!(current(json!({"backupExclusions": excluded})).status, ConditionStatus::True);
-    let dumped = json!([{"name": "app", "connectionSecretRef": {"name": "s"}, "server": {"service": "db", "port": 5432}}]);
-    assert_eq!(
-        current(json!({"databases": dumped})).status,
-        ConditionStatus::True,
-        "what is in it is dumped"
-    );
-    let listed = json!([{"name": "files", "claim": "data-db-0"}]);
-    assert_eq!(current(json!({"volumes": listed})).reason, reasons::VOLUME_NOT_SUPPORTED);
-}
-
-#[test]
 fn shared_credentials_are_said() {
     let tenant = tenant_of(json!({}));
     let mut view = view(&tenant, store(&[TODAY], vec![]), vec![]);
@@ -273,7 +274,7 @@ fn evidence_that_is_too_old_is_none() {
     let seen = view(&tenant, store(&[TODAY], vec![]), vec![]);
     let before = told(&tenant, &seen).backups;
     let later = time(NOW) + SignedDuration::from_mins(16);
-    let told = tell(Some(&seen), &tenant, &rules(), &before, later);
+    let told = tell(Some(&seen), (&tenant, &BTreeSet::new()), &rules(), &before, later);
     let current = verdict(told.current);
     assert_eq!(
         (current.status, current.reason),
@@ -281,8 +282,10 @@ fn evidence_that_is_too_old_is_none() {
     );
     assert_eq!(told.backups, before, "what was seen then stays, with its time");
     // An operator that has just begun takes nothing back.
-    let soon = tell(None, &tenant, &rules(), &before, time(NOW) + SignedDuration::from_mins(5));
+    let soon = time(NOW) + SignedDuration::from_mins(5);
+    let soon = tell(None, (&tenant, &BTreeSet::new()), &rules(), &before, soon);
     assert_eq!((soon.current, soon.verified), (Some(Said::AsBefore), Some(Said::AsBefore)));
+    assert_eq!(soon.retention, Some(Said::AsBefore));
     assert_eq!(soon.last_backup.as_deref(), Some(TODAY));
 }
 
@@ -297,8 +300,8 @@ fn the_same_again_is_no_news_for_a_while() {
     };
     let first = told(&tenant, &at(0)).backups;
     let again = |minutes: i64| {
-        tell(Some(&at(minutes)), &tenant, &rules(), &first, time(NOW) + SignedDuration::from_mins(minutes))
-            .backups
+        let now = time(NOW) + SignedDuration::from_mins(minutes);
+        tell(Some(&at(minutes)), (&tenant, &BTreeSet::new()), &rules(), &first, now).backups
     };
     assert_eq!(again(5), first);
     assert_ne!(again(10), first, "a look that was long ago is told of anew");
@@ -310,7 +313,7 @@ fn nobody_asked_nothing_said() {
     assert_eq!(told(&tenant, &view(&tenant, store(&[], vec![]), vec![])), Told::default());
     let stopped = tenant_of(json!({"lifecycle": "Suspended"}));
     let told = told(&stopped, &view(&stopped, store(&[TODAY], vec![]), vec![]));
-    assert_eq!((told.current, told.verified), (None, None));
+    assert_eq!((told.current, told.retention, told.verified), (None, None, None));
     assert_eq!(told.backups[0].points, 1, "what there is, is shown");
 }
 

@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{
         conditions::{ConditionType, reasons},
-        data::DataKind,
         promises::TABLE,
     },
     backup::{
@@ -37,9 +36,14 @@ pub(super) fn unknown(view: Option<&View>) -> Verdict {
 }
 
 /// Whether everything is backed up, as often as it has to be and for as long.
-pub(super) fn current(view: &View, store: &Store, tenant: &ValidatedTenant, now: Timestamp) -> Verdict {
-    let mut wrong: Vec<Verdict> = Vec::new();
-    wrong.extend(uncovered(tenant));
+pub(super) fn current(
+    view: &View,
+    store: &Store,
+    tenant: &ValidatedTenant,
+    uncovered: Option<Verdict>,
+    now: Timestamp,
+) -> Verdict {
+    let mut wrong: Vec<Verdict> = uncovered.into_iter().collect();
     if let Some(volume) = tenant.volumes.first() {
         let message =
             format!("volume {}: claims can't be backed up yet; leave it out with a reason", volume.name);
@@ -49,27 +53,50 @@ pub(super) fn current(view: &View, store: &Store, tenant: &ValidatedTenant, now:
         let due = view.decision.databases.iter().find(|due| due.database == database.name);
         wrong.extend(one(view, store, database, due, now));
     }
-    let held = view.decision.holds.iter().filter(|hold| !matches!(hold, Hold::ClockUnproven { .. }));
+    // What holds up expiry is about retention, and said there.
+    let about = |hold: &&Hold| !matches!(hold, Hold::ClockUnproven { .. } | Hold::MassDeletion { .. });
+    let held = view.decision.holds.iter().filter(about);
     wrong.extend(held.map(|hold| Verdict::no(hold.reason(), hold.to_string())));
-    if view.gone_early > 0 {
-        let message = format!(
-            "{} restore points are gone from the store that are younger than {} days: nobody may remove them; see the store's own log for who did, and bring older versions of their objects back",
-            view.gone_early, view.settings.retention_days
-        );
-        wrong.push(Verdict::no(reasons::RETENTION_NOT_EXACT, message));
+    wrong.extend(tenant.buckets.iter().filter_map(|bucket| files(view, &bucket.name, now)));
+    sum(wrong).unwrap_or_else(|| good(view, store))
+}
+
+/// Whether restore points stay as long as they have to, and no longer: as the store has them.
+pub(super) fn retention(view: &View, store: &Store, now: Timestamp) -> Verdict {
+    let days = view.settings.retention_days;
+    let mut wrong = Vec::new();
+    let gone: u32 = view.gone_early.values().sum();
+    if gone > 0 {
+        let of: Vec<String> =
+            view.gone_early.iter().map(|(name, many)| format!("{many} of {name}")).collect();
+        wrong.push(Verdict::no(reasons::RETENTION_NOT_EXACT, format!(
+            "{gone} restore points are gone from the store that are younger than {days} days ({}): nobody may remove them; see the store's own log for who did, and bring older versions of their objects back",
+            of.join(", ")
+        )));
     }
+    let held = view.decision.holds.iter().find(|hold| matches!(hold, Hold::MassDeletion { .. }));
+    wrong.extend(held.map(|hold| Verdict::no(hold.reason(), hold.to_string())));
     let overdue = retention::overdue(&view.settings, store, now);
-    if overdue > 0 && wrong.is_empty() {
+    if overdue > 0 && held.is_none() {
         let why = view.decision.holds.first().map_or_else(
             || "kubectl get jobs in its backup namespace shows what removes them".to_owned(),
             ToString::to_string,
         );
-        let message =
-            format!("{overdue} restore points are older than {} days; {why}", view.settings.retention_days);
-        wrong.push(Verdict::no(reasons::RETENTION_NOT_EXACT, message));
+        wrong.push(Verdict::no(
+            reasons::RETENTION_NOT_EXACT,
+            format!("{overdue} restore points are older than {days} days; {why}"),
+        ));
     }
-    wrong.extend(tenant.buckets.iter().filter_map(|bucket| files(view, &bucket.name, now)));
-    sum(wrong).unwrap_or_else(|| good(view, store))
+    sum(wrong).unwrap_or_else(|| match store.points.iter().map(|point| point.stored).min() {
+        None => Verdict::unknown(reasons::NO_BACKUP_YET, "there is no restore point yet that could be kept"),
+        Some(oldest) => Verdict::yes(
+            reasons::SUCCEEDED,
+            format!(
+                "by the store's clock no restore point is gone that is younger than {days} days, and none is overdue; the oldest is of {}",
+                super::whole_second(oldest)
+            ),
+        ),
+    })
 }
 
 /// A bucket of files that isn't as it should be, or of which nobody knows.
@@ -191,33 +218,6 @@ fn step(reason: &str, database: &Database, past: &Past) -> String {
         }
         _ => "it is tried again in the next slot".to_owned(),
     }
-}
-
-/// Claims that nobody backs up, and nobody left out.
-fn uncovered(tenant: &ValidatedTenant) -> Option<Verdict> {
-    let dumped = |service: &str| {
-        tenant.databases.iter().any(|database| database.server.service.as_deref() == Some(service))
-    };
-    let services = tenant.services.iter().filter(|service| !dumped(&service.spec.name));
-    let claims = services.flat_map(|service| {
-        let pods = 0..service.spec.replicas.max();
-        let names = move |storage: &crate::api::storage::Storage| {
-            let (storage, service) = (storage.name.clone(), service.spec.name.clone());
-            pods.clone().map(move |pod| format!("{storage}-{service}-{pod}"))
-        };
-        service.spec.storage.iter().flat_map(names)
-    });
-    let listed = |claim: &String| tenant.volumes.iter().any(|volume| volume.claim == *claim);
-    let excluded = |claim: &String| {
-        tenant.exclusions.iter().any(|one| one.covers(DataKind::PersistentVolumeClaim, claim))
-    };
-    let open: Vec<String> = claims.filter(|claim| !listed(claim) && !excluded(claim)).collect();
-    let first = open.first()?;
-    let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
-    let message = format!(
-        "claim {first}{more}: nothing backs it up; list it in spec.volumes, or the database that it holds in spec.databases, or leave it out in spec.backupExclusions with a reason"
-    );
-    Some(Verdict::no(reasons::UNCOVERED, message))
 }
 
 /// Whether every database's restore points were restored lately.

@@ -17,12 +17,17 @@ fn tenant(name: &str, extra: &str) -> String {
 
 /// What these files mean where these Tenants are in the cluster, each with its source.
 fn judge(files: &[(&str, String)], cluster: &[(&str, Option<&str>)]) -> Decision {
+    judge_under(files, cluster, "")
+}
+
+/// The same under a Platform that says this, too.
+fn judge_under(files: &[(&str, String)], cluster: &[(&str, Option<&str>)], more: &str) -> Decision {
     let json = |crd| serde_json::to_value(crd).unwrap();
     let schemas = Schemas::new(&json(Tenant::crd()), &json(Platform::crd()));
     let parsed = files.iter().map(|(file, text)| parse(file, text.as_bytes(), &Limits::default()));
     let set = set(parsed.map(|parsed| manifests(parsed, &schemas)).collect());
     let source = "{\"git\": {\"url\": \"https://git.example.com/config.git\"}}";
-    let spec = format!("{{\"source\": {source}, \"limits\": {{\"replicas\": 5}}}}");
+    let spec = format!("{{\"source\": {source}, \"limits\": {{\"replicas\": 5}}{more}}}");
     let prod = Platform::new("prod", serde_json::from_str(&spec).unwrap());
     let rules = platform::validate(&prod).unwrap();
     let owner = |name: &str, source: &Option<&str>| Owner {
@@ -123,4 +128,61 @@ fn a_repository_cannot_change_its_trust_root() {
     assert_eq!(found(file("prod", "https://git.example.com/config.git")), 0, "the same as in the cluster");
     assert_eq!(found(file("prod", "https://evil.example/config.git")), 1);
     assert_eq!(found(file("staging", "https://git.example.com/config.git")), 1);
+}
+
+const BACKUPS: &str = r#"{"store": {"region": "eu-1", "bucket": "vault", "credentials": {"name": "keys"}, "role": null},
+    "key": {"secret": {"name": "key"}}, "retentionDays": 30, "maxDeletionsPerHour": 20}"#;
+
+fn rules_of(backups: Option<&str>, live: bool) -> Decision {
+    let backups = backups.map(|text| format!(", \"backups\": {text}")).unwrap_or_default();
+    let file = format!(
+        "{{\"apiVersion\": \"tenantry.dev/v1alpha1\", \"kind\": \"Platform\", \"metadata\": {{\"name\": \"prod\"}}, \
+         \"spec\": {{\"environment\": \"test\"{backups}}}}}"
+    );
+    let more = if live { format!(", \"backups\": {BACKUPS}") } else { String::new() };
+    judge_under(
+        &[("p.yaml", file.replace(", \"role\": null", ""))],
+        &[],
+        &more.replace(", \"role\": null", ""),
+    )
+}
+
+#[test]
+fn a_repository_cannot_say_where_its_backups_go() {
+    let said = |backups: &str, live: bool| {
+        let decision = rules_of(Some(backups), live);
+        assert_eq!(decision.rules.is_some(), decision.findings.is_empty(), "held as a whole");
+        let all: Vec<_> = decision.findings.iter().filter_map(|one| one.field.clone()).collect();
+        all.join(" ")
+    };
+    let with = |from: &str, to: &str| said(&BACKUPS.replace(from, to), true);
+    assert_eq!(said(BACKUPS, true), "", "the same as in the cluster");
+    assert_eq!(said(BACKUPS, false), "spec.backups", "never the first word");
+    for (from, to) in [
+        ("\"vault\"", "\"evil\""),
+        ("\"keys\"", "\"others\""),
+        ("\"eu-1\"", "\"eu-1\", \"endpoint\": \"https://evil.example\""),
+    ] {
+        assert_eq!(with(from, to), "spec.backups.store", "{to}");
+    }
+    let role = r#""role": {"arn": "arn:aws:iam::222222222222:role/evil"}"#;
+    assert_eq!(with("\"role\": null", role), "spec.backups.store");
+    assert_eq!(with("\"key\"}}", "\"known\"}}"), "spec.backups.key");
+    assert_eq!(with("Days\": 30", "Days\": 29"), "spec.backups.retentionDays");
+    assert_eq!(
+        with("Hour\": 20", "Hour\": 21, \"leastPercent\": 1"),
+        "spec.backups.maxDeletionsPerHour spec.backups.leastPercent"
+    );
+    assert_eq!(
+        with("Days\": 30", "Days\": 31, \"schedule\": \"0 4 * * *\", \"timeZone\": \"Europe/Berlin\""),
+        ""
+    );
+    assert_eq!(with("Hour\": 20", "Hour\": 5"), "");
+}
+
+#[test]
+fn a_file_that_is_silent_about_backups_ends_none() {
+    let rules = rules_of(None, true).rules.unwrap();
+    assert_eq!(rules["backups"]["store"]["bucket"], "vault");
+    assert!(rules_of(None, false).rules.unwrap().get("backups").is_none());
 }

@@ -1,19 +1,20 @@
-//! What 10,000 restore points of one tenant cost: the first look into a real store, the next ones, and memory.
-//! `cargo bench --bench inventory`.
+//! What restore points of one tenant cost, up to 10,000 of them: the first look into a real store, the next ones, their
+//! requests, and memory. `cargo bench --bench inventory`.
 
+use std::path::Path;
 use std::time::Instant;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use tenantry::backup::layout::Place;
 use tenantry::backup::store::inventory::Inventory;
 use tenantry::backup::store::{Credentials, Store};
 use tenantry::backup::task::StoreAddress;
-use tenantry_testbed::{REGION, Run, Versitygw, make_bucket};
+use tenantry_testbed::{Proxy, REGION, Run, Versitygw, make_bucket};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const POINTS: usize = 10_000;
+/// Restore points at which it is measured.
+const STEPS: [usize; 4] = [1_000, 2_000, 5_000, 10_000];
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -21,8 +22,9 @@ async fn main() -> Outcome {
     let server = Versitygw::start_in(&run).await?;
     make_bucket(&server.client(), "backups", None).await?;
     let root = server.root();
+    let proxy = Proxy::to(&server.url())?;
     let address = StoreAddress {
-        endpoint: Some(server.url()),
+        endpoint: Some(proxy.url(&server.url())),
         region: REGION.into(),
         bucket: "backups".into(),
         path_style: true,
@@ -30,29 +32,51 @@ async fn main() -> Outcome {
     };
     let store = Store::open(&address, &Credentials::new(&root.id, &root.secret, None)?)?;
     let place = Place::of("", "shop", "acme");
-    let start = Instant::now();
-    let left = stream::iter(0..POINTS).map(|number| leave(&store, &place, number));
-    left.buffer_unordered(16).try_collect::<()>().await?;
-    println!("{POINTS} restore points written in {:.1} s", start.elapsed().as_secs_f64());
-    let mut inventory = Inventory::default();
-    let before = resident()?;
-    for look in ["first look", "next look"] {
-        let start = Instant::now();
-        let found = inventory.look(&store, &place, Timestamp::now()).await?;
-        assert_eq!((found.points.len(), found.past.len()), (POINTS, POINTS));
-        let (seconds, more) = (start.elapsed().as_secs_f64(), resident()?.saturating_sub(before));
-        println!("{look}: {seconds:.2} s; {:.1} MB more in memory", more as f64 / 1e6);
+    let mut left = 0;
+    println!(
+        "| restore points | first look | requests | next look | requests | kept by the operator | bytes a point |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|");
+    for points in STEPS {
+        // Straight onto the store's disk: 30,000 uploads measure nothing but uploads.
+        for number in left..points {
+            leave(&server.files("backups"), &place, number)?;
+        }
+        left = points;
+        eprintln!("{points} restore points lie in the store");
+        let mut inventory = Inventory::default();
+        let before = resident()?;
+        let mut looks = Vec::new();
+        let mut seen = None;
+        for _ in 0..2 {
+            proxy.forget_requests();
+            let start = Instant::now();
+            let found = inventory.look(&store, &place, Timestamp::now()).await?;
+            assert_eq!((found.points.len(), found.past.len()), (points, points));
+            looks.push((start.elapsed().as_secs_f64(), proxy.requests().values().sum::<u64>()));
+            eprintln!("looked in {:.2} s", start.elapsed().as_secs_f64());
+            seen = Some(found);
+        }
+        let more = resident()?.saturating_sub(before);
+        let [(first, asked), (next, again)] = looks[..] else { unreachable!("two looks") };
+        println!(
+            "| {points} | {first:.2} s | {asked} | {next:.2} s | {again} | {:.1} MB | {} |",
+            more as f64 / 1e6,
+            more / points as u64
+        );
+        drop((seen, inventory));
     }
+    println!("\nresident at the end: {:.1} MB", resident()? as f64 / 1e6);
     Ok(())
 }
 
 /// What one run leaves, of a year and more with one an hour.
-async fn leave(store: &Store, place: &Place, number: usize) -> Outcome {
+fn leave(bucket: &Path, place: &Place, number: usize) -> Outcome {
     let hours = i64::try_from(number)?;
     let started = Timestamp::from_second(1_760_000_000)? + SignedDuration::from_hours(hours);
     let (dump, manifest) = (format!("{:064x}", 2 * number), format!("{:064x}", 2 * number + 1));
     for id in [&dump, &manifest] {
-        store.put_new(&format!("{}{id}", place.snapshots(1)), b"s").await?;
+        put(bucket, &format!("{}{id}", place.snapshots(1)), b"s")?;
     }
     let record = serde_json::json!({
         "version": 1, "kind": "backup", "id": format!("backup-app-{number}"), "installId": "i", "platform": "shop",
@@ -66,8 +90,13 @@ async fn leave(store: &Store, place: &Place, number: usize) -> Outcome {
         },
     });
     let key = place.record(started, "backup", &format!("backup-app-{number}"));
-    store.put_new(&key, &serde_json::to_vec(&record)?).await?;
-    Ok(())
+    put(bucket, &key, &serde_json::to_vec(&record)?)
+}
+
+fn put(bucket: &Path, key: &str, content: &[u8]) -> Outcome {
+    let path = bucket.join(key);
+    std::fs::create_dir_all(path.parent().ok_or("a key has a folder")?)?;
+    Ok(std::fs::write(path, content)?)
 }
 
 /// Bytes of memory in use.

@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+mod archive;
 mod certs;
 mod cluster;
 mod error;
@@ -32,6 +33,7 @@ mod stores;
 mod vault;
 mod wait;
 
+pub use archive::AuditArchive;
 pub use certs::server_tls;
 pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, operator_groups};
 pub use error::{Error, Result};

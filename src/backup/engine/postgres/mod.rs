@@ -2,7 +2,7 @@
 //!
 //! - [`manifest`]: what a database held in one snapshot; pure
 //! - [`session`]: psql as a co-process: it understands what pg_dump understands
-//! - [`observe`]: what a database holds
+//! - [`observe`]: what a database holds; [`neighbours`]: what else its server has
 //! - [`transfer`]: from the repository into a database
 //! - [`server`]: an engine on a socket in the scratch folder
 
@@ -15,6 +15,7 @@ use super::secrets::Variables;
 use crate::backup::record::reasons;
 
 pub mod manifest;
+pub mod neighbours;
 pub mod observe;
 pub mod server;
 pub mod session;

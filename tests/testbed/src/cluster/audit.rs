@@ -12,7 +12,6 @@ use crate::registry::Run;
 
 /// Flags for an API server that records the operator's writes with their bodies, and nothing else.
 pub(super) fn flags(run: &Run) -> Result<Vec<String>> {
-    let folder = run.folder("audit")?;
     let policy = json!({
         "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"],
         "rules": [
@@ -23,8 +22,13 @@ pub(super) fn flags(run: &Run) -> Result<Vec<String>> {
             {"level": "None"},
         ],
     });
-    let file = folder.join("policy.json");
-    write_private(&file, &policy.to_string())?;
+    flags_of(run, &policy.to_string())
+}
+
+/// Flags for an API server that records what a policy says.
+pub(super) fn flags_of(run: &Run, policy: &str) -> Result<Vec<String>> {
+    let file = run.folder("audit")?.join("policy.yaml");
+    write_private(&file, policy)?;
     Ok(vec![
         format!("--audit-policy-file={}", file.display()),
         format!("--audit-log-path={}", log(run.dir()).display()),
@@ -36,6 +40,12 @@ fn log(run: &Path) -> PathBuf {
 }
 
 impl Cluster {
+    /// The API server's own record: of a cluster with [`crate::Options::audit`] or a policy.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        log(self.run.dir())
+    }
+
     /// All writes of the operator so far, as `audit.k8s.io/v1` Events in the order in which they ended; of a
     /// cluster with [`crate::Options::audit`].
     ///

@@ -47,6 +47,8 @@ pub struct Options {
     pub real_nodes: Option<RealNodes>,
     /// The API server records what the operator writes: see [`Cluster::audit`].
     pub audit: bool,
+    /// The API server records what this policy says, in [`Cluster::audit_log`].
+    pub audit_policy: Option<String>,
     /// More flags for kube-apiserver.
     pub apiserver_args: Vec<String>,
     /// More flags for kube-controller-manager.
@@ -63,6 +65,7 @@ impl Default for Options {
             controllers: true,
             real_nodes: None,
             audit: false,
+            audit_policy: None,
             apiserver_args: Vec::new(),
             manager_args: Vec::new(),
         }
@@ -156,6 +159,9 @@ impl Cluster {
         fleet.iter().try_for_each(|fleet| fleet.flags(&authority, &mut options))?;
         if options.audit {
             options.apiserver_args.extend(audit::flags(&run)?);
+        }
+        if let Some(policy) = &options.audit_policy {
+            options.apiserver_args.extend(audit::flags_of(&run, policy)?);
         }
         let plane = ControlPlane::start(&run, &authority, &options, &kubernetes, kwok)?;
         let kubeconfig = run.dir().join("kubeconfig");

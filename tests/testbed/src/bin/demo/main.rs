@@ -4,6 +4,7 @@
 //! server, applies the sample configuration, runs the operator as its own user, and
 //! shows the Tenants until all are Ready.
 
+mod audit;
 mod backups;
 mod build;
 mod held;
@@ -49,6 +50,8 @@ struct Demo {
     repo: Repo,
     binary: PathBuf,
     _git: GitServer,
+    /// Before the cluster: the agent ends before the log that it reads.
+    audit: Option<audit::Audit>,
     cluster: Cluster,
     samples: Samples,
     start: Instant,
@@ -136,6 +139,7 @@ async fn demo(args: &Args) -> Result<()> {
     }
     if args.once {
         demo.held(&mut tenants).await?;
+        demo.audited().await?;
         if args.context.is_some() {
             println!("The demo ends{}.", left(args));
         }
@@ -144,6 +148,7 @@ async fn demo(args: &Args) -> Result<()> {
     if args.real_nodes {
         println!("\n{}", hints::real_nodes(&demo.cluster));
     }
+    demo.audited().await?;
     println!("\n{}", hints::text(&demo.cluster, &demo.repo, &demo.samples, &left(args)).await);
     demo.forever(&mut tenants).await
 }
@@ -151,14 +156,16 @@ async fn demo(args: &Args) -> Result<()> {
 impl Demo {
     async fn start(args: &Args, samples: Samples, binary: PathBuf) -> Result<Self> {
         let start = Instant::now();
+        let audit_policy = args.context.is_none().then(|| audit::policy(&binary)).transpose()?;
         let cluster = match &args.context {
             None if args.real_nodes => {
                 say(start, "starting etcd, kube-apiserver, controllers and three real nodes in three zones");
-                Cluster::start(Options::real_nodes(RealNodes { images: samples.images.clone() })).await?
+                let nodes = Options::real_nodes(RealNodes { images: samples.images.clone() });
+                Cluster::start(Options { audit_policy, ..nodes }).await?
             }
             None => {
                 say(start, "starting etcd, kube-apiserver, controllers and nodes in three zones");
-                Cluster::start(Options::default()).await?
+                Cluster::start(Options { audit_policy, ..Options::default() }).await?
             }
             Some(context) => {
                 say(start, &format!("using the cluster of your context {context}"));
@@ -178,7 +185,14 @@ impl Demo {
             start,
             &format!("pushed {} Tenants as commit {:.8} to {}", samples.tenants.len(), commit, repo.url()),
         );
-        cluster.apply_yaml(&samples.platform_for(repo.url())?).await?;
+        let mut audit = None;
+        if args.context.is_none() {
+            say(start, "a second account's store, an audit agent beside the API server, and a witness");
+            cluster.apply_path(samples.root.join("manifests/audit/rbac.yaml")).await?;
+            audit = Some(audit::Audit::start(&cluster, &binary).await?);
+        }
+        let agent = audit.as_ref().map(|_| audit::AGENT);
+        cluster.apply_yaml(&samples.platform_for(repo.url(), agent)?).await?;
         let options = OperatorOptions {
             binary: binary.clone(),
             kubeconfig: cluster.kubeconfig_for(OPERATOR_USER, operator_groups())?,
@@ -192,7 +206,7 @@ impl Demo {
         };
         let operator = Operator::start(cluster.run(), &options)?;
         say(start, &format!("the operator runs; its log is {}\n", operator.log_path().display()));
-        Ok(Self { operator, repo, binary, _git: git, cluster, samples, start })
+        Ok(Self { operator, repo, binary, _git: git, audit, cluster, samples, start })
     }
 
     /// Shows the Tenants until all of the repository are Ready.
@@ -231,6 +245,13 @@ impl Demo {
         show.run(|what| say(self.start, what)).await?;
         watcher.show(&Tenants::get(&self.cluster.client()).await?);
         Ok(())
+    }
+
+    /// Verifies the demo's own audit log, where it has one.
+    async fn audited(&self) -> Result<()> {
+        let Some(audit) = &self.audit else { return Ok(()) };
+        println!();
+        audit.show(&self.cluster, &self.binary, |what| say(self.start, what)).await
     }
 
     /// Says what changes, until someone presses Ctrl-C.

@@ -61,13 +61,17 @@ impl Samples {
         platform.and_then(|platform| platform["metadata"]["name"].as_str()).unwrap_or_default()
     }
 
-    /// The Platform (and what else its file holds), with the real address of the repository.
-    pub(crate) fn platform_for(&self, url: &str) -> Result<String> {
+    /// The Platform (and what else its file holds), with the real address of the repository, and the audit agent
+    /// that must be heard.
+    pub(crate) fn platform_for(&self, url: &str, agent: Option<&str>) -> Result<String> {
         let mut documents = Vec::new();
         for document in &self.platform {
             let mut document = document.clone();
             if document["kind"] == "Platform" {
                 document["spec"]["source"]["git"]["url"] = url.into();
+                if let Some(agent) = agent {
+                    document["spec"]["audit"] = serde_json::json!({"agents": [agent]});
+                }
             }
             documents
                 .push(serde_json::to_string(&document).map_err(|error| Error::Invalid(error.to_string()))?);

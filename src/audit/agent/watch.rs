@@ -1,0 +1,240 @@
+//! Whether everything arrives: sealed segments are read once more, canaries sent, counters compared.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::servers::ApiServer;
+use crate::api::conditions::reasons;
+use crate::audit::complete::canary::Canaries;
+use crate::audit::complete::counters::Reconciled;
+use crate::audit::complete::pairs::Pairs;
+use crate::audit::complete::state::{Agent, Gap, Server, Trouble};
+use crate::audit::frame::{Found, Source, scan};
+use crate::audit::leaf::Identity;
+use crate::audit::search::Seen;
+use crate::audit::ship::run::State as Shipped;
+use crate::audit::spool::{self, Segment, Spool};
+use crate::audit::verify::gaps::Said;
+use crate::runtime::shutdown::Shutdown;
+
+/// Time between two canaries.
+pub const EVERY: Duration = Duration::from_secs(30);
+/// Gaps that are told; the log has all of them.
+const MOST_GAPS: usize = 16;
+
+/// What is known of one API server.
+struct Known {
+    server: ApiServer,
+    canaries: Canaries,
+    reconciled: Reconciled,
+    unasked: Option<String>,
+}
+
+/// A segment that isn't verified yet.
+struct Waiting {
+    last: u64,
+    received: Timestamp,
+}
+
+/// Watches one agent's log.
+pub struct Watch {
+    names: (String, String),
+    spool: Spool,
+    shipped: watch::Receiver<Shipped>,
+    known: Vec<Known>,
+    /// Events that were received since the start, each once.
+    received: u64,
+    /// The first record that wasn't read yet.
+    next: u64,
+    seen: Seen,
+    pairs: Pairs,
+    gaps: Vec<Gap>,
+    waiting: Vec<Waiting>,
+    tell: watch::Sender<Agent>,
+}
+
+impl Watch {
+    /// Watches from now on. `lost` is what the spool found missing at its start.
+    #[must_use]
+    pub fn new(
+        (cluster, agent): (&str, &str),
+        spool: Spool,
+        shipped: watch::Receiver<Shipped>,
+        servers: Vec<ApiServer>,
+        lost: &[(u64, u64)],
+    ) -> Self {
+        let known = servers.into_iter().map(|server| Known {
+            server,
+            canaries: Canaries::default(),
+            reconciled: Reconciled::default(),
+            unasked: None,
+        });
+        let next = *spool.seals().borrow();
+        Self {
+            names: (cluster.to_owned(), agent.to_owned()),
+            spool,
+            shipped,
+            known: known.collect(),
+            received: 0,
+            next,
+            seen: Seen::default(),
+            pairs: Pairs::default(),
+            gaps: lost.iter().map(|(first, last)| Gap { first: *first, last: *last }).collect(),
+            waiting: Vec::new(),
+            tell: watch::channel(Agent::default()).0,
+        }
+    }
+
+    /// What it finds.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<Agent> {
+        self.tell.subscribe()
+    }
+
+    /// Watches until the stop is asked for.
+    pub async fn run(mut self, shutdown: Shutdown) {
+        let mut seals = self.spool.seals();
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let work = async {
+                tokio::select! {
+                    _ = ticks.tick() => self.ask().await,
+                    sealed = seals.changed() => {
+                        if sealed.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                        self.read().await;
+                    }
+                    changed = self.shipped.changed() => {
+                        if changed.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                }
+            };
+            if shutdown.unless_requested(work).await.is_none() {
+                return;
+            }
+            self.settle(Timestamp::now());
+        }
+    }
+
+    /// Sends a canary through each API server, and reads its counters.
+    async fn ask(&mut self) {
+        let only = self.known.len() == 1;
+        for known in &mut self.known {
+            let at = Timestamp::now();
+            let (canary, counted) = tokio::join!(known.server.canary(), known.server.counted());
+            known.unasked = canary.as_ref().err().or(counted.as_ref().err()).cloned();
+            if let Ok(id) = canary {
+                known.canaries.sent(id, at);
+            }
+            if let Ok(counted) = counted {
+                // Who of several instances an event came from it doesn't say: their sum can't be told from one's loss.
+                let received = if only { self.received } else { counted.events };
+                known.reconciled.look(&counted, received);
+            }
+        }
+        self.pairs.age(Timestamp::now().as_millisecond());
+    }
+
+    /// Reads what was sealed since.
+    async fn read(&mut self) {
+        let next = self.next;
+        for segment in self.spool.sealed().into_iter().filter(|one| one.first >= next) {
+            let spool = self.spool.clone();
+            let bytes = tokio::task::spawn_blocking(move || spool.read(segment)).await;
+            match bytes {
+                Ok(Ok(bytes)) => self.take(segment, &bytes),
+                Ok(Err(error)) => warn!(first = segment.first, %error, "a sealed segment can't be read"),
+                Err(_) => warn!(first = segment.first, "a sealed segment can't be read"),
+            }
+            self.next = segment.last + 1;
+        }
+    }
+
+    fn take(&mut self, segment: Segment, bytes: &[u8]) {
+        let mut begin = None;
+        for found in scan(bytes) {
+            let Found::Record { record, .. } = found else { continue };
+            begin.get_or_insert(record.received);
+            if !matches!(record.source, Source::AuditFile | Source::AuditWebhook) {
+                continue;
+            }
+            let id = Identity::of(record.bytes);
+            if !self.seen.is_new(&id.audit_id, &id.stage) {
+                continue;
+            }
+            self.received += 1;
+            self.pairs.event(&id.audit_id, &id.stage, record.received);
+            for known in self.known.iter_mut().filter(|known| known.canaries.waits()) {
+                known.canaries.received(&id.audit_id, record.seq);
+            }
+        }
+        let mut said = Said::default();
+        said.segment(bytes);
+        self.gaps.extend(said.gaps.into_iter().map(|gap| Gap { first: gap.first, last: gap.last }));
+        let extra = self.gaps.len().saturating_sub(MOST_GAPS);
+        self.gaps.drain(..extra);
+        let received = begin.and_then(|at| Timestamp::from_millisecond(at).ok());
+        self.waiting.extend(received.map(|received| Waiting { last: segment.last, received }));
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        let shipped = self.shipped.borrow_and_update().clone();
+        let verified = shipped.verified.as_ref().map_or(0, |verified| verified.next);
+        self.waiting.retain(|one| one.last >= verified);
+        for known in &mut self.known {
+            known.canaries.verified(verified);
+        }
+        let figures = self.spool.figures();
+        let mut troubles: Vec<Trouble> = figures.trouble.iter().map(of_spool).collect();
+        let archive = shipped.archive.as_ref().filter(|(fit, ..)| !fit);
+        let said = archive.map(|(_, reason, message)| (*reason, message.clone()));
+        let said = said.into_iter().chain(shipped.trouble.clone()).chain(shipped.witness.clone());
+        troubles.extend(said.map(|(reason, message)| Trouble { reason: reason.to_owned(), message }));
+        let state = Agent {
+            cluster: self.names.0.clone(),
+            agent: self.names.1.clone(),
+            epoch: figures.epoch,
+            at: Some(now),
+            records: figures.records,
+            shipped: shipped.next,
+            checkpoint: shipped.checkpoint,
+            root: String::new(),
+            verified,
+            witnessed: shipped.verified.as_ref().map(|verified| verified.at),
+            oldest: self.waiting.first().map(|one| one.received),
+            spool_bytes: figures.bytes,
+            troubles,
+            gaps: self.gaps.clone(),
+            servers: self.known.iter().map(|known| known.told(self.pairs.unended())).collect(),
+        };
+        self.tell.send_replace(state);
+    }
+}
+
+impl Known {
+    fn told(&self, unended: u64) -> Server {
+        Server {
+            address: self.server.address().to_owned(),
+            dropped: self.reconciled.dropped(),
+            failed: self.reconciled.failed().values().sum(),
+            canary: self.canaries.arrived(),
+            unasked: self.unasked.clone(),
+            unended,
+        }
+    }
+}
+
+fn of_spool(trouble: &spool::Trouble) -> Trouble {
+    let reason = match trouble {
+        spool::Trouble::Full(_) => reasons::SPOOL_FULL,
+        spool::Trouble::Failing(_) => reasons::SPOOL_FAILING,
+    };
+    Trouble { reason: reason.to_owned(), message: trouble.to_string() }
+}
