@@ -11,5 +11,7 @@ mod archive;
 mod crashes;
 mod faults;
 
+use play::Outcome;
+
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_tenantry");
