@@ -16,7 +16,7 @@ use crate::runtime::shutdown::Shutdown;
 /// Ships the spool of this agent.
 pub struct Shipping {
     shipper: shipper::Shipper,
-    sink: Sink,
+    sink: Arc<Sink>,
     settings: Settings,
     tell: watch::Sender<State>,
 }
@@ -24,7 +24,7 @@ pub struct Shipping {
 impl Shipping {
     /// Asks nothing yet.
     #[must_use]
-    pub fn new(shipper: shipper::Shipper, sink: Sink, settings: Settings) -> Self {
+    pub fn new(shipper: shipper::Shipper, sink: Arc<Sink>, settings: Settings) -> Self {
         Self { shipper, sink, settings, tell: watch::channel(State::default()).0 }
     }
 
