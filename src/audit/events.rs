@@ -49,8 +49,8 @@ pub fn events(body: &[u8]) -> Result<Vec<Range<usize>>, EventsError> {
             _ => scan.value()?,
         }
         let value = &body[start..scan.at];
-        kind |= key.as_deref() == Some("kind") && value == br#""EventList""#;
-        version |= key.as_deref() == Some("apiVersion") && value == br#""audit.k8s.io/v1""#;
+        kind |= key.as_deref() == Some("kind") && value == b"\"EventList\"";
+        version |= key.as_deref() == Some("apiVersion") && value == b"\"audit.k8s.io/v1\"";
     }
     scan.end()?;
     items.filter(|_| kind && version).ok_or(EventsError::NoList)
@@ -274,7 +274,7 @@ mod tests {
         let body = list(r#" [ {"a" : [1.0, {"]":"}"}]} , {"a":1,"a":"\"\u00e9"}] "#);
         assert_eq!(
             found(body.as_bytes()).unwrap(),
-            [&br#"{"a" : [1.0, {"]":"}"}]}"#[..], br#"{"a":1,"a":"\"\u00e9"}"#]
+            [r#"{"a" : [1.0, {"]":"}"}]}"#.as_bytes(), r#"{"a":1,"a":"\"\u00e9"}"#.as_bytes()]
         );
         for none in ["[]", "null", " [ ] "] {
             assert_eq!(found(list(none).as_bytes()).unwrap().len(), 0, "{none}");
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(found(&body).unwrap(), [b"{\"user\":\"\xff\"}"]);
         // Of two lists, none is left out.
         let twice = list("[{}]").replace("\"metadata\":{}", r#""\u0069tems":[{"b":2}]"#);
-        assert_eq!(found(twice.as_bytes()).unwrap(), [&br#"{"b":2}"#[..], b"{}"]);
+        assert_eq!(found(twice.as_bytes()).unwrap(), [r#"{"b":2}"#.as_bytes(), b"{}"]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn checkpoint_of(path: &str) -> Option<u64> {
 }
 
 /// Twenty digits.
-pub(in crate::audit) fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
 }

@@ -64,6 +64,7 @@ impl Prover {
     /// Takes a segment, whose first record has number `first`.
     pub fn segment(&mut self, first: u64, segment: &[u8]) -> Added {
         let (mut added, mut filled, mut next) = (Added::default(), Vec::new(), first);
+        let before = self.tree.size();
         for found in scan(segment) {
             let (offset, record) = match found {
                 Found::Record { offset, record } => (offset, record),
@@ -79,7 +80,7 @@ impl Prover {
             added.last = Some(record.seq);
             self.push(leaf(&record, first, offset).as_bytes(), &mut filled, &mut added);
         }
-        self.finish(filled, &mut added);
+        self.finish(before, filled, &mut added);
         added
     }
 
@@ -94,7 +95,7 @@ impl Prover {
         }
     }
 
-    fn finish(&self, filled: Vec<Tile>, added: &mut Added) {
+    fn finish(&self, before: u64, filled: Vec<Tile>, added: &mut Added) {
         if added.records == 0 {
             return;
         }
@@ -105,7 +106,12 @@ impl Prover {
             let path = tile::bundle_path(size / WIDTH as u64, count);
             added.objects.push(Object { path, content: self.bundle.clone() });
         }
-        let tiles = filled.into_iter().chain(self.tree.partial());
+        // A tile of a higher level that didn't grow was there before: each object is made, and put, once.
+        let grew = |tile: &Tile| {
+            let level = 8 * u32::from(tile.level);
+            before >> level != size >> level
+        };
+        let tiles = filled.into_iter().chain(self.tree.partial().into_iter().filter(grew));
         added.objects.extend(tiles.map(|one| Object {
             path: tile::path(one.level, one.index, one.hashes.len()),
             content: tile::content(&one),
@@ -176,7 +182,9 @@ mod tests {
             assert_eq!(kept, prover);
             let added = prover.segment(first, &segment(first, count));
             assert_eq!((added.records, added.damaged.len(), added.jumps.len()), (count, 0, 0));
-            files.extend(added.objects.into_iter().map(|one| (one.path, one.content)));
+            for Object { path, content } in added.objects {
+                assert!(files.insert(path.clone(), content).is_none(), "{path} is made twice");
+            }
             first += count;
         }
         assert_eq!(prover.tree().size(), 1262);

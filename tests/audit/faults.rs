@@ -99,7 +99,7 @@ async fn whatever_an_event_is_it_is_kept_verbatim() -> Outcome {
     holds(&desk, &[&odd[..], &only_lines[..]].concat()).await?;
     assert!(agent.stop().is_some_and(|status| status.success()));
     let records = proved(&segments(&desk.spool)?)?;
-    let of = |source| records.iter().filter(|one| one.source == source).map(|one| one.bytes.clone());
+    let of = |source| records.iter().filter(move |one| one.source == source).map(|one| one.bytes.clone());
     assert_eq!(of(Source::AuditWebhook).collect::<Vec<_>>(), odd);
     assert_eq!(of(Source::AuditFile).collect::<Vec<_>>(), [&odd[..], &only_lines[..]].concat());
     Ok(())

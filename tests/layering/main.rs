@@ -24,6 +24,7 @@ const WRITERS: &[Except] = &[
     ("src/source/parent.rs", "makes folders, not objects"),
     ("src/trail/disk.rs", "makes files and folders, not objects"),
     ("src/audit/spool/disk.rs", "makes files and folders, not objects"),
+    ("src/audit/files.rs", "makes files, not objects"),
 ];
 
 /// What may be longer, with a reason.

@@ -174,7 +174,7 @@ impl Running {
     async fn look(&mut self) {
         let known = self.probe.clone();
         let at = self.shipper.stream().folder(self.sink.prefix());
-        let findings = look(&self.sink, &at, &mut self.probe).await;
+        let findings = Box::pin(look(&self.sink, &at, &mut self.probe)).await;
         if let Some(version) = self.probe.as_ref().filter(|_| self.probe != known) {
             let saved = self.shipper.folder().save(PROBE, version.as_bytes());
             saved.unwrap_or_else(|error| warn!(%error, "what the archive is tried with is not kept"));

@@ -361,5 +361,6 @@ async fn put_all(
 }
 
 async fn put(store: &Store, at: &str, one: &Object) -> Result<Put, StoreError> {
-    store.put_once(&format!("{at}/{}", one.path), &one.content).await
+    // What the S3 client's calls hold is large, and several of these wait at once.
+    Box::pin(store.put_once(&format!("{at}/{}", one.path), &one.content)).await
 }

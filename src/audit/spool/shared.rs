@@ -182,7 +182,10 @@ impl Shared {
         state.sealed.insert(segment.first, (segment.last, segment.bytes));
         state.open = (segment.last + 1, 0);
         state.has_open = false;
-        drop(state);
+    }
+
+    /// Says so to whoever ships.
+    pub(super) fn tell_sealed(&self, segment: Segment) {
         self.seals.send_replace(segment.last + 1);
     }
 

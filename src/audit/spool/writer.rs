@@ -248,6 +248,7 @@ impl Writer {
         self.asked = false;
         // Its name says which number is next. If it can't be made now, the next batch makes it.
         let _ = self.ensure_open();
+        self.shared.tell_sealed(segment);
         Ok(())
     }
 

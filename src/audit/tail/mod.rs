@@ -264,10 +264,14 @@ impl Tail {
         if self.held.as_ref().is_some_and(|held| same(&held.known)) {
             return Ok(Some(Original::Intact));
         }
+        let mut cut = None;
         for (index, known) in self.known.iter().enumerate().filter(|(_, known)| same(known)) {
-            return Ok(Some(if is_intact(known, seen)? { Original::Intact } else { Original::Cut(index) }));
+            if is_intact(known, seen)? {
+                return Ok(Some(Original::Intact));
+            }
+            cut = cut.or(Some(Original::Cut(index)));
         }
-        Ok(None)
+        Ok(cut)
     }
 
     /// A copy of the held file, which was cut.

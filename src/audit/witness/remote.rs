@@ -26,7 +26,7 @@ const MOST_PACKED: usize = pack::MOST_UNPACKED + pack::MOST_UNPACKED / 64;
 /// Longest tile, in bytes.
 const MOST_TILE: usize = 256 * 32;
 
-/// A stream's folder.
+/// A stream's folder. Calls are boxed: those of the S3 client are large, and a walk holds many inside each other.
 pub struct Remote<'a> {
     store: &'a Store,
     folder: String,
@@ -49,7 +49,7 @@ impl<'a> Remote<'a> {
     /// They can't be listed.
     pub async fn after(&self, below: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
         let after = after.map(|path| self.key(path)).unwrap_or_default();
-        let listing = self.store.list(&self.key(below), &after, PAGE).await?;
+        let listing = Box::pin(self.store.list(&self.key(below), &after, PAGE)).await?;
         let cut = self.folder.len() + 1;
         Ok(listing.objects.into_iter().filter_map(|one| one.key.get(cut..).map(str::to_owned)).collect())
     }
@@ -59,7 +59,7 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// It can't be read.
     pub async fn get(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.store.get(&self.key(path), most).await {
+        match Box::pin(self.store.get(&self.key(path), most)).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.class == Class::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -107,7 +107,7 @@ impl<'a> Remote<'a> {
     }
 
     async fn is_there(&self, one: &Object) -> Result<(), Trouble> {
-        match self.store.get(&self.key(&one.path), one.content.len()).await {
+        match Box::pin(self.store.get(&self.key(&one.path), one.content.len())).await {
             Ok(bytes) if bytes == one.content => Ok(()),
             Ok(_) => Err(refused(&one.path, "it isn't what the segments make")),
             Err(error) if error.class == Class::Unexpected => {
@@ -150,7 +150,7 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// It can't be written.
     pub async fn cosigned(&self, note: &Note) -> Result<(), StoreError> {
-        self.store.put_over(&self.key(layout::CHECKPOINT), &note.bytes()).await
+        Box::pin(self.store.put_over(&self.key(layout::CHECKPOINT), &note.bytes())).await
     }
 }
 

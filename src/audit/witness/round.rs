@@ -82,7 +82,7 @@ impl Witness {
     /// The archive can't be listed, or the report not be written.
     pub async fn round(&self, store: &Store) -> Result<Round, Trouble> {
         let mut round = Round::default();
-        let streams = bucket::streams(store, &self.prefix).await?;
+        let streams = Box::pin(bucket::streams(store, &self.prefix)).await?;
         for (stream, _) in streams.iter().filter(|(stream, _)| is_plain(stream)) {
             let found = self.stream(store, stream).await;
             let seen = seen(stream, found);
@@ -115,7 +115,7 @@ impl Witness {
             self.save(&path, &memory.keep())
         };
         let remote = Remote::new(store, folder);
-        Walk::new(remote, log.named(stream.origin()), &self.key, memory, &keep).go().await
+        Box::pin(Walk::new(remote, log.named(stream.origin()), &self.key, memory, &keep).go()).await
     }
 
     fn memory(&self, path: &Path) -> Result<Memory, Trouble> {

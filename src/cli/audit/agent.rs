@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::optional::Optional;
 use super::sink::{Opened, SinkArgs};
 use crate::api::quantity::Quantity;
 use crate::audit::agent::feed::Feed;
@@ -79,7 +80,7 @@ pub struct Args {
     #[arg(long, value_name = "QUANTITY", value_parser = bytes, default_value = "64Mi")]
     pub reserve: u64,
     #[command(flatten)]
-    sink: Option<SinkArgs>,
+    sink: Optional<SinkArgs>,
     /// An API server whose events come to this agent, as https://ADDRESS:PORT: canaries go through it, and its counters
     /// are compared with what arrived
     #[arg(long, value_name = "URL")]
@@ -138,7 +139,7 @@ async fn work(args: Args) -> Outcome {
     let server = Server::bind(args.http, "health, status and metrics").await?;
     info!(version = env!("CARGO_PKG_VERSION"), http = %server.addr(), epoch = spool.epoch(), "starting");
     let mut others = Vec::new();
-    let shipping = args.sink.as_ref().map(|sink| ship(&args, sink)).transpose()?;
+    let shipping = args.sink.0.as_ref().map(|sink| ship(&args, sink)).transpose()?;
     let shipped =
         shipping.as_ref().map_or_else(|| watch::channel(ship::run::State::default()).1, Shipping::state);
     if !args.apiserver.is_empty() || args.publish.is_some() {

@@ -7,6 +7,7 @@
 //! - [`policy`]: what the API server should log
 //! - [`keygen`]: keys for agents and witnesses
 //! - [`sink`]: the archive as an agent or the witness reaches it
+//! - [`optional`]: flags that are there together or not at all
 //! - [`place`]: where it lies, and whose keys are believed
 
 use super::Outcome;
@@ -14,6 +15,7 @@ use super::Outcome;
 pub mod agent;
 pub mod check;
 pub mod keygen;
+pub mod optional;
 pub mod place;
 pub mod policy;
 pub mod prove;

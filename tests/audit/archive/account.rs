@@ -90,7 +90,15 @@ impl Account {
     }
 
     async fn protect(&self, left_out: &[&str]) -> Outcome {
+        // AWS tells policies the role's ARN, ministack that of its session.
         let policy = without(&document("bucket-policy.json")?, left_out)?;
+        let policy = policy.replace(
+            &format!("arn:aws:iam::{ARCHIVE}:role/tenantry-"),
+            &format!("arn:aws:sts::{ARCHIVE}:assumed-role/tenantry-"),
+        );
+        let policy = ["writer", "reader", "witness"].iter().fold(policy, |policy, role| {
+            policy.replace(&format!("audit-{role}\""), &format!("audit-{role}/*\""))
+        });
         self.server.client(ARCHIVE).put_bucket_policy().bucket(BUCKET).policy(policy).send().await?;
         Ok(())
     }

@@ -156,7 +156,7 @@ impl Bed {
             Store::open(&address(&self.server.url(), &self.owner(), None), &credentials(&self.witness))?;
         let agents = ["cp-1", "cp-2"].map(|agent| log_key(agent).public().clone()).to_vec();
         let witness = Witness { key: witness_key(), agents, prefix: PREFIX.into(), state: state.to_owned() };
-        Ok(witness.round(&store).await?)
+        Ok(Box::pin(witness.round(&store)).await?)
     }
 }
 

@@ -98,7 +98,7 @@ pub(crate) async fn ship(shipper: &mut Shipper, sink: &Sink) -> Result<u32, Trou
     let mut refused = 0;
     loop {
         let store = sink.writer().store().await?;
-        match shipper.step(&store, sink.prefix()).await {
+        match Box::pin(shipper.step(&store, sink.prefix())).await {
             Ok(Step::Idle) => return Ok(refused),
             Ok(Step::Shipped(_)) => {}
             Err(Trouble::Sink(_)) if refused < 20 => refused += 1,

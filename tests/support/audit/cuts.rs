@@ -9,7 +9,8 @@ use tenantry::audit::frame::Source;
 use tenantry::audit::spool::batch::Batch;
 use tenantry::audit::spool::disk::replace;
 use tenantry::audit::spool::names::{Name, PROVER, SEGMENTS};
-use tenantry::audit::spool::{OpenError, Settings, Spool};
+use tenantry::audit::spool::open::OpenError;
+use tenantry::audit::spool::{Settings, Spool};
 
 use super::disk::FakeDisk;
 use super::{Dice, Outcome, Segments, event, proved};
