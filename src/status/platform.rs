@@ -78,34 +78,7 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
     let previous = facts.platform.status.clone().unwrap_or_default();
     let generation = facts.platform.metadata.generation.unwrap_or_default();
     let mut conditions = Conditions::new(&previous.conditions, generation, facts.now);
-    if facts.platform.spec.source.is_some() {
-        match facts.source {
-            Some(report) => {
-                conditions.set(ConditionType::SourceSynced, synced(report, tells_secrets(facts.platform)));
-            }
-            None => conditions.keep(ConditionType::SourceSynced),
-        }
-    }
-    if facts.platform.spec.source.as_ref().is_some_and(|source| source.git.forge.is_some()) {
-        match facts.posts {
-            Some(report) => conditions.set(ConditionType::PlansPosted, posted(report)),
-            None => conditions.keep(ConditionType::PlansPosted),
-        }
-    }
-    if facts.platform.spec.backups.is_some() {
-        match facts.store {
-            Some((judgement, at)) => {
-                conditions.set(ConditionType::StoreReady, stored(judgement, *at, facts.now))
-            }
-            None => conditions.keep(ConditionType::StoreReady),
-        }
-    }
-    if facts.platform.spec.audit.is_some() {
-        match facts.audit {
-            Some(report) => conditions.set(ConditionType::AuditComplete, audit::verdict(report)),
-            None => conditions.keep(ConditionType::AuditComplete),
-        }
-    }
+    asked_for(facts, &mut conditions);
     let ready = facts.tenants.iter().filter(|tenant| is_ready(tenant)).count();
     let (verdict, stalled) = overall(facts, ready);
     if let Some(message) = rolling_out(facts) {
@@ -135,6 +108,38 @@ pub fn status(facts: &Facts<'_>) -> PlatformStatus {
         source,
         audit,
         orphans: orphans.take(MOST_ORPHANS).collect(),
+    }
+}
+
+/// Conditions of what the spec asks for; one that nobody looked at yet keeps its word.
+fn asked_for(facts: &Facts<'_>, conditions: &mut Conditions<'_>) {
+    if facts.platform.spec.source.is_some() {
+        match facts.source {
+            Some(report) => {
+                conditions.set(ConditionType::SourceSynced, synced(report, tells_secrets(facts.platform)));
+            }
+            None => conditions.keep(ConditionType::SourceSynced),
+        }
+    }
+    if facts.platform.spec.source.as_ref().is_some_and(|source| source.git.forge.is_some()) {
+        match facts.posts {
+            Some(report) => conditions.set(ConditionType::PlansPosted, posted(report)),
+            None => conditions.keep(ConditionType::PlansPosted),
+        }
+    }
+    if facts.platform.spec.backups.is_some() {
+        match facts.store {
+            Some((judgement, at)) => {
+                conditions.set(ConditionType::StoreReady, stored(judgement, *at, facts.now))
+            }
+            None => conditions.keep(ConditionType::StoreReady),
+        }
+    }
+    if facts.platform.spec.audit.is_some() {
+        match facts.audit {
+            Some(report) => conditions.set(ConditionType::AuditComplete, audit::verdict(report)),
+            None => conditions.keep(ConditionType::AuditComplete),
+        }
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Opened {
     _runtime: Option<Runtime>,
 }
 
+/// Streams, and what drives calls to a bucket.
+type Found = (Vec<(Stream, Door)>, Option<Runtime>);
+
 impl Place {
     /// Finds the streams.
     ///
@@ -78,10 +81,7 @@ impl Place {
         Ok(found.into_iter().map(|(stream, folder)| (stream, Door::Folder(folder))).collect())
     }
 
-    fn bucket(
-        &self,
-        place: &str,
-    ) -> Result<(Vec<(Stream, Door)>, Option<Runtime>), Box<dyn std::error::Error>> {
+    fn bucket(&self, place: &str) -> Result<Found, Box<dyn std::error::Error>> {
         let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
         let ca = self.ca.as_ref().map(std::fs::read_to_string).transpose()?;
         let address = StoreAddress {
