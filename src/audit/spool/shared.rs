@@ -136,6 +136,13 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Nothing more will be written: whoever waits learns it.
+    pub(super) fn end(&self) {
+        self.close();
+        let left = std::mem::take(&mut self.state().jobs);
+        drop(left);
+    }
+
     pub(super) fn ask_seal(&self) {
         self.state().seal = true;
         self.wake.notify_one();

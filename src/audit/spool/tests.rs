@@ -217,3 +217,26 @@ async fn a_segment_that_is_missing_and_was_never_shipped_is_a_gap() {
     let (_spool, found) = Spool::open(settings).unwrap();
     assert_eq!((found.lost, found.next), (vec![(3, 4)], 7));
 }
+
+#[tokio::test]
+async fn whoever_waits_when_it_closes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { most: Some(300), batch: 100, ..settings(folder.path()) };
+    let (spool, _) = Spool::open(settings).unwrap();
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            tokio::spawn({
+                let spool = spool.clone();
+                async move { spool.append(texts(3, "wait")).await }
+            })
+        })
+        .collect();
+    while !matches!(spool.trouble(), Some(Trouble::Full(_))) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    spool.close().await;
+    for one in waiting {
+        let told = tokio::time::timeout(Duration::from_secs(60), one).await.unwrap().unwrap();
+        assert_eq!(told, Err(AppendError::Closed));
+    }
+}

@@ -273,6 +273,13 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// Also when it panicked.
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
 fn trouble(error: &io::Error) -> Trouble {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {

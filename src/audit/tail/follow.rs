@@ -65,7 +65,8 @@ impl Follow {
     async fn follow(self: Box<Self>, spool: Spool, shutdown: Shutdown) {
         let position = self.position();
         let mut tail = Tail::new(&self.name, self.source, self.watched.clone(), position);
-        let (mut noted, mut dirty) = (Instant::now(), false);
+        // The first note at once: an agent that is killed again and again comes further each time.
+        let (mut noted, mut dirty) = (None::<Instant>, false);
         loop {
             let looked = tokio::task::spawn_blocking(move || {
                 let step = tail.step();
@@ -92,9 +93,9 @@ impl Follow {
                 Ok(Step::Idle) => Some((POLL, None)),
                 Err(error) => Some((AGAIN, Some(error))),
             };
-            if dirty && noted.elapsed() >= NOTE {
+            if dirty && noted.is_none_or(|noted| noted.elapsed() >= NOTE) {
                 self.keep(&tail, &spool);
-                (noted, dirty) = (Instant::now(), false);
+                (noted, dirty) = (Some(Instant::now()), false);
             }
             if let Some((wait, error)) = wait {
                 let path = self.watched.path().display();
