@@ -115,8 +115,8 @@ async fn rate(folder: &Path, events: usize) -> Outcome<f64> {
     let (start, cpu) = (Instant::now(), cpu()?);
     let (mut prover, mut waiting) = (Prover::default(), Vec::new());
     for number in 0..events / TOGETHER {
-        let spool = spool.clone();
-        waiting.push(tokio::spawn(async move { spool.append(batch(number, TOGETHER)).await }));
+        let append = spool.clone();
+        waiting.push(tokio::spawn(async move { append.append(batch(number, TOGETHER)).await }));
         if waiting.len() == 8 {
             for one in waiting.drain(..) {
                 one.await??;

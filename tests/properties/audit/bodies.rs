@@ -44,7 +44,10 @@ proptest! {
         let ranges = events(body.as_bytes()).unwrap();
         let found: Vec<Value> =
             ranges.into_iter().map(|range| serde_json::from_str(&body[range]).unwrap()).collect();
-        prop_assert_eq!(found, items);
+        // Read again: the other reader doesn't give each number back as it was made.
+        let theirs: Value = serde_json::from_str(&body).unwrap();
+        prop_assert_eq!(found.len(), items.len());
+        prop_assert_eq!(Value::from(found), theirs["items"].clone());
     }
 
     /// What one takes for JSON, the other does, too; and nothing makes it panic.
