@@ -25,6 +25,7 @@ const WRITERS: &[Except] = &[
     ("src/trail/disk.rs", "makes files and folders, not objects"),
     ("src/audit/spool/disk.rs", "makes files and folders, not objects"),
     ("src/audit/files.rs", "makes files, not objects"),
+    ("src/audit/agent/publish.rs", "the agent's own ConfigMap, by which it is heard; no child"),
 ];
 
 /// What may be longer, with a reason.
