@@ -10,6 +10,7 @@ mod apiserver;
 mod archive;
 mod crashes;
 mod faults;
+mod whole;
 
 use play::Outcome;
 

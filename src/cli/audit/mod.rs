@@ -29,7 +29,7 @@ pub mod verify;
     about = "Ship audit logs to an archive, and verify, prove and search them there",
     after_help = "Examples:\n  tenantry audit verify ./archive --log-key log.pub --witness-key witness.pub\n  \
                   tenantry audit search s3://audit/eu --tenant acme --verb delete\n  \
-                  tenantry audit prove 5f3a… ./archive --log-key log.pub > evidence.json\n  \
+                  tenantry audit prove ./archive --id 5f3a… --log-key log.pub > evidence.json\n  \
                   tenantry audit check evidence.json --log-key log.pub"
 )]
 pub struct Args {

@@ -1,0 +1,110 @@
+//! The whole way: a real API server's log, an agent, an archive in another account, a witness; then an auditor without
+//! the cluster.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenantry_testbed::{AuditArchive, Cluster, Options, eventually, programs};
+
+use crate::play::Outcome;
+
+const USER: &str = "system:serviceaccount:tenantry-system:tenantry-audit";
+/// Sealed after 20 s, shipped, cosigned and heard again after 15 s, twice over.
+const SOON: Duration = Duration::from_secs(180);
+
+fn tenantry(words: &[&str], files: &[&Path]) -> Outcome<Output> {
+    Ok(Command::new(crate::BINARY).args(words).args(files).env("NO_COLOR", "1").output()?)
+}
+
+/// What the agent says in its ConfigMap, once its canary has come all the way.
+async fn heard(cluster: &Cluster) -> Result<Value, String> {
+    let path = "/api/v1/namespaces/tenantry-system/configmaps/tenantry-audit-cp-1";
+    let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+    let map: Value = cluster.client().request(request).await.map_err(|error| error.to_string())?;
+    let state: Value = serde_json::from_str(map["data"]["state"].as_str().unwrap_or_default())
+        .map_err(|error| error.to_string())?;
+    let came = state["servers"][0]["canary"].is_string() && state["verified"].as_u64() > Some(0);
+    if came { Ok(state) } else { Err(state.to_string()) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_auditor_needs_two_keys_and_no_cluster() -> Outcome {
+    if programs::skip() {
+        return Ok(());
+    }
+    let policy = String::from_utf8(tenantry(&["audit", "policy"], &[])?.stdout)?;
+    let options = Options { audit_policy: Some(policy), ..Options::api_only() };
+    let cluster = Cluster::start(options).await?;
+    let root = programs::repository_root();
+    for file in ["manifests/install/namespace.yaml", "manifests/audit/rbac.yaml"] {
+        cluster.apply_path(root.join(file)).await?;
+    }
+    let archive = AuditArchive::start(cluster.run(), Path::new(crate::BINARY), "eu", "cp-1").await?;
+    let kubeconfig = cluster.kubeconfig_for(USER, &["system:serviceaccounts", "system:authenticated"])?;
+    let url = cluster.config().cluster_url.to_string();
+    let args = ["--apiserver", url.trim_end_matches('/'), "--publish", "tenantry-system"].map(str::to_owned);
+    let agent = archive.agent(&cluster.audit_log(), &kubeconfig, &args)?;
+    let _witness = archive.witness()?;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "canary", "namespace": "default"},
+        "stringData": {"word": "a-planted-secret"},
+    });
+    cluster.apply_yaml(&secret.to_string()).await?;
+    let state = eventually(SOON, "a canary in the cosigned archive", || heard(&cluster)).await?;
+    assert_eq!(state["troubles"], json!([]), "{state:#}");
+    assert_eq!((&state["servers"][0]["dropped"], &state["servers"][0]["failed"]), (&json!(0), &json!(0)));
+    cluster.stop_apiserver()?;
+    assert!(agent.stop(Duration::from_secs(30)).is_some_and(|status| status.success()), "{}", agent.logs());
+
+    let (log, witness, files) = (archive.key("log.pub"), archive.key("witness.pub"), archive.files());
+    let keys =
+        ["--log-key", log.to_str().ok_or("a path")?, "--witness-key", witness.to_str().ok_or("a path")?];
+    let verify = || tenantry(&[&["audit", "verify", "--output", "json"], &keys[..]].concat(), &[&files]);
+    let good = verify()?;
+    assert!(
+        good.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&good.stdout),
+        String::from_utf8_lossy(&good.stderr)
+    );
+    let report: Value = serde_json::from_slice(&good.stdout)?;
+    assert_eq!((&report["passed"], &report["streams"][0]["strangers"]), (&json!(true), &json!([])));
+
+    let found = tenantry(&["audit", "search", "--output", "json", "--verb", "patch"], &[&files])?;
+    let found = String::from_utf8(found.stdout)?;
+    let hit = found.lines().find(|line| line.contains("default/secrets/canary")).ok_or("it isn't found")?;
+    let id = serde_json::from_str::<Value>(hit)?["auditID"].as_str().ok_or("an id")?.to_owned();
+    let proved = tenantry(&["audit", "prove", "--id", &id, keys[0], keys[1]], &[&files])?;
+    assert!(proved.status.success(), "{}", String::from_utf8_lossy(&proved.stderr));
+    let evidence = cluster.run().dir().join("evidence.json");
+    std::fs::write(&evidence, &proved.stdout)?;
+    let check = |file: &Path| tenantry(&["audit", "check", keys[0], keys[1]], &[file]);
+    assert!(check(&evidence)?.status.success());
+    let changed = String::from_utf8(proved.stdout)?.replacen("\"index\": ", "\"index\": 1", 1);
+    std::fs::write(&evidence, changed)?;
+    assert_eq!(check(&evidence)?.status.code(), Some(1));
+
+    // One bit of the first segment, as somebody with the disk would change it.
+    let segments = files.join("eu/cp-1").read_dir()?.next().ok_or("an epoch")??.path().join("segments");
+    let mut all: Vec<_> =
+        segments.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    all.sort();
+    let mut bytes = std::fs::read(&all[0])?;
+    let (whole, middle) = (bytes.clone(), bytes.len() / 2);
+    bytes[middle] ^= 1;
+    std::fs::write(&all[0], bytes)?;
+    let bad = verify()?;
+    assert_eq!(bad.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&bad.stdout)?;
+    let fault = &report["streams"][0]["faults"][0];
+    assert_eq!((&fault["reason"], &fault["index"]), (&json!("SegmentDamaged"), &json!(0)), "{report:#}");
+    // No body of a Secret is in the log.
+    for path in &all {
+        let packed = if path == &all[0] { whole.clone() } else { std::fs::read(path)? };
+        let segment = tenantry::audit::pack::unpack(&packed)?;
+        assert!(!segment.windows(16).any(|part| part == b"a-planted-secret"), "{}", path.display());
+    }
+    Ok(())
+}
