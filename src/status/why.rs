@@ -254,6 +254,7 @@ fn of_reason(view: &View, reason: &str) -> String {
         reasons::OPERATOR_NOT_RUNNING => "an operator is back, and says it anew: wait a moment".to_owned(),
         _ => of_isolation(space, reason)
             .or_else(|| backups::step(name, space, reason))
+            .or_else(|| audit::step(reason))
             .unwrap_or_else(|| format!("see everything that is said of it: tenantry status {name}")),
     }
 }
@@ -280,6 +281,7 @@ fn of_isolation(space: &str, reason: &str) -> Option<String> {
     })
 }
 
+mod audit;
 mod backups;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The whole way: a real API server's log, an agent, an archive in another account, a witness; then an auditor without
 //! the cluster.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -58,53 +58,98 @@ async fn an_auditor_needs_two_keys_and_no_cluster() -> Outcome {
     cluster.stop_apiserver()?;
     assert!(agent.stop(Duration::from_secs(30)).is_some_and(|status| status.success()), "{}", agent.logs());
 
-    let (log, witness, files) = (archive.key("log.pub"), archive.key("witness.pub"), archive.files());
-    let keys =
-        ["--log-key", log.to_str().ok_or("a path")?, "--witness-key", witness.to_str().ok_or("a path")?];
-    let verify = || tenantry(&[&["audit", "verify", "--output", "json"], &keys[..]].concat(), &[&files]);
-    let good = verify()?;
-    assert!(
-        good.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&good.stdout),
-        String::from_utf8_lossy(&good.stderr)
-    );
-    let report: Value = serde_json::from_slice(&good.stdout)?;
-    assert_eq!((&report["passed"], &report["streams"][0]["strangers"]), (&json!(true), &json!([])));
+    Auditor::new(&archive, cluster.run().dir())?.looks()
+}
 
-    let found = tenantry(&["audit", "search", "--output", "json", "--verb", "patch"], &[&files])?;
-    let found = String::from_utf8(found.stdout)?;
-    let hit = found.lines().find(|line| line.contains("default/secrets/canary")).ok_or("it isn't found")?;
-    let id = serde_json::from_str::<Value>(hit)?["auditID"].as_str().ok_or("an id")?.to_owned();
-    let proved = tenantry(&["audit", "prove", "--id", &id, keys[0], keys[1]], &[&files])?;
-    assert!(proved.status.success(), "{}", String::from_utf8_lossy(&proved.stderr));
-    let evidence = cluster.run().dir().join("evidence.json");
-    std::fs::write(&evidence, &proved.stdout)?;
-    let check = |file: &Path| tenantry(&["audit", "check", keys[0], keys[1]], &[file]);
-    assert!(check(&evidence)?.status.success());
-    let changed = String::from_utf8(proved.stdout)?.replacen("\"index\": ", "\"index\": 1", 1);
-    std::fs::write(&evidence, changed)?;
-    assert_eq!(check(&evidence)?.status.code(), Some(1));
+/// Who has a copy of the archive and two public keys.
+struct Auditor {
+    files: PathBuf,
+    folder: PathBuf,
+    log: String,
+    witness: String,
+}
 
-    // One bit of the first segment, as somebody with the disk would change it.
-    let segments = files.join("eu/cp-1").read_dir()?.next().ok_or("an epoch")??.path().join("segments");
-    let mut all: Vec<_> =
-        segments.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-    all.sort();
-    let mut bytes = std::fs::read(&all[0])?;
-    let (whole, middle) = (bytes.clone(), bytes.len() / 2);
-    bytes[middle] ^= 1;
-    std::fs::write(&all[0], bytes)?;
-    let bad = verify()?;
-    assert_eq!(bad.status.code(), Some(1));
-    let report: Value = serde_json::from_slice(&bad.stdout)?;
-    let fault = &report["streams"][0]["faults"][0];
-    assert_eq!((&fault["reason"], &fault["index"]), (&json!("SegmentDamaged"), &json!(0)), "{report:#}");
-    // No body of a Secret is in the log.
-    for path in &all {
-        let packed = if path == &all[0] { whole.clone() } else { std::fs::read(path)? };
-        let segment = tenantry::audit::pack::unpack(&packed)?;
-        assert!(!segment.windows(16).any(|part| part == b"a-planted-secret"), "{}", path.display());
+impl Auditor {
+    fn new(archive: &AuditArchive, folder: &Path) -> Outcome<Self> {
+        let key = |file| archive.key(file).to_str().map(str::to_owned).ok_or("a path");
+        Ok(Self {
+            files: archive.files(),
+            folder: folder.into(),
+            log: key("log.pub")?,
+            witness: key("witness.pub")?,
+        })
     }
-    Ok(())
+
+    fn looks(&self) -> Outcome {
+        let good = self.verify()?;
+        let said = (String::from_utf8_lossy(&good.stdout), String::from_utf8_lossy(&good.stderr));
+        assert!(good.status.success(), "{said:?}");
+        let report: Value = serde_json::from_slice(&good.stdout)?;
+        assert_eq!((&report["passed"], &report["streams"][0]["strangers"]), (&json!(true), &json!([])));
+        self.proves()?;
+        self.finds_a_flipped_bit()
+    }
+
+    fn verify(&self) -> Outcome<Output> {
+        let keys = ["--log-key", &self.log, "--witness-key", &self.witness];
+        tenantry(&[&["audit", "verify", "--output", "json"], &keys[..]].concat(), &[&self.files])
+    }
+
+    /// One event is found, and proved without the archive.
+    fn proves(&self) -> Outcome {
+        let found = tenantry(&["audit", "search", "--output", "json", "--verb", "patch"], &[&self.files])?;
+        let found = String::from_utf8(found.stdout)?;
+        let hit =
+            found.lines().find(|line| line.contains("default/secrets/canary")).ok_or("it isn't found")?;
+        let id = serde_json::from_str::<Value>(hit)?["auditID"].as_str().ok_or("an id")?.to_owned();
+        let proved = tenantry(&["audit", "prove", "--id", &id, "--log-key", &self.log], &[&self.files])?;
+        assert!(proved.status.success(), "{}", String::from_utf8_lossy(&proved.stderr));
+        let evidence = self.folder.join("evidence.json");
+        std::fs::write(&evidence, &proved.stdout)?;
+        let check = || tenantry(&["audit", "check", "--log-key", &self.log], &[&evidence]);
+        assert!(check()?.status.success());
+        let changed = String::from_utf8(proved.stdout)?.replacen("\"index\": ", "\"index\": 1", 1);
+        std::fs::write(&evidence, changed)?;
+        assert_eq!(check()?.status.code(), Some(1));
+        Ok(())
+    }
+
+    /// One bit of the first segment, as somebody with the disk would change it.
+    fn finds_a_flipped_bit(&self) -> Outcome {
+        let all = segments(&self.files.join("eu/cp-1"))?;
+        let first = all.first().ok_or("a segment")?;
+        // No body of a Secret is in the log.
+        for path in &all {
+            let segment = tenantry::audit::pack::unpack(&std::fs::read(path)?)?;
+            assert!(!segment.windows(16).any(|part| part == b"a-planted-secret"), "{}", path.display());
+        }
+        let mut bytes = std::fs::read(first)?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(first, bytes)?;
+        let bad = self.verify()?;
+        assert_eq!(bad.status.code(), Some(1));
+        let report: Value = serde_json::from_slice(&bad.stdout)?;
+        let fault = &report["streams"][0]["faults"][0];
+        assert_eq!((&fault["reason"], &fault["index"]), (&json!("SegmentDamaged"), &json!(0)), "{report:#}");
+        Ok(())
+    }
+}
+
+/// All segments of an agent, in order.
+fn segments(agent: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for epoch in agent.read_dir()? {
+        let folder = epoch?.path().join("segments");
+        if folder.is_dir() {
+            found.extend(
+                folder
+                    .read_dir()?
+                    .map(|entry| entry.map(|entry| entry.path()))
+                    .collect::<Result<Vec<_>, _>>()?,
+            );
+        }
+    }
+    found.sort();
+    Ok(found)
 }
