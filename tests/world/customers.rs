@@ -82,6 +82,7 @@ fn promises_are_counted_over_tenants_and_platforms() {
         ("backups", [0, 0, 0]),
         ("retention", [0, 0, 0]),
         ("restores", [0, 0, 0]),
+        ("audit", [0, 0, 0]),
     ];
     assert_eq!(world.promises(), expected);
 }
