@@ -5,6 +5,7 @@
 
 mod bodies;
 mod segments;
+mod tree;
 
 use proptest::prelude::*;
 
