@@ -167,6 +167,8 @@ impl Writer {
         (state.next, state.open, state.has_open) = (self.next, (first, length), true);
         state.syncs += 1;
         drop(state);
+        // Before the word: whoever has it may look, and must not read of a trouble that has ended.
+        self.say(None);
         let mut seq = std::mem::replace(&mut self.safe, self.next);
         for job in self.jobs.drain(..) {
             let end = seq + job.batch.len() as u64;
@@ -176,7 +178,6 @@ impl Writer {
             }
             seq = end;
         }
-        self.say(None);
         if self.noted.is_none_or(|noted| noted + NOTE <= now) {
             self.note();
             self.noted = Some(now);
