@@ -123,7 +123,10 @@ impl Agent {
             "the sign of life".to_owned()
         });
         let ended = shutdown.unless_requested(parts.join_next()).await.flatten();
-        let ended = ended.map(|ended| Ended(ended.unwrap_or_else(|_| "a part that panicked".to_owned())));
+        // Between the look at the stop and the look at the parts, one of them may have heard of it.
+        let ended = ended
+            .filter(|_| !shutdown.is_requested())
+            .map(|ended| Ended(ended.unwrap_or_else(|_| "a part that panicked".to_owned())));
         match &ended {
             Some(ended) => error!(%ended, "stopping"),
             None => {

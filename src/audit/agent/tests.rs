@@ -60,6 +60,18 @@ async fn the_stop_leaves_everything_on_disk_and_the_folder_free() {
     assert_eq!(found.next, 1);
 }
 
+/// Whoever ends because of the stop didn't end by itself, also when the agent hears of that end first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_never_taken_for_a_failure() {
+    for _ in 0..100 {
+        let (_folder, agent, server, trigger, shutdown) = agent(Vec::new()).await;
+        let running = tokio::spawn(agent.run(server, shutdown));
+        tokio::task::yield_now().await;
+        trigger.stop();
+        assert_eq!(running.await.unwrap(), Ok(()));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_agent_says_that_it_lives() {
     let (_folder, agent, server, trigger, shutdown) = agent(Vec::new()).await;
