@@ -5,7 +5,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::archive::{Archive, Unread};
 use super::frame::{Found, scan};
@@ -19,6 +18,7 @@ use super::log::tree::WIDTH;
 use super::pack::unpack;
 use super::verify::nodes::Tiles;
 use super::verify::objects::signed;
+use crate::trail::record::hash as sha256;
 
 /// Proof of one record, or of two checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +74,11 @@ pub enum Unproved {
     Broken(String),
 }
 
-/// Sizes of all checkpoints, in order.
-fn sizes(archive: &mut impl Archive) -> Result<Vec<u64>, Unread> {
-    let mut sizes: Vec<u64> = archive.list()?.iter().filter_map(|path| layout::checkpoint_of(path)).collect();
+/// Sizes of all checkpoints among these paths, in order.
+fn sizes(paths: &[String]) -> Vec<u64> {
+    let mut sizes: Vec<u64> = paths.iter().filter_map(|path| layout::checkpoint_of(path)).collect();
     sizes.sort_unstable();
-    Ok(sizes)
+    sizes
 }
 
 /// A signed checkpoint, as it lies there.
@@ -113,7 +113,8 @@ pub fn inclusion(
     audit_id: &str,
 ) -> Result<Vec<Evidence>, Unproved> {
     let key = key.named(stream.origin());
-    let Some(size) = sizes(archive)?.pop() else { return Ok(Vec::new()) };
+    let paths = archive.list()?;
+    let Some(size) = sizes(&paths).pop() else { return Ok(Vec::new()) };
     let (note, newest) = checkpoint(archive, &key, size)?;
     let mut found = Vec::new();
     for number in 0..size.div_ceil(WIDTH as u64) {
@@ -124,7 +125,7 @@ pub fn inclusion(
                 continue;
             }
             let index = number * WIDTH as u64 + at as u64;
-            let record = record(archive, &leaf)?;
+            let record = record(archive, &paths, &leaf)?;
             let hashes = proof::inclusion(&mut Tiles::new(archive, size), index, size)?.unwrap_or_default();
             let is_proved = proof::includes(&newest.root, size, index, &hash::leaf(text.as_bytes()), &hashes);
             if !is_proved {
@@ -144,8 +145,7 @@ pub fn inclusion(
 }
 
 /// A record's bytes, from its segment.
-fn record(archive: &mut impl Archive, leaf: &Leaf) -> Result<Vec<u8>, Unproved> {
-    let paths = archive.list()?;
+fn record(archive: &mut impl Archive, paths: &[String], leaf: &Leaf) -> Result<Vec<u8>, Unproved> {
     let path =
         paths.iter().find(|path| layout::segment_of(path).is_some_and(|(first, _)| first == leaf.segment));
     let broken = |said: String| Unproved::Broken(format!("segment {}: {said}", leaf.segment));
@@ -154,7 +154,7 @@ fn record(archive: &mut impl Archive, leaf: &Leaf) -> Result<Vec<u8>, Unproved> 
     let segment = unpack(&packed).map_err(|error| broken(error.to_string()))?;
     let found = scan(segment.get(leaf.offset..).unwrap_or_default()).next();
     match found {
-        Some(Found::Record { record, .. }) if hex(&Sha256::digest(record.bytes)) == leaf.sha256 => {
+        Some(Found::Record { record, .. }) if sha256(record.bytes) == leaf.sha256 => {
             Ok(record.bytes.to_vec())
         }
         _ => Err(broken(format!("there is another record at byte {}", leaf.offset))),
@@ -173,7 +173,7 @@ pub fn consistency(
     (from, until): (Timestamp, Timestamp),
 ) -> Result<Evidence, Unproved> {
     let key = key.named(stream.origin());
-    let sizes = sizes(archive)?;
+    let sizes = sizes(&archive.list()?);
     let (old, new) = (before(archive, &sizes, from)?, before(archive, &sizes, until)?);
     let (old, new) = match (old, new) {
         (Some(old), Some(new)) if old <= new => (old, new),
@@ -227,7 +227,7 @@ impl Evidence {
                 let parsed: Leaf =
                     serde_json::from_str(leaf).map_err(|error| format!("the leaf: {error}"))?;
                 let record = STANDARD.decode(record).map_err(|error| format!("the record: {error}"))?;
-                if hex(&Sha256::digest(&record)) != parsed.sha256 {
+                if sha256(&record) != parsed.sha256 {
                     return Err("the record is not the one that the leaf names".into());
                 }
                 Ok(format!(
@@ -264,8 +264,4 @@ fn encode(hashes: &[Hash]) -> Vec<String> {
 fn decode(hashes: &[String]) -> Result<Vec<Hash>, String> {
     let one = |text: &String| STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
     hashes.iter().map(one).collect::<Option<_>>().ok_or_else(|| "a hash of the proof is none".into())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::frame::{Record, Source};
+use crate::trail::record::hash;
 
 /// Longest id that stands in a leaf, in bytes: the API server cuts those of clients at 64.
 const MOST_ID: usize = 128;
@@ -51,9 +51,7 @@ pub fn leaf(record: &Record<'_>, segment: u64, offset: usize) -> String {
         record.received,
         record.seq,
     );
-    for byte in Sha256::digest(record.bytes) {
-        let _ = write!(leaf, "{byte:02x}");
-    }
+    leaf.push_str(&hash(record.bytes));
     let _ = write!(leaf, r#"","source":"{}","stage":{}}}"#, record.source.as_str(), text(&id.stage));
     leaf
 }
@@ -63,12 +61,7 @@ fn text(id: &str) -> String {
     if id.len() <= MOST_ID {
         return serde_json::Value::from(id).to_string();
     }
-    let mut hash = String::from("\"sha256:");
-    for byte in Sha256::digest(id.as_bytes()) {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    hash.push('"');
-    hash
+    format!("\"sha256:{}\"", hash(id.as_bytes()))
 }
 
 #[cfg(test)]

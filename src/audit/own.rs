@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::spool::names::Epoch;
+use crate::trail::record::canonical;
 
 /// What the agent says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +73,7 @@ impl Own<'_> {
     pub fn record(&self, now: Timestamp) -> Vec<u8> {
         let mut value = self.value();
         value["time"] = json!(now.to_string());
-        value.sort_all_objects();
-        value.to_string().into_bytes()
+        canonical(value).into_bytes()
     }
 
     fn value(&self) -> Value {

@@ -12,7 +12,7 @@ use crate::audit::complete::canary::Canaries;
 use crate::audit::complete::counters::Reconciled;
 use crate::audit::complete::pairs::Pairs;
 use crate::audit::complete::state::{Agent, Gap, Server, Trouble};
-use crate::audit::frame::{Found, Source, scan};
+use crate::audit::frame::{Found, Lost, Source, scan};
 use crate::audit::leaf::Identity;
 use crate::audit::search::Seen;
 use crate::audit::ship::run::State as Shipped;
@@ -64,7 +64,7 @@ impl Watch {
         spool: Spool,
         shipped: watch::Receiver<Shipped>,
         servers: Vec<ApiServer>,
-        lost: &[(u64, u64)],
+        lost: &[Lost],
     ) -> Self {
         let known = servers.into_iter().map(|server| Known {
             server,
@@ -158,10 +158,11 @@ impl Watch {
     }
 
     fn take(&mut self, segment: Segment, bytes: &[u8]) {
-        let mut begin = None;
+        let (mut begin, mut said) = (None, Said::default());
         for found in scan(bytes) {
             let Found::Record { record, .. } = found else { continue };
             begin.get_or_insert(record.received);
+            said.record(&record);
             if !matches!(record.source, Source::AuditFile | Source::AuditWebhook) {
                 continue;
             }
@@ -175,8 +176,6 @@ impl Watch {
                 known.canaries.received(&id.audit_id, record.seq);
             }
         }
-        let mut said = Said::default();
-        said.segment(bytes);
         self.gaps.extend(said.gaps.into_iter().map(|gap| Gap { first: gap.first, last: gap.last }));
         let extra = self.gaps.len().saturating_sub(MOST_GAPS);
         self.gaps.drain(..extra);
@@ -205,7 +204,6 @@ impl Watch {
             records: figures.records,
             shipped: shipped.next,
             checkpoint: shipped.checkpoint,
-            root: String::new(),
             verified,
             witnessed: shipped.verified.as_ref().map(|verified| verified.at),
             oldest: self.waiting.first().map(|one| one.received),

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::ship::cosigned;
 use super::state::{Agent, Server};
 use crate::api::conditions::reasons::{
     AGENT_MISSING, CANARY_MISSING, EVENTS_LOST, SOURCE_DROPPED, SUCCEEDED, UNVERIFIED, WITNESS_STALE,
@@ -12,8 +13,6 @@ use crate::api::conditions::{ConditionStatus, reasons};
 pub const STALE: SignedDuration = SignedDuration::from_secs(90);
 /// How long a canary may be on its way into the verified archive.
 pub const CANARY: SignedDuration = SignedDuration::from_secs(90);
-/// How old the witness' last word may be.
-pub const WITNESS: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is said of a Platform's audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +113,7 @@ fn broken(agent: &Agent, now: Timestamp) -> Option<Verdict> {
         return no(wrong.0, wrong.1);
     }
     let is_behind = agent.verified < agent.records;
-    if is_behind && agent.witnessed.is_none_or(|at| now.duration_since(at) > WITNESS) {
+    if is_behind && agent.witnessed.is_none_or(|at| now.duration_since(at) > cosigned::STALE) {
         let since = agent.witnessed.map_or_else(|| "ever".into(), |at| at.to_string());
         return no(
             WITNESS_STALE,
@@ -123,7 +122,7 @@ fn broken(agent: &Agent, now: Timestamp) -> Option<Verdict> {
             ),
         );
     }
-    let late = agent.oldest.filter(|oldest| is_behind && now.duration_since(*oldest) > WITNESS);
+    let late = agent.oldest.filter(|oldest| is_behind && now.duration_since(*oldest) > cosigned::STALE);
     late.and_then(|oldest| {
         no(UNVERIFIED, format!("records from {oldest} on are not in the verified archive yet"))
     })

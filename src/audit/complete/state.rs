@@ -30,8 +30,6 @@ pub struct Agent {
     pub shipped: u64,
     /// When the last checkpoint was put.
     pub checkpoint: Option<Timestamp>,
-    /// Its root, hexadecimal.
-    pub root: String,
     /// Records that the witness vouches for.
     pub verified: u64,
     /// When it did, by its clock.

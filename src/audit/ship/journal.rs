@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::audit::prove::Object;
+use crate::trail::record::hash;
 
 /// Paths below the stream's folder, each with the SHA-256 of its content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Journal {
 impl Journal {
     /// Of a segment and all that comes with it.
     pub fn of<'a>(first: u64, last: u64, objects: impl IntoIterator<Item = &'a Object>) -> Self {
-        let named = |one: &Object| (one.path.clone(), digest(&one.content));
+        let named = |one: &Object| (one.path.clone(), hash(&one.content));
         Self { first, last, objects: objects.into_iter().map(named).collect() }
     }
 
@@ -46,14 +46,8 @@ impl Journal {
     /// Whether this very content was to be put there.
     #[must_use]
     pub fn has(&self, path: &str, content: &[u8]) -> bool {
-        self.objects.get(path).is_some_and(|known| *known == digest(content))
+        self.objects.get(path).is_some_and(|known| *known == hash(content))
     }
-}
-
-/// A SHA-256 as `sha256sum` prints it.
-#[must_use]
-pub fn digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -70,6 +64,6 @@ mod tests {
         assert!(read.has("tile/0/000", b"abc"));
         assert!(!read.has("tile/0/000", b"abd") && !read.has("tile/0/001", b"abc"));
         assert_eq!(Journal::read(b"{}"), None);
-        assert_eq!(digest(b"abc")[..8], *"ba7816bf");
+        assert_eq!(hash(b"abc")[..8], *"ba7816bf");
     }
 }

@@ -13,13 +13,14 @@ use crate::audit::log::note::{Malformed, PrivateKey};
 use crate::audit::pack::pack;
 use crate::audit::prove::{Object, Prover};
 use crate::backup::store::{Class, Put, Store, StoreError};
+use crate::trail::record::hash;
 
 use super::history::{History, Mark};
-use super::journal::{Journal, digest};
+use super::journal::Journal;
 use super::spool::{Folder, Sealed, trouble};
 use super::trouble::Trouble;
+use crate::audit::spool::names::PROVER;
 
-const POSITION: &str = "prover.json";
 const JOURNAL: &str = "journal.json";
 const PACKED: &str = "shipping.zst";
 const ROOTS: &str = "roots";
@@ -278,10 +279,9 @@ impl Shipper {
     fn end(&mut self) -> Result<Step, Trouble> {
         let Some(work) = &self.work else { return Ok(Step::Idle) };
         let next = work.shipped.last.saturating_add(1);
-        let prover =
-            serde_json::from_slice(&work.prover.keep()).map_err(|error| trouble(POSITION, &error))?;
+        let prover = serde_json::from_slice(&work.prover.keep()).map_err(|error| trouble(PROVER, &error))?;
         let position = Position { next, prover };
-        self.folder.save(POSITION, &serde_json::to_vec(&position).unwrap_or_default())?;
+        self.folder.save(PROVER, &serde_json::to_vec(&position).unwrap_or_default())?;
         let Some(work) = self.work.take() else { return Ok(Step::Idle) };
         self.next = next;
         self.prover = work.prover;
@@ -291,10 +291,10 @@ impl Shipper {
 }
 
 fn position(folder: &Folder) -> Result<(u64, Prover), Trouble> {
-    let Some(bytes) = folder.load(POSITION)? else { return Ok((0, Prover::default())) };
-    let position: Position = serde_json::from_slice(&bytes).map_err(|error| trouble(POSITION, &error))?;
+    let Some(bytes) = folder.load(PROVER)? else { return Ok((0, Prover::default())) };
+    let position: Position = serde_json::from_slice(&bytes).map_err(|error| trouble(PROVER, &error))?;
     let prover = Prover::of(position.prover.to_string().as_bytes());
-    Ok((position.next, prover.ok_or_else(|| trouble(POSITION, &"it holds no tree"))?))
+    Ok((position.next, prover.ok_or_else(|| trouble(PROVER, &"it holds no tree"))?))
 }
 
 /// What is put for a segment, but for the checkpoint.
@@ -345,7 +345,7 @@ async fn put_all(
             Ok(_) => drop(done.insert(path)),
             Err(error) if error.class == Class::Exists && before.contains(&path) => drop(done.insert(path)),
             Err(error) if error.class == Class::Exists => {
-                let said = format!("{}; ours has the SHA-256 {}", error.said, digest(&one.content));
+                let said = format!("{}; ours has the SHA-256 {}", error.said, hash(&one.content));
                 return Err(Trouble::Fork { path: format!("{at}/{path}"), said });
             }
             Err(error) => {

@@ -5,16 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
-
 use crate::audit::files;
+use crate::audit::spool::names::{EPOCH, Epoch, Name, SEGMENTS};
 
 use super::trouble::Trouble;
-
-/// Sealed segments.
-const SEGMENTS: &str = "segments";
-/// What a sealed segment's name ends in.
-const SEALED: &str = ".seg";
 
 /// A segment that will never change again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,18 +25,13 @@ pub struct Sealed {
 
 impl Sealed {
     fn name(&self) -> String {
-        format!("{:020}-{:020}{SEALED}", self.first, self.last)
+        Name::Sealed(self.first, self.last).file()
     }
 }
 
 /// A spool.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
-
-#[derive(Deserialize)]
-struct Epoch {
-    epoch: String,
-}
 
 impl Folder {
     /// Reads nothing yet.
@@ -61,9 +50,8 @@ impl Folder {
     /// # Errors
     /// `epoch.json` isn't there, or isn't one.
     pub fn epoch(&self) -> Result<String, Trouble> {
-        let name = "epoch.json";
-        let bytes = self.load(name)?.ok_or_else(|| trouble(name, &"it isn't there"))?;
-        let epoch: Epoch = serde_json::from_slice(&bytes).map_err(|error| trouble(name, &error))?;
+        let bytes = self.load(EPOCH)?.ok_or_else(|| trouble(EPOCH, &"it isn't there"))?;
+        let epoch: Epoch = serde_json::from_slice(&bytes).map_err(|error| trouble(EPOCH, &error))?;
         Ok(epoch.epoch)
     }
 
@@ -76,7 +64,8 @@ impl Folder {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.0.join(SEGMENTS)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let Some((first, last)) = entry.file_name().to_str().and_then(numbers) else { continue };
+            let name = entry.file_name();
+            let Some(Name::Sealed(first, last)) = name.to_str().and_then(Name::of) else { continue };
             match entry.metadata() {
                 Ok(meta) => {
                     let at = meta.modified().map_err(failed)?;
@@ -151,16 +140,6 @@ pub fn ago(span: Duration) -> SystemTime {
 
 pub(super) fn trouble(path: &str, said: &dyn std::fmt::Display) -> Trouble {
     Trouble::Spool { path: path.to_owned(), said: said.to_string() }
-}
-
-fn numbers(name: &str) -> Option<(u64, u64)> {
-    let (first, last) = name.strip_suffix(SEALED)?.split_once('-')?;
-    let number = |text: &str| {
-        let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| text.parse::<u64>().ok()).flatten()
-    };
-    let (first, last) = (number(first)?, number(last)?);
-    (first <= last).then_some((first, last))
 }
 
 #[cfg(test)]

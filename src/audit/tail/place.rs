@@ -1,7 +1,8 @@
 //! How far each file was read, as it is kept on disk. Pure.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::trail::record::hash;
 
 /// Bytes at a file's begin that tell it from others: an event's id is among them.
 pub const HEAD: u64 = 1024;
@@ -19,8 +20,7 @@ impl Head {
     /// Of a file's first bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { bytes: bytes.len() as u64, sha256 }
+        Self { bytes: bytes.len() as u64, sha256: hash(bytes) }
     }
 
     /// Whether a file that begins like this is the one. Of a file of which nothing was read, nothing is known.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::super::layout;
-use super::gaps::Previous;
+use super::super::spool::names::Previous;
 use super::report::{Fault, Reason, Stream};
 
 /// Checks what each epoch says of the one before, and notes what is missing at the later one.

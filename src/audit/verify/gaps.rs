@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::super::frame::{Found, Record, Source, scan};
+use super::super::frame::{Record, Source};
+use super::super::spool::names::Previous;
 use super::report::Gap;
 
 /// What an agent's own records say.
@@ -12,15 +13,6 @@ pub struct Said {
     pub gaps: Vec<Gap>,
     /// The epoch before, and how many records it had.
     pub previous: Option<Previous>,
-}
-
-/// The epoch before.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Previous {
-    /// Its name.
-    pub epoch: String,
-    /// Records that the agent knows it had.
-    pub records: u64,
 }
 
 #[derive(Deserialize)]
@@ -35,15 +27,6 @@ struct Own {
 }
 
 impl Said {
-    /// Takes a segment's records in.
-    pub fn segment(&mut self, segment: &[u8]) {
-        for found in scan(segment) {
-            if let Found::Record { record, .. } = found {
-                self.record(&record);
-            }
-        }
-    }
-
     /// Takes a record in.
     pub fn record(&mut self, record: &Record<'_>) {
         if record.source != Source::Agent {

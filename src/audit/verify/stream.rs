@@ -13,8 +13,9 @@ use super::super::log::hash::Hash;
 use super::super::log::note::PublicKey;
 use super::super::pack::unpack;
 use super::super::prove::{Added, Prover};
+use super::super::spool::names::Previous;
 use super::end;
-use super::gaps::{Previous, Said};
+use super::gaps::Said;
 use super::nodes::anchor;
 use super::objects::{self, Stands};
 use super::report::{Reason, Stream};
@@ -123,8 +124,7 @@ impl<'a, A: Archive> Walk<'a, A> {
             self.prover = None;
             return Ok(());
         };
-        self.said.segment(&segment);
-        self.take_times(&segment);
+        self.listen(&segment);
         let prover = match self.prover.take() {
             Some(prover) => Some(prover),
             None => self.anchored(first)?,
@@ -245,9 +245,11 @@ impl<'a, A: Archive> Walk<'a, A> {
         Ok(())
     }
 
-    fn take_times(&mut self, segment: &[u8]) {
+    /// What the agent says in a segment, and when its records were received.
+    fn listen(&mut self, segment: &[u8]) {
         for found in scan(segment) {
             if let Found::Record { record, .. } = found {
+                self.said.record(&record);
                 let first = self.times.map_or(record.received, |(first, _)| first);
                 self.times = Some((first, record.received));
             }

@@ -18,7 +18,7 @@ use crate::audit::agent::servers::ApiServer;
 use crate::audit::agent::shipping::Shipping;
 use crate::audit::agent::watch::Watch;
 use crate::audit::agent::{Agent, publish};
-use crate::audit::frame::Source;
+use crate::audit::frame::{Lost, Source};
 use crate::audit::ship;
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::names::SOURCES;
@@ -167,9 +167,7 @@ fn ship(args: &Args, sink: &SinkArgs) -> Result<Shipping, Box<dyn std::error::Er
     Ok(Shipping::new(shipper, sink, settings))
 }
 
-type Lost = Vec<(u64, u64)>;
-
-fn open(args: &Args) -> Result<(Spool, Lost), Box<dyn std::error::Error>> {
+fn open(args: &Args) -> Result<(Spool, Vec<Lost>), Box<dyn std::error::Error>> {
     let usual = Settings::new(args.spool.clone(), &args.cluster, &args.agent);
     let (spool, found) = Spool::open(Settings { most: args.most, reserve: args.reserve, ..usual })?;
     if found.torn > 0 {

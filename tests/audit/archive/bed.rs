@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tenantry::audit::archive::{Archive, Unread};
 use tenantry::audit::layout::Stream;
 use tenantry::audit::log::note::PublicKey;
@@ -20,7 +19,9 @@ use tenantry::backup::store::{Credentials, Store};
 use tenantry::backup::task::{Lock, StoreAddress};
 use tenantry::runtime::backoff::Backoff;
 use tenantry::runtime::shutdown::{Shutdown, Trigger};
-use tenantry_testbed::{REGION, Run, StoreKeys, Versitygw, eventually, make_bucket, programs};
+use tenantry_testbed::{
+    AUDIT_WRITES, REGION, Run, StoreKeys, Versitygw, audit_policy, eventually, make_bucket, programs,
+};
 use tokio::sync::watch;
 
 use super::spool::{Spool, log_key, witness_key};
@@ -30,9 +31,6 @@ pub(crate) const BUCKET: &str = "logs";
 pub(crate) const PREFIX: &str = "audit";
 /// Of the bucket by default, and of each object.
 pub(crate) const DAYS: u32 = 30;
-
-/// What a writer may do, and nothing else.
-pub(crate) const WRITES: [&str; 2] = ["s3:PutObject", "s3:PutObjectRetention"];
 
 pub(crate) struct Bed {
     _run: Arc<Run>,
@@ -74,22 +72,13 @@ impl Bed {
         let (writer, reader, witness) =
             (server.user("writer")?, server.user("reader")?, server.user("witness")?);
         let bed = Self { _run: run, server, writer, reader, witness };
-        bed.allow(&WRITES, &[]).await?;
+        bed.allow(&AUDIT_WRITES, &[]).await?;
         Ok(Some(bed))
     }
 
     /// Gives the writer these rights on objects and on the bucket, beside those that it always has.
     pub(crate) async fn allow(&self, objects: &[&str], bucket: &[&str]) -> Outcome {
-        let (all, below) = (format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/*"));
-        let settings = ["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"];
-        let allow = |who: &str, actions: &[&str], on: &str| json!({"Effect": "Allow", "Principal": {"AWS": [who]}, "Action": actions, "Resource": on});
-        let policy = json!({"Version": "2012-10-17", "Statement": [
-            allow("writer", objects, &below),
-            allow("writer", &[&settings[..], bucket].concat(), &all),
-            allow("reader", &["s3:GetObject"], &below),
-            allow("witness", &["s3:GetObject", "s3:PutObject"], &below),
-            allow("witness", &["s3:ListBucket"], &all),
-        ]});
+        let policy = audit_policy(BUCKET, objects, bucket);
         let request = self.server.client().put_bucket_policy().bucket(BUCKET).policy(policy.to_string());
         request.send().await?;
         Ok(())

@@ -5,9 +5,9 @@ use tenantry::audit::ship::look::look;
 use tenantry::audit::ship::sink::Sink;
 use tenantry::backup::store::checks::Judgement;
 use tenantry::backup::task::Lock;
-use tenantry_testbed::{Proxy, make_bucket};
+use tenantry_testbed::{AUDIT_WRITES, Proxy, make_bucket};
 
-use super::bed::{Agent, BUCKET, Bed, DAYS, PREFIX, WRITES, lock};
+use super::bed::{Agent, BUCKET, Bed, DAYS, PREFIX, lock};
 use super::spool::Spool;
 use crate::Outcome;
 
@@ -43,11 +43,11 @@ async fn what_an_archive_lacks_is_named() -> Outcome {
         (vec![], vec!["s3:ListBucket"], "WriterCanRead"),
         (vec!["s3:DeleteObject"], vec![], "WriterCanDelete"),
     ] {
-        bed.allow(&[&WRITES[..], &objects[..]].concat(), &bucket).await?;
+        bed.allow(&[&AUDIT_WRITES[..], &objects[..]].concat(), &bucket).await?;
         let (said, ships) = verdict(&bed.sink(), &spool).await;
         assert_eq!((said.fit, said.reason, ships), (false, reason, true), "{said:?}");
     }
-    bed.allow(&WRITES, &[]).await?;
+    bed.allow(&AUDIT_WRITES, &[]).await?;
     let longer = Lock { days: DAYS + 1, ..lock() };
     let (said, ships) = verdict(&bed.sink_of(&url, PREFIX, &owner, longer), &spool).await;
     assert_eq!((said.reason, ships), ("LockTooShort", true), "{said:?}");
@@ -74,18 +74,18 @@ async fn a_change_of_the_archive_is_told_within_one_look_and_nothing_is_forgotte
         }
     };
     agent.until("a fit archive", says("Succeeded")).await?;
-    bed.allow(&[&WRITES[..], &["s3:GetObject"][..]].concat(), &[]).await?;
+    bed.allow(&[&AUDIT_WRITES[..], &["s3:GetObject"][..]].concat(), &[]).await?;
     agent.until("the reader to be found out", says("WriterCanRead")).await?;
     spool.seal(5)?;
     agent.until("shipping to go on", |state| state.next == 15).await?;
-    bed.allow(&WRITES, &[]).await?;
+    bed.allow(&AUDIT_WRITES, &[]).await?;
     agent.until("a fit archive", says("Succeeded")).await?;
     drop(agent);
 
     let client = bed.server.client();
     std::fs::remove_dir_all(bed.server.files(BUCKET))?;
     make_bucket(&client, BUCKET, None).await?;
-    bed.allow(&WRITES, &[]).await?;
+    bed.allow(&AUDIT_WRITES, &[]).await?;
     let agent = Agent::start_with(spool.shipper()?, bed.sink(), None, Some(std::time::Duration::ZERO));
     agent.until("a bucket without a lock", says("NotImmutable")).await?;
     spool.seal(5)?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::certs::write_private;
 use crate::error::{Error, Result, io};
@@ -17,6 +17,25 @@ use crate::stores::{REGION, StoreKeys, Versitygw, make_bucket};
 const BUCKET: &str = "audit";
 /// As short as a day allows: it goes with the run anyway.
 const LOCK_DAYS: i32 = 1;
+
+/// What a writer may do with objects, and nothing else.
+pub const AUDIT_WRITES: [&str; 2] = ["s3:PutObject", "s3:PutObjectRetention"];
+
+/// The policy of an archive's bucket for the users `writer`, `reader` and `witness`: the writer may do this with objects,
+/// and this with the bucket beside reading its versioning and lock.
+#[must_use]
+pub fn audit_policy(bucket: &str, objects: &[&str], more: &[&str]) -> Value {
+    let (all, below) = (format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*"));
+    let settings = ["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"];
+    let allow = |who: &str, actions: &[&str], on: &str| json!({"Effect": "Allow", "Principal": {"AWS": [who]}, "Action": actions, "Resource": on});
+    json!({"Version": "2012-10-17", "Statement": [
+        allow("writer", objects, &below),
+        allow("writer", &[&settings[..], more].concat(), &all),
+        allow("reader", &["s3:GetObject"], &below),
+        allow("witness", &["s3:GetObject", "s3:PutObject"], &below),
+        allow("witness", &["s3:ListBucket"], &all),
+    ]})
+}
 
 /// An archive with its keys, and who uses it.
 #[derive(Debug)]
@@ -57,15 +76,7 @@ impl AuditArchive {
     }
 
     async fn allow(&self) -> Result<()> {
-        let (all, below) = (format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/*"));
-        let allow = |who: &str, actions: &[&str], on: &str| json!({"Effect": "Allow", "Principal": {"AWS": [who]}, "Action": actions, "Resource": on});
-        let policy = json!({"Version": "2012-10-17", "Statement": [
-            allow("writer", &["s3:PutObject", "s3:PutObjectRetention"], &below),
-            allow("writer", &["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"], &all),
-            allow("reader", &["s3:GetObject"], &below),
-            allow("witness", &["s3:GetObject", "s3:PutObject"], &below),
-            allow("witness", &["s3:ListBucket"], &all),
-        ]});
+        let policy = audit_policy(BUCKET, &AUDIT_WRITES, &[]);
         let request = self.store.client().put_bucket_policy().bucket(BUCKET).policy(policy.to_string());
         let said = |error| Error::Invalid(format!("the bucket's policy: {error:?}"));
         request.send().await.map_err(said)?;

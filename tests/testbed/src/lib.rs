@@ -33,7 +33,7 @@ mod stores;
 mod vault;
 mod wait;
 
-pub use archive::AuditArchive;
+pub use archive::{AUDIT_WRITES, AuditArchive, audit_policy};
 pub use certs::server_tls;
 pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, operator_groups};
 pub use error::{Error, Result};
