@@ -76,6 +76,10 @@ pub const ROLE_EDITOR: &str = "tenantry-editor";
 pub const OPERATOR: &str = "system:serviceaccount:tenantry-system:tenantry";
 /// ClusterRole that lets the operator read a tenant's connection Secrets, bound in that tenant's namespace alone.
 pub const ROLE_SECRET_READER: &str = "tenantry-secret-reader";
+/// ClusterRole that lets the operator take snapshots of a tenant's volumes, bound in that tenant's namespace alone.
+pub const ROLE_VOLUME_SOURCE: &str = "tenantry-volume-source";
+/// ClusterRole that lets the operator make copies of volumes, bound in that tenant's namespace of backups alone.
+pub const ROLE_VOLUME_COPIES: &str = "tenantry-volume-copies";
 
 /// How names of the operator's own objects in a tenant's namespace begin.
 pub const OWN_PREFIX: &str = "tenantry-";

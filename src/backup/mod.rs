@@ -17,6 +17,7 @@
 //! - [`retention`], [`generation`]: what expires, and which repository is written to
 //! - [`drills`]: what is tried, and what that proves
 //! - [`view`], [`tell`]: what is known of a tenant's backups, and a run in the words of a status
+//! - [`volumes`]: what a run of a volume needs beside its Job
 //! - [`engine`]: what a Job does
 
 pub mod buckets;
@@ -42,4 +43,5 @@ pub mod store;
 pub mod task;
 pub mod tell;
 pub mod view;
+pub mod volumes;
 pub mod zone;

@@ -27,6 +27,8 @@ pub struct View {
     pub gone_early: usize,
     /// Why a run couldn't begin; empty where all could.
     pub problem: String,
+    /// What runs of volumes made and nobody could remove: kind and name.
+    pub left: Vec<String>,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
     pub shared_credentials: bool,
     /// What was found of its buckets of files, by name, and when.
@@ -42,6 +44,7 @@ impl View {
             && self.words == other.words
             && self.gone_early == other.gone_early
             && self.problem == other.problem
+            && self.left == other.left
             && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials
             && self.store.as_ref().map(|one| one.observed_at)

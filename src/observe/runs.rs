@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Client, ResourceExt, api::ListParams, runtime::watcher::Event};
+use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         job::{CONTAINER, RUN, SLOT},
         record::{Record, reasons},
         task::{Task, VARIABLE},
+        volumes::{GIVEN_UP, SAID},
     },
     desired::backup::DATABASE_LABEL,
     runtime::{
@@ -71,10 +73,14 @@ pub struct JobFacts {
     pub task: Option<Box<Task>>,
     /// What its pod said at the end; `None` before that was read.
     pub words: Option<Words>,
+    /// Reason and message, where it was given up before its pod could begin.
+    pub given_up: Option<(String, String)>,
+    /// What its pod said, where that was noted before the pod was removed.
+    pub said: Option<Box<Words>>,
 }
 
 /// What a run's pod left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words {
     /// Its record; `None` where it was killed before it could say anything.
     pub record: Option<Record>,
@@ -265,6 +271,10 @@ fn facts(job: &SlimJob) -> JobFacts {
         ended: ended.and_then(|why| time(why.last_transition_time.as_ref())),
         task: if state == State::Active { task(job) } else { None },
         words: None,
+        said: serde_json::from_str(&annotation(SAID)).ok(),
+        given_up: annotation(GIVEN_UP)
+            .split_once('\n')
+            .map(|(reason, message)| (reason.to_owned(), message.to_owned())),
     }
 }
 
@@ -286,14 +296,33 @@ fn job_reason(condition: &JobCondition) -> &str {
 /// # Errors
 /// They can't be listed.
 pub async fn words(client: &Client, job: &JobFacts) -> Result<Words, CallError> {
+    let pods = list(client, job).await?;
+    match &job.said {
+        Some(said) if pods.is_empty() => Ok((**said).clone()),
+        _ => Ok(read(job, &pods)),
+    }
+}
+
+/// Names and uids of a Job's pods.
+///
+/// # Errors
+/// They can't be listed.
+pub async fn pods(client: &Client, job: &JobFacts) -> Result<Vec<(String, String)>, CallError> {
+    let pods = list(client, job).await?;
+    Ok(pods.iter().map(|pod| (pod.name_any(), pod.uid().unwrap_or_default())).collect())
+}
+
+async fn list(client: &Client, job: &JobFacts) -> Result<Vec<SlimPod>, CallError> {
     let api: Api<SlimPod> = Api::namespaced(client.clone(), &job.namespace);
     let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name));
-    let pods = deadline(READ_DEADLINE, api.list(&of_job)).await?;
-    Ok(read(job, &pods.items))
+    Ok(deadline(READ_DEADLINE, api.list(&of_job)).await?.items)
 }
 
 fn read(job: &JobFacts, pods: &[SlimPod]) -> Words {
     let hosts = pods.iter().map(ResourceExt::name_any).collect();
+    if let Some((reason, message)) = job.given_up.clone() {
+        return Words { record: None, reason, message, hosts };
+    }
     let containers = pods
         .iter()
         .flat_map(|pod| pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses));
@@ -327,4 +356,34 @@ fn read(job: &JobFacts, pods: &[SlimPod]) -> Words {
         _ => (reasons::INTERRUPTED, format!("the pod of Job {} ended without a word", job.name)),
     };
     Words { record, reason: reason.to_owned(), message, hosts }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_given_up_says_why() {
+        let mut job = json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {
+                "name": "backup--files-1", "namespace": "acme-backup", "labels": {RUN: "backup"},
+                "annotations": {GIVEN_UP: "SnapshotFailed\nthe driver says no"},
+            },
+            "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]},
+        });
+        let said = |job: &serde_json::Value| {
+            let words = read(&facts(&serde_json::from_value(job.clone()).unwrap()), &[]);
+            (words.reason, words.message)
+        };
+        assert_eq!(said(&job), (reasons::SNAPSHOT_FAILED.to_owned(), "the driver says no".to_owned()));
+        job["metadata"]["annotations"] = json!({});
+        assert_eq!(said(&job).0, reasons::DEADLINE_EXCEEDED, "its deadline was only the means");
+        let words = Words { reason: "OutOfMemory".into(), hosts: vec!["pod-1".into()], ..Words::default() };
+        job["metadata"]["annotations"] = json!({SAID: serde_json::to_string(&words).unwrap()});
+        let facts = facts(&serde_json::from_value(job).unwrap());
+        assert_eq!(facts.said.as_deref(), Some(&words), "locks are known by the hosts of pods that are gone");
+    }
 }

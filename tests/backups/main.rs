@@ -10,3 +10,4 @@ mod restores;
 mod runs;
 mod sources;
 mod stores;
+mod volumes;

@@ -10,6 +10,7 @@ use crate::{
         RestoreDrill, Tenant,
         backup_status::{DrillResult, RunResult},
         conditions::reasons,
+        data::DataKind,
         drill::{PointChoice, RestoreDrillSpec, RestoreDrillStatus},
         marks,
         restore::RestoreStatus,
@@ -18,6 +19,7 @@ use crate::{
     backup::{
         known::{Asked, Choice, Kind},
         names, tell,
+        volumes::{key, name_of},
     },
     controller::context::Context,
     observe::runs::{JobFacts, Runs, State},
@@ -36,7 +38,7 @@ pub(super) fn of(runs: &Runs, tenant: &str) -> Vec<Asked> {
     let drills = drills.map(|one| Asked {
         name: one.metadata.name.clone().unwrap_or_default(),
         created: created(&one.metadata),
-        database: one.spec.database.clone(),
+        database: one.spec.subject(),
         choice: match one.spec.point {
             PointChoice::Newest => Choice::Newest,
             PointChoice::Oldest => Choice::Oldest,
@@ -68,11 +70,13 @@ pub(super) async fn show(ctx: &Context, runs: &Runs, tenant: &Tenant) {
     let known = runs.drills(&name);
     for backup in tenant.status.iter().flat_map(|status| &status.backups) {
         let Some(drill) = &backup.last_drill else { continue };
-        let object = format!("{name}-{}", backup.name);
+        let volume = backup.kind == DataKind::PersistentVolumeClaim;
+        let subject = if volume { key(&backup.name) } else { backup.name.clone() };
+        let object = format!("{name}-{subject}");
         let status = drill_status(drill.clone());
         let found = known.iter().find(|one| one.name_any() == object && is_ours(one));
         let written = match found {
-            None => ctx.writer.make_drill(&own(&object, &name, &backup.name)).await,
+            None => ctx.writer.make_drill(&own(&object, &name, (&backup.name, volume))).await,
             Some(found) if found.status.as_ref() == Some(&status) => Ok(()),
             Some(found) => {
                 ctx.writer.run_status("restoredrills", "RestoreDrill", &found.metadata, &json!(status)).await
@@ -82,10 +86,11 @@ pub(super) async fn show(ctx: &Context, runs: &Runs, tenant: &Tenant) {
     }
 }
 
-fn own(object: &str, tenant: &str, database: &str) -> RestoreDrill {
+fn own(object: &str, tenant: &str, (subject, volume): (&str, bool)) -> RestoreDrill {
     let spec = RestoreDrillSpec {
         tenant_ref: PlatformRef { name: tenant.to_owned() },
-        database: database.to_owned(),
+        database: if volume { String::new() } else { subject.to_owned() },
+        volume: volume.then(|| subject.to_owned()),
         point: PointChoice::Newest,
         at: None,
     };
@@ -123,7 +128,7 @@ pub(super) async fn tell(
         if !is_open(drill.status.as_ref().map(|status| status.result)) {
             continue;
         }
-        let Some(result) = said(Kind::AskedDrill, name, &drill.spec.database) else { continue };
+        let Some(result) = said(Kind::AskedDrill, name, &drill.spec.subject()) else { continue };
         let status = drill_status(result);
         if drill.status.as_ref() != Some(&status) {
             let written =
@@ -175,7 +180,14 @@ fn is_open(result: Option<RunResult>) -> bool {
 /// Why what was asked for doesn't begin, where it can't.
 fn waits(job: &str, database: &str, points: Option<usize>) -> Option<DrillResult> {
     let (reason, message) = match points {
-        None => (reasons::INVALID_SPEC, format!("the Tenant lists no database {database} in spec.databases")),
+        None => match name_of(database) {
+            Some(volume) => {
+                (reasons::INVALID_SPEC, format!("the Tenant lists no volume {volume} in spec.volumes"))
+            }
+            None => {
+                (reasons::INVALID_SPEC, format!("the Tenant lists no database {database} in spec.databases"))
+            }
+        },
         Some(0) => (
             reasons::NO_BACKUP_YET,
             format!("{database} has no restore point yet; it begins when there is one"),

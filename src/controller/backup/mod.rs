@@ -4,6 +4,7 @@
 //! - [`vault`]: what a Platform's backups need beside its spec: Secrets, read now and then
 //! - [`pass`]: one round over a Platform's Tenants
 //! - [`files`]: buckets with files of Tenants
+//! - [`volumes`]: what runs of volumes need beside their Jobs
 //! - [`start`]: a Job, its Secret, its task
 //! - [`asked`]: what people asked for, and what they are told
 
@@ -12,6 +13,7 @@ mod files;
 mod pass;
 mod start;
 mod vault;
+mod volumes;
 
 use std::{collections::HashMap, time::Duration};
 

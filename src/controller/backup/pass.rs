@@ -21,7 +21,7 @@ use crate::{
     validate,
 };
 
-use super::{asked, start, vault::Vault};
+use super::{asked, start, vault::Vault, volumes};
 
 /// One Tenant in a round.
 struct One {
@@ -50,7 +50,10 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
     vault.look(round.iter().map(|one| (one.name.as_str(), one.jobs.as_slice())), now).await;
     let buckets: Vec<_> = round.iter().map(|one| (Arc::clone(&one.tenant), one.settings.active)).collect();
     vault.files.look(ctx, &buckets, backups.retention_days).await;
+    let tenants: Vec<_> = round.iter().map(|one| Arc::clone(&one.tenant)).collect();
+    vault.volumes.look(ctx, &tenants).await;
     for one in &mut round {
+        vault.volumes.mark(&mut one.settings);
         let store = vault.seen(&one.name);
         let asked = asked::of(runs, &one.name);
         one.decision = decide::decide(Known {
@@ -61,6 +64,10 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
             now,
         });
     }
+    for one in &round {
+        volumes::advance(ctx, vault, &one.tenant, &one.jobs).await;
+    }
+    volumes::forget(vault, |uid| round.iter().any(|one| one.jobs.iter().any(|job| job.uid == uid)));
     begin(ctx, runs, platform, backups, vault, &round).await;
     for one in round {
         let store = vault.seen(&one.name);
@@ -77,7 +84,8 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
 /// Whether a Tenant has something to back up, or had once.
 fn concerns(tenant: &Tenant) -> bool {
     let namespaces = tenant.status.as_ref().map(|status| status.namespaces.as_slice()).unwrap_or_default();
-    let listed = !tenant.spec.databases.is_empty() || !tenant.spec.buckets.is_empty();
+    let spec = &tenant.spec;
+    let listed = !spec.databases.is_empty() || !spec.volumes.is_empty() || !spec.buckets.is_empty();
     listed || namespaces.iter().any(|one| one.purpose == Purpose::Backup)
 }
 
@@ -202,7 +210,8 @@ fn tell(ctx: &Context, vault: &Vault, one: One) {
         decision: one.decision,
         words: one.jobs.iter().filter_map(|job| Some((job.name.clone(), word(job)?))).collect(),
         runs: one.runs,
-        problem: vault.problems.get(&one.name).cloned().unwrap_or_default(),
+        problem: vault.problems.get(&one.name).cloned().unwrap_or_else(|| vault.volumes.waits(&one.name)),
+        left: vault.volumes.left(&one.name),
         shared_credentials: !vault.is_scoped(),
         buckets: vault.files.of(&one.name),
     };

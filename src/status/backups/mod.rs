@@ -20,6 +20,7 @@ use crate::{
         drills::p95,
         known::{Kind, Past, Point, RunState, Store},
         view::View,
+        volumes::name_of,
     },
     validate::{platform::ValidatedPlatform, tenant::ValidatedTenant, text::sanitize},
 };
@@ -80,7 +81,11 @@ pub fn tell(
         None => previous.to_vec(),
     };
     let mut told = Told { last_backup: None, last_drill: None, backups, current: None, verified: None };
-    let listed = || told.backups.iter().filter(|one| tenant.databases.iter().any(|own| own.name == one.name));
+    let is_listed = |one: &&BackupStatus| match one.kind {
+        DataKind::PersistentVolumeClaim => tenant.volumes.iter().any(|own| own.name == one.name),
+        _ => tenant.databases.iter().any(|own| own.name == one.name),
+    };
+    let listed = || told.backups.iter().filter(is_listed);
     let oldest = |time: fn(&BackupStatus) -> &Option<String>| {
         let times: Option<Vec<&String>> = listed().map(|one| time(one).as_ref()).collect();
         times.and_then(|times| times.into_iter().min().cloned())
@@ -95,7 +100,8 @@ pub fn tell(
         Some((view, store)) => Said::Is(verdicts::current(view, store, tenant, now)),
         None => unseen(view, previous, now),
     });
-    told.verified = (!tenant.databases.is_empty()).then(|| match seen {
+    let tried = !tenant.databases.is_empty() || !tenant.volumes.is_empty();
+    told.verified = tried.then(|| match seen {
         Some((view, store)) => Said::Is(verdicts::verified(view, store, max_age, now)),
         None => unseen(view, previous, now),
     });
@@ -154,9 +160,10 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
     let passed = || drills.iter().filter(|past| past.succeeded);
     let recent = || passed().filter(|past| now.duration_since(past.started) <= DRILLS);
     let measure = |of: fn(&Past) -> Option<i64>| p95(recent().filter_map(|past| of(past)).collect());
+    let volume = name_of(name);
     BackupStatus {
-        name: name.to_owned(),
-        kind: DataKind::Database,
+        name: volume.unwrap_or(name).to_owned(),
+        kind: if volume.is_some() { DataKind::PersistentVolumeClaim } else { DataKind::Database },
         observed_at: whole_second(store.observed_at),
         newest: time(points.last()),
         oldest: time(points.first()),

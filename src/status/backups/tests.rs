@@ -107,6 +107,7 @@ fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> View {
         words: BTreeMap::new(),
         gone_early: 0,
         problem: String::new(),
+        left: vec![],
         shared_credentials: false,
         buckets: BTreeMap::new(),
     }
@@ -234,7 +235,31 @@ fn claims_that_nobody_backs_up_are_named() {
         "what is in it is dumped"
     );
     let listed = json!([{"name": "files", "claim": "data-db-0"}]);
-    assert_eq!(current(json!({"volumes": listed})).reason, reasons::VOLUME_NOT_SUPPORTED);
+    let waits = current(json!({"volumes": listed}));
+    assert_eq!((waits.status, waits.reason), (ConditionStatus::Unknown, reasons::NO_BACKUP_YET), "{waits:?}");
+}
+
+#[test]
+fn a_volume_is_told_like_a_database() {
+    let tenant = tenant_of(json!({"volumes": [{"name": "files", "claim": "files-app-0"}]}));
+    let mut view = view(&tenant, store(&[TODAY], vec![]), vec![]);
+    let mut store = view.store.as_deref().cloned().unwrap();
+    store.points.push(Point { database: "volume.files".into(), ..store.points[0].clone() });
+    view.store = Some(Arc::new(store));
+    let told = told(&tenant, &view);
+    let kinds: Vec<_> = told.backups.iter().map(|one| (one.name.as_str(), one.kind, one.points)).collect();
+    let volume = DataKind::PersistentVolumeClaim;
+    assert_eq!(kinds, [("app", DataKind::Database, 1), ("files", volume, 1)]);
+    let current = verdict(told.current);
+    assert!(current.message.starts_with("every database and volume is backed up"), "{current:?}");
+    view.settings.databases[1].unsupported = Some("there is no class".into());
+    let current = verdict(self::told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::VOLUME_NOT_SUPPORTED));
+    assert!(current.message.contains("volume files: there is no class; or leave"), "{}", current.message);
+    view.settings.databases[1].unsupported = None;
+    view.left = vec!["VolumeSnapshot tenantry-backup--files-1".into()];
+    let current = verdict(self::told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::SNAPSHOTS_LEFT));
 }
 
 #[test]
