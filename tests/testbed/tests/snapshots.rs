@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry_testbed::{CSI_CLASS, CSI_DRIVER, Cluster, Options, RealNodes, WEB_IMAGE, eventually, skip_real_nodes};
+use tenantry_testbed::{
+    CSI_CLASS, CSI_DRIVER, Cluster, Options, RealNodes, WEB_IMAGE, eventually, skip_real_nodes,
+};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -69,7 +71,8 @@ async fn a_snapshot_becomes_a_volume_in_another_namespace() -> Outcome {
         "spec": {"source": {"persistentVolumeClaimName": "files"}},
     });
     cluster.apply_yaml(&snapshot.to_string()).await?;
-    let snapshot = until(&cluster, &format!("{SNAPSHOTS}/namespaces/source/volumesnapshots/files"), ready).await?;
+    let snapshot =
+        until(&cluster, &format!("{SNAPSHOTS}/namespaces/source/volumesnapshots/files"), ready).await?;
     let content = snapshot["status"]["boundVolumeSnapshotContentName"].as_str().unwrap_or_default();
     let content = until(&cluster, &format!("{SNAPSHOTS}/volumesnapshotcontents/{content}"), ready).await?;
     let bridge = json!({

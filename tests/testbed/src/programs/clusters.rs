@@ -37,7 +37,8 @@ const GITEA: Recipe = Recipe {
     links: &[],
 };
 
-const CSI_DRIVER: Recipe = small("csi", "CSI driver of folders");
+// Not `csi`: old binaries are found by the beginning of their folder's name, and its companions' begin so.
+const CSI_DRIVER: Recipe = Recipe { name: "folders-csi", ..small("csi", "CSI driver of folders") };
 
 const CSI_SNAPSHOTTER: Recipe = Recipe {
     name: "csi-snapshotter",
