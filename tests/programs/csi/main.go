@@ -1,8 +1,8 @@
 // Command tenantry-csi is a CSI driver of one node for tests: a volume is a folder, a snapshot is a copy of one.
 // Everything around it is the real thing: kubelet, external-provisioner, csi-snapshotter, snapshot-controller.
 //
-// A file named unreadable.fault in a volume can't be read by anyone once the volume is mounted: the kernel
-// answers each read with an input/output error, as a dying disk does.
+// A file named unreadable.fault in a volume can't be read once the volume is mounted: the memory of this process lies
+// over it, which the kernel gives to nobody else, whatever rights they have to files.
 package main
 
 import (
@@ -275,7 +275,6 @@ func (d *driver) NodePublishVolume(_ context.Context, asked *csi.NodePublishVolu
 	}
 	found, _ := filepath.Glob(filepath.Join(to, fault))
 	for _, file := range found {
-		// The memory of a process has nothing at its beginning: each read is an input/output error.
 		if err := bind(fmt.Sprintf("/proc/%d/mem", os.Getpid()), file); err != nil {
 			return nil, err
 		}
