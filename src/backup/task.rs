@@ -9,6 +9,7 @@
 //! aws-expiration                                  when those end, RFC 3339; the operator renews them before
 //! connection/PGHOST connection/PGPORT …           what libpq reads from the environment: the source, or a restore's target
 //! other/password other/prefix other/aws-…         drills: another tenant's key or credentials, which must not open this repository
+//! volume/time                                     backups of volumes: when the snapshot was taken, RFC 3339
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,10 @@ pub enum Work {
     Drill(Drill),
     /// Restores to a database that people can use.
     Restore(Restore),
+    /// Saves the files of one volume, from a copy that nobody writes to.
+    Volume(Volume),
+    /// Restores a volume's files into the Job's own folder, looks at them, and throws them away.
+    VolumeDrill(VolumeDrill),
 }
 
 impl Work {
@@ -79,13 +84,61 @@ impl Work {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Backup(_) => "backup",
+            Self::Backup(_) | Self::Volume(_) => "backup",
             Self::Expire { .. } => "expire",
             Self::Check { .. } => "check",
-            Self::Drill(_) => "drill",
+            Self::Drill(_) | Self::VolumeDrill(_) => "drill",
             Self::Restore(_) => "restore",
         }
     }
+
+    /// Whether it tries a restore point.
+    #[must_use]
+    pub fn is_drill(&self) -> bool {
+        matches!(self, Self::Drill(_) | Self::VolumeDrill(_))
+    }
+}
+
+/// Saves the files of one volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// What records name it by: [`super::volumes::key`].
+    pub database: String,
+    /// The tenant's claim.
+    pub claim: String,
+    /// Where its copy is mounted.
+    pub path: String,
+    /// The slot of the schedule that it fills, RFC 3339.
+    pub slot: String,
+    /// As [`Backup::initialise`].
+    pub initialise: bool,
+    /// Files (as `rows`) and bytes of the last good run; as [`Backup::before`].
+    pub before: Option<Size>,
+    /// As [`Backup::least_percent`].
+    pub least_percent: u32,
+    /// As [`Backup::shrink_acknowledged`].
+    pub shrink_acknowledged: bool,
+    /// Files whose contents are checksummed this time, beside the names and sizes of all.
+    pub sampled_files: u32,
+    /// As [`Backup::dead_hosts`].
+    pub dead_hosts: Vec<String>,
+}
+
+/// Restores a volume's files into the Job's own folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeDrill {
+    /// As [`Volume::database`].
+    pub database: String,
+    /// The restore point.
+    pub point: PointRef,
+    /// As [`Drill::rpo_limit_seconds`].
+    pub rpo_limit_seconds: Option<u64>,
+    /// As [`Drill::room_bytes`].
+    pub room_bytes: u64,
+    /// As [`Drill::try_other`].
+    pub try_other: bool,
 }
 
 /// Dumps one database.

@@ -60,6 +60,8 @@ pub(super) struct Vault {
     pub(super) tended: HashMap<String, super::tend::Tended>,
     /// Its Tenants' buckets of files.
     pub(super) files: super::files::Files,
+    /// Its Tenants' volumes, and what their runs need.
+    pub(super) volumes: super::volumes::Volumes,
     /// What the last round knew of its Tenants.
     pub(super) cases: Cases,
     /// Why a Tenant's runs couldn't begin.
@@ -224,7 +226,7 @@ impl Vault {
         let password = one.password.as_ref().map(Password::expose).unwrap_or_default().to_owned();
         let mut files = BTreeMap::from([("password".to_owned(), password)]);
         put(&mut files, "", &open.credentials(&place, tenant, work).await?);
-        if let Work::Drill(_) = work {
+        if work.is_drill() {
             // Nobody's: what must not open this repository is no other tenant's secret.
             let nobody = Password::new().map_err(|error| error.to_string())?;
             files.insert("other/password".to_owned(), nobody.expose().to_owned());

@@ -109,6 +109,7 @@ pub(super) fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> Vi
         gone_early: BTreeMap::new(),
         locked: BTreeMap::new(),
         problem: String::new(),
+        left: vec![],
         shared_credentials: false,
         buckets: BTreeMap::new(),
     }
@@ -237,6 +238,29 @@ fn a_killed_run_is_told_from_its_job() {
     assert_eq!(current.reason, runs::OUT_OF_MEMORY, "{current:?}");
     assert!(current.message.contains("needed more than 256Mi: Killed"), "{}", current.message);
     assert_eq!(told.backups[0].last_run.as_ref().unwrap().message, "needed more than 256Mi");
+}
+
+#[test]
+fn a_volume_is_told_like_a_database() {
+    let tenant = tenant_of(json!({"volumes": [{"name": "files", "claim": "files-app-0"}]}));
+    let mut view = view(&tenant, store(&[TODAY], vec![]), vec![]);
+    let mut store = view.store.as_deref().cloned().unwrap();
+    store.points.push(Point { database: "volume.files".into(), ..store.points[0].clone() });
+    view.store = Some(Arc::new(store));
+    let told = told(&tenant, &view);
+    let kinds: Vec<_> = told.backups.iter().map(|one| (one.name.as_str(), one.kind, one.points)).collect();
+    let volume = DataKind::PersistentVolumeClaim;
+    assert_eq!(kinds, [("app", DataKind::Database, 1), ("files", volume, 1)]);
+    let current = verdict(told.current);
+    assert!(current.message.starts_with("every database and volume is backed up"), "{current:?}");
+    Arc::make_mut(&mut view.settings).databases[1].unsupported = Some("there is no class".into());
+    let current = verdict(self::told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::VOLUME_NOT_SUPPORTED));
+    assert!(current.message.contains("volume files: there is no class; or leave"), "{}", current.message);
+    Arc::make_mut(&mut view.settings).databases[1].unsupported = None;
+    view.left = vec!["VolumeSnapshot tenantry-backup--files-1".into()];
+    let current = verdict(self::told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::SNAPSHOTS_LEFT));
 }
 
 #[test]
