@@ -261,10 +261,8 @@ pub fn place_files<'a>(job: &mut Value, paths: impl Iterator<Item = &'a str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::{
-        layout::Place,
-        task::{StoreAddress, Work},
-    };
+    use crate::backup::{layout::Place, task::Work};
+    use crate::store::StoreAddress;
 
     fn task() -> Task {
         Task {

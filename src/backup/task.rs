@@ -14,9 +14,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::backup::{ObjectLock, Store as Bucket};
-
 use super::layout::Place;
+use crate::store::address::StoreAddress;
 
 /// The task's environment variable.
 pub const VARIABLE: &str = "TENANTRY_TASK";
@@ -43,53 +42,6 @@ pub struct Task {
     pub deadline_seconds: u64,
     /// What is to be done.
     pub work: Work,
-}
-
-/// Where a store is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreAddress {
-    /// `https://…`; AWS' own for the region when absent.
-    pub endpoint: Option<String>,
-    /// The region.
-    pub region: String,
-    /// The bucket.
-    pub bucket: String,
-    /// Account that must own the bucket, asked on each request.
-    pub expected_owner: Option<String>,
-    /// Addresses as `endpoint/bucket` rather than `bucket.endpoint`.
-    pub path_style: bool,
-    /// Certificate authority in PEM, besides the system's.
-    pub ca: Option<String>,
-    /// Object Lock of what is written beside restic's own files: days, and the mode's name (`COMPLIANCE`).
-    pub lock: Option<Lock>,
-}
-
-impl StoreAddress {
-    /// The Platform's. `ca` is the text of the Secret that it names.
-    #[must_use]
-    pub fn of(store: &Bucket, ca: Option<String>) -> Self {
-        let lock = |lock: &ObjectLock| Lock { mode: lock.mode.as_str().to_owned(), days: lock.days };
-        Self {
-            endpoint: store.endpoint.clone(),
-            region: store.region.clone(),
-            bucket: store.bucket.clone(),
-            expected_owner: store.expected_owner.clone(),
-            path_style: store.path_style,
-            ca,
-            lock: store.object_lock.as_ref().map(lock),
-        }
-    }
-}
-
-/// Retention of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lock {
-    /// `COMPLIANCE` or `GOVERNANCE`.
-    pub mode: String,
-    /// Days.
-    pub days: u32,
 }
 
 /// What is to be done.

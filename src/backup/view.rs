@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{
     decide::Decision,
     known::{Run, Settings, Store},
-    store::checks::Judgement,
 };
+use crate::store::verdict::Judgement;
 
 /// What is known of one tenant's backups.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use super::postgres::{Programs, observe};
 use super::restore::{age, chosen, compare, judge, newer, read_manifest, reading};
 use super::run::{Found, Run, phase};
 use crate::backup::record::{Phase, Restored, reasons};
-use crate::backup::store::{Class, Store};
 use crate::backup::task::Drill;
+use crate::store::{Class, Store};
 
 /// The engine's folder below scratch. Short: names of sockets are.
 pub const FOLDER: &str = "engine";

@@ -14,7 +14,7 @@ use std::path::Path;
 use failure::Failure;
 
 use super::record::reasons;
-use super::store::StoreError;
+use crate::store::StoreError;
 
 pub mod backup;
 pub mod drill;

@@ -15,7 +15,7 @@ use super::program::{Call, Deadline, Output};
 use super::secrets::{Secrets, Variables};
 use super::snapshot::{Index, Lock, Summary, is_id, summary};
 use crate::backup::record::reasons;
-use crate::backup::task::StoreAddress;
+use crate::store::StoreAddress;
 
 /// How restic signs, as variables: by itself where credentials stay, by asking us where they end.
 fn signing(secrets: &Secrets, scratch: &Path) -> Result<Variables, Failure> {

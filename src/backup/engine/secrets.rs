@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use crate::backup::record::reasons;
-use crate::backup::store::{Credentials, Source};
 use crate::backup::volumes::TAKEN;
+use crate::store::{Credentials, Source};
 
 /// Environment variables of a program.
 pub type Variables = Vec<(String, String)>;

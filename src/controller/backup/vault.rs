@@ -17,20 +17,23 @@ use crate::{
         known,
         layout::Place,
         store::{
-            Credentials, Store,
-            access::{Access, Base, RoleAddress},
-            checks::{self, Asked, Judgement},
+            checks::{self, Asked},
             inventory::Inventory,
             keys,
             policy::Role,
-            probe,
+            probe_key, scoped,
         },
-        task::{StoreAddress, Work},
+        task::Work,
     },
     controller::context::Context,
     observe::{
         runs::{JobFacts, State},
         secrets,
+    },
+    store::{
+        Credentials, Store, StoreAddress,
+        access::{Access, Base, RoleAddress},
+        verdict::Judgement,
     },
 };
 
@@ -107,13 +110,13 @@ impl Vault {
                     retention_days: backups.retention_days,
                     scoped: open.access.is_scoped(),
                 };
-                let findings = open.store.look(&probe::key(&backups.store.prefix, &name)).await;
+                let findings = open.store.look(&probe_key(&backups.store.prefix, &name)).await;
                 self.open = Some(open);
                 checks::judge(&backups.store.bucket, &asked, &findings)
             }
             Err((reason, problem)) => {
                 self.open = None;
-                Judgement::unasked(reason, problem)
+                Judgement::no(reason, problem)
             }
         };
         self.fit = judgement.fit;
@@ -248,7 +251,7 @@ impl Open {
     /// Credentials of one run.
     async fn credentials(&self, place: &Place, session: &str, work: &Work) -> Result<Credentials, String> {
         let life = self.backups.run_deadline.0;
-        let made = self.access.scoped(Role::of(work), place, session, life).await;
+        let made = scoped(&self.access, (Role::of(work), place), session, life).await;
         made.map(|made| made.credentials).map_err(|error| error.to_string())
     }
 }

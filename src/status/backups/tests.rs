@@ -13,9 +13,9 @@ use crate::{
         known::{Details, Evidence, Run, Snapshot},
         record::reasons as runs,
         settings::{Beside, settings},
-        store::checks::Judgement,
         task::Size,
     },
+    store::verdict::Judgement,
     validate::{platform, tenant},
 };
 
@@ -382,7 +382,7 @@ fn a_bucket_of_files_is_kept_broken_or_unknown() {
         let verdict = verdict(told(&tenant, &view).current);
         (verdict.status, verdict.reason, verdict.message)
     };
-    let broken = || Judgement::unasked(reasons::NOT_ENCRYPTED, "set AES-256");
+    let broken = || Judgement::no(reasons::NOT_ENCRYPTED, "set AES-256");
     let (status, reason, _) = current(None);
     assert_eq!((status, reason), (ConditionStatus::Unknown, reasons::BUCKETS_NOT_VERIFIED));
     let (status, _, message) = current(Some((broken(), "2026-11-22T11:00:00Z")));
