@@ -21,6 +21,8 @@ pub enum Wait {
     Wrong(String, String),
     /// The Tenant, and the database, or the volume by its [`key`](super::volumes::key), that it doesn't list.
     NotListed(String, String),
+    /// The volume that a Restore names: people bring files back.
+    OnlyByHand(String),
     /// `at` can't be read.
     BadTime(String),
     /// Nothing of the Tenant's begins.
@@ -41,7 +43,9 @@ impl Wait {
             Self::NoTenant(_) => reasons::TENANT_NOT_FOUND,
             Self::NoPlatform(..) => reasons::PLATFORM_NOT_FOUND,
             Self::NoBackups(..) => reasons::NO_BACKUPS,
-            Self::Wrong(..) | Self::NotListed(..) | Self::BadTime(_) => reasons::INVALID_SPEC,
+            Self::Wrong(..) | Self::NotListed(..) | Self::OnlyByHand(_) | Self::BadTime(_) => {
+                reasons::INVALID_SPEC
+            }
             Self::Held(hold) => hold.reason(),
             Self::NoPoint(_) => reasons::NO_BACKUP_YET,
             Self::NoneSoOld(..) => reasons::NO_SUCH_POINT,
@@ -80,6 +84,10 @@ impl fmt::Display for Wait {
                     "Tenant {tenant} lists no {what} in spec.{list}; list it again to restore what was kept, or make this anew with the right name"
                 )
             }
+            Self::OnlyByHand(volume) => write!(
+                f,
+                "a Restore brings databases back, and {volume} is a volume; bring its files back with restic (README: Restore without us)"
+            ),
             Self::BadTime(text) if text.is_empty() => {
                 write!(f, "point: At needs spec.at, an RFC 3339 time as 2026-11-21T09:00:00Z; make this anew")
             }

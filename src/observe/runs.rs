@@ -205,12 +205,6 @@ impl Runs {
         self.lock().jobs.values().filter(|job| job.tenant == tenant).cloned().collect()
     }
 
-    /// Every Job.
-    #[must_use]
-    pub fn all(&self) -> Vec<JobFacts> {
-        self.lock().jobs.values().cloned().collect()
-    }
-
     /// Jobs that have ended and whose words were not read yet.
     #[must_use]
     pub fn unread(&self) -> Vec<JobFacts> {

@@ -269,6 +269,12 @@ impl<'a> Tenant<'a> {
         Ok(self.listed(folder).await?.into_iter().map(name).collect())
     }
 
+    /// Uploads in parts that nobody ended.
+    pub async fn uploads(&self) -> Outcome<usize> {
+        let answer = self.bed.store.client().list_multipart_uploads().bucket(BUCKET).send().await?;
+        Ok(answer.uploads().len())
+    }
+
     /// Bytes of all packs.
     pub async fn stored(&self) -> Outcome<i64> {
         Ok(self.listed("data").await?.iter().map(|(_, size)| size).sum())

@@ -85,6 +85,37 @@ async fn a_database_with_an_icu_locale_is_restored() -> Outcome {
     Ok(())
 }
 
+/// Only a superuser may make event triggers, and whoever restores is none; and one of them forbids what a restore does.
+#[tokio::test(flavor = "multi_thread")]
+async fn event_triggers_keep_nobody_from_restoring() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let tenant = Tenant::new(&bed, "acme")?;
+    bed.fill("orders", 500)?;
+    bed.postgres.sql(
+        DATABASE,
+        "CREATE FUNCTION frozen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $m$frozen$m$; END'; \
+         ALTER FUNCTION frozen() OWNER TO shop; \
+         CREATE EVENT TRIGGER frozen ON ddl_command_end EXECUTE FUNCTION frozen()",
+    )?;
+    let good = tenant.good_backup().await?;
+    let ran = tenant.run(Work::Drill(tenant.drill(&good))).await?;
+    assert!(ran.record.succeeded, "{ran:#?}");
+
+    let copy = tenant.run(Work::Restore(tenant.restore(&good, Some("shop_then")))).await?;
+    assert!(copy.record.succeeded, "{copy:#?}");
+    assert_eq!(bed.postgres.sql("shop_then", "SELECT count(*) FROM orders")?, "500");
+    assert_eq!(bed.postgres.sql("shop_then", "SELECT count(*) FROM pg_event_trigger")?, "0");
+    assert!(copy.said.contains("event triggers are left out of the copy"), "{}", copy.said);
+
+    // Over the live one it is all or nothing, and the trigger would have to go and come back.
+    bed.postgres.sql(DATABASE, "DELETE FROM orders WHERE id > 5")?;
+    let live = tenant.run(Work::Restore(tenant.restore(&good, None))).await?;
+    assert_eq!(live.record.reason, reasons::RESTORE_FAILED, "{live:#?}");
+    assert!(live.record.log_line.contains("event trigger"), "{live:#?}");
+    assert_eq!(bed.postgres.sql(DATABASE, "SELECT count(*) FROM orders")?, "5");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_as_the_manifest_says_is_found() -> Outcome {
     let Some(bed) = Bed::start().await? else { return Ok(()) };

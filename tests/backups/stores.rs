@@ -35,8 +35,10 @@ async fn trouble_that_passes_costs_time_and_trouble_that_stays_the_run() -> Outc
     let busy = proxy.fail_next(1, uploads(), status(503, &error("SlowDown")));
     let broken = proxy.fail_next(1, uploads(), status(500, &error("InternalError")));
     let reset = proxy.fail_next(1, uploads(), Fault::Reset);
+    // Stored, and nobody heard of it.
+    let lost = proxy.fail_next(1, uploads(), Fault::LoseAnswer);
     let good = tenant.good_backup().await?;
-    assert!(proxy.hits(busy) > 0 && proxy.hits(broken) > 0 && proxy.hits(reset) > 0);
+    assert!([busy, broken, reset, lost].into_iter().all(|fault| proxy.hits(fault) > 0));
     assert!(!good.snapshot.is_empty());
 
     // For ever: the deadline ends it, and the line says what the store did.
@@ -47,6 +49,16 @@ async fn trouble_that_passes_costs_time_and_trouble_that_stays_the_run() -> Outc
     let late = tenant.run_task(task).await?;
     assert_eq!(late.record.reason, reasons::DEADLINE_EXCEEDED, "{late:#?}");
     proxy.heal_all();
+    // An upload that hangs: the deadline ends it, and nothing of it is left in parts.
+    bed.fill("orders", 1000)?;
+    let hangs = proxy.fail(uploads(), Fault::Hang);
+    let mut task = tenant.task(Work::Backup(tenant.backup()));
+    task.deadline_seconds = 15;
+    let stuck = tenant.run_task(task).await?;
+    assert_eq!(stuck.record.reason, reasons::DEADLINE_EXCEEDED, "{stuck:#?}");
+    assert!(proxy.hits(hangs) > 0);
+    proxy.heal_all();
+    assert_eq!(tenant.uploads().await?, 0, "half uploads cost room, and no list of objects shows them");
 
     // Nobody answers at all.
     proxy.refuse(true);

@@ -1,12 +1,14 @@
 //! A Platform whose Tenants are backed up, and pods that end as a test wants.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tenantry_testbed::{Ministack, Options, REGION, eventually, make_bucket, programs};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::support::{
     Kit, Outcome, World, at,
-    kit::SOON,
+    kit::{SOON, merge},
     objects::{name, text},
     world::SYSTEM,
 };
@@ -14,7 +16,11 @@ use crate::support::{
 /// Where the operator lives, and where the bucket is.
 const ACCOUNTS: (&str, &str) = ("111111111111", "222222222222");
 /// What the operator is started with; nobody pulls the image.
-const IMAGE: [&str; 2] = ["--backup-image", "registry.k8s.io/pause:3.10"];
+pub const IMAGE: [&str; 2] = ["--backup-image", "registry.k8s.io/pause:3.10"];
+
+/// Longest wait for a run to begin: a Platform with one database has one token for each minute, and another run may have
+/// taken this minute's.
+const BEGUN: Duration = SOON.saturating_add(Duration::from_secs(60));
 
 /// A world with a store beside it.
 struct Shared {
@@ -45,24 +51,37 @@ impl Bed {
         Ok(Some(Self { kit: Kit::of(&shared.world), shared, _turn: turn }))
     }
 
-    /// A Tenant with these databases on a Platform of the same name; its first runs have begun.
+    /// A Tenant with these databases on a Platform of the same name, whose store is fit.
     pub async fn tenant(&mut self, tenant: &str, databases: &[&str]) -> Outcome {
+        self.platform(tenant, &json!({})).await?;
+        self.kit.until_of(&at("platforms", "", tenant), "StoreReady", "True", "").await?;
+        self.databases(tenant, databases).await
+    }
+
+    /// A Platform whose store has these changes.
+    pub async fn platform(&mut self, name: &str, changes: &Value) -> Outcome {
         self.secret(SYSTEM, "platform-key", json!({"key": "0123456789abcdef".repeat(4)})).await?;
         let [id, secret] = &self.shared.keys;
         let keys = json!({"aws-access-key-id": id, "aws-secret-access-key": secret});
         self.secret(SYSTEM, "store-keys", keys).await?;
         let (url, role) = (self.shared.store.url(), &self.shared.role);
-        let backups = json!({
+        let mut backups = json!({
             "store": {
                 "endpoint": url, "region": REGION, "bucket": "backups", "pathStyle": true,
                 "expectedOwner": ACCOUNTS.1, "credentials": {"name": "store-keys"},
                 "role": {"arn": role, "externalId": "shop", "stsEndpoint": url},
             },
             "key": {"secret": {"name": "platform-key"}},
+            // What another test's Platform runs takes no place of this one.
+            "concurrency": 1,
             "postgresql": {"image": "registry.k8s.io/pause:3.10", "resources": {"limits": {"memory": "300Mi"}}},
         });
-        self.kit.own_platform(tenant, &json!({"backups": backups})).await?;
-        self.kit.until_of(&at("platforms", "", tenant), "StoreReady", "True", "").await?;
+        merge(&mut backups["store"], changes);
+        self.kit.own_platform(name, &json!({"backups": backups})).await
+    }
+
+    /// A Tenant with these databases on the last Platform.
+    pub async fn databases(&mut self, tenant: &str, databases: &[&str]) -> Outcome {
         self.kit.ready_tenant(tenant, json!({})).await?;
         let connection = json!({
             "host": "203.0.113.5", "dbname": "shop", "user": "shop", "password": "canary-database-password",
@@ -88,12 +107,17 @@ impl Bed {
         let path = at("jobs", &format!("{tenant}-backup"), "");
         let begin = format!("backup-{database}-");
         let what = format!("a run of {database}");
-        let found = eventually(SOON, &what, || async {
+        let found = eventually(BEGUN, &what, || async {
             let jobs = self.kit.list(&path).await.map_err(|error| error.to_string())?;
             let right = |job: &Value| name(job).starts_with(&begin) && more(name(job));
             jobs.iter().find(|job| right(job)).cloned().ok_or_else(|| format!("{} Jobs", jobs.len()))
         });
         Ok(found.await?)
+    }
+
+    /// Where a run's Secret is.
+    pub fn secret_of(job: &Value) -> String {
+        at("secrets", text(job, "/metadata/namespace"), name(job))
     }
 
     /// What a run would have left in the store.
@@ -109,8 +133,8 @@ impl Bed {
         Ok(())
     }
 
-    /// Ends a Job's pod with a status.
-    pub async fn end(&self, job: &Value, status: Value) -> Outcome {
+    /// Ends a Job's pod with a status; returns its name.
+    pub async fn end(&self, job: &Value, status: Value) -> Outcome<String> {
         let namespace = text(job, "/metadata/namespace");
         let of_job = format!("?labelSelector=batch.kubernetes.io/job-name={}", name(job));
         let path = at("pods", namespace, "") + &of_job;
@@ -118,9 +142,10 @@ impl Bed {
             let pods = self.kit.list(&path).await.map_err(|error| error.to_string())?;
             pods.into_iter().next().ok_or_else(|| "no pod".to_owned())
         });
-        let status_of = at("pods", namespace, name(&pod.await?)) + "/status";
+        let pod = name(&pod.await?).to_owned();
+        let status_of = at("pods", namespace, &pod) + "/status";
         self.kit.merge(&status_of, "tess", &json!({"status": status})).await?;
-        Ok(())
+        Ok(pod)
     }
 }
 

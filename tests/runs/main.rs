@@ -1,5 +1,5 @@
-//! What Kubernetes makes of runs: the real operator, API server and Job controller, a
-//! real store with roles to assume, and no nodes. The tests say how pods end.
+//! What Kubernetes makes of runs: the real operator, API server and Job controller, a real store with roles to assume,
+//! and no nodes. The tests say how pods end.
 
 #![allow(missing_docs, reason = "the names of tests are their documentation")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -10,3 +10,4 @@ mod support;
 mod bed;
 mod ends;
 mod restore;
+mod secrets;

@@ -135,5 +135,6 @@ async fn finish(bed: &Bed, to: &str, good: bool) -> Outcome {
     };
     let (phase, code, record) = if good { ("Succeeded", 0, whole) } else { ("Failed", 1, bad) };
     let words = serde_json::to_string(&record)?;
-    bed.end(&job, ended(phase, json!({"exitCode": code, "message": words}))).await
+    bed.end(&job, ended(phase, json!({"exitCode": code, "message": words}))).await?;
+    Ok(())
 }

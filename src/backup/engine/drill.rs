@@ -9,7 +9,7 @@ use super::postgres::server::Server;
 use super::postgres::session::Session;
 use super::postgres::transfer::transfer;
 use super::postgres::{Programs, observe};
-use super::restore::{age, compare, judge, newer, read_manifest, reading};
+use super::restore::{age, chosen, compare, judge, newer, read_manifest, reading};
 use super::run::{Found, Run, phase};
 use crate::backup::record::{Phase, Restored, reasons};
 use crate::backup::task::Drill;
@@ -131,7 +131,11 @@ async fn look(
     let restoring = programs.call("pg_restore", &owner).args(["-d", "restored", "--exit-on-error"]);
     // Comments: those on extensions are the superuser's, who does not restore.
     let restoring = restoring.args(["--no-owner", "--no-privileges", "--no-comments"]);
-    let restoring = restoring.args(["--no-publications", "--no-subscriptions"]);
+    let mut restoring = restoring.args(["--no-publications", "--no-subscriptions"]);
+    if manifest.header.event_triggers > 0 {
+        let list = chosen(run, programs, &drill.point, &run.scratch.join(FOLDER)).await?;
+        restoring = restoring.arg("--use-list").arg(list);
+    }
     restored.bytes = transfer(&reading(run, &drill.point), &restoring, run.deadline).await?;
     phase(phases, "restore", since);
     let since = Instant::now();

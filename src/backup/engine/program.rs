@@ -15,7 +15,7 @@ use super::failure::Failure;
 use crate::backup::record::reasons;
 
 /// Bytes of stdout and of the end of stderr that are kept.
-const OUT: usize = 64 * 1024 * 1024;
+pub const OUT: usize = 64 * 1024 * 1024;
 const WORDS: usize = 64 * 1024;
 
 /// When a run has failed.
@@ -232,7 +232,7 @@ impl Drop for Group {
 }
 
 /// Reads to the end and keeps the first bytes, so that nobody blocks on a full pipe.
-async fn begin_of(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
+pub async fn begin_of(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
     let mut kept = Vec::new();
     if let Some(mut stream) = stream {
         let _ = (&mut stream).take(most as u64).read_to_end(&mut kept).await;

@@ -1,16 +1,22 @@
 //! A restore for people: to a new database on the source's server, or, asked for, over the live one.
 
+use std::path::{Path, PathBuf};
+
 use tokio::time::Instant;
 
+use super::disk;
 use super::failure::Failure;
 use super::postgres::manifest::{self, DUMP, FILE, Manifest, identifier, literal};
 use super::postgres::session::Session;
-use super::postgres::transfer::transfer;
+use super::postgres::transfer::{contents, transfer, without_event_triggers};
 use super::postgres::{Programs, observe};
 use super::run::{Found, Run, phase};
 use super::secrets::Variables;
 use crate::backup::record::{Restored, reasons};
 use crate::backup::task::{PointRef, Restore};
+
+/// The file of [`chosen`].
+pub const LIST: &str = "contents.list";
 
 /// Restores a point, and compares it with its manifest.
 ///
@@ -37,8 +43,19 @@ pub async fn restore(run: &Run<'_>, restore: &Restore, found: &mut Found) -> Res
         make(&programs, run, &live, &name, &manifest).await?;
     }
     let since = Instant::now();
-    let moved =
-        transfer(&reading(run, &restore.point), &writing(&programs, &target, restore), run.deadline).await;
+    let moved = async {
+        let mut writing = writing(&programs, &target, restore);
+        if manifest.header.event_triggers > 0
+            && restore.to.is_some()
+            && !is_superuser(&programs, run, &live).await?
+        {
+            tracing::warn!("event triggers are left out of the copy: only a superuser may make them");
+            writing =
+                writing.arg("--use-list").arg(chosen(run, &programs, &restore.point, run.scratch).await?);
+        }
+        transfer(&reading(run, &restore.point), &writing, run.deadline).await
+    };
+    let moved = moved.await;
     match moved {
         Ok(bytes) => restored.bytes = bytes,
         Err(failure) => {
@@ -143,6 +160,30 @@ pub fn age(run: &Run<'_>, time: &str) -> i64 {
 #[must_use]
 pub fn reading(run: &Run<'_>, point: &PointRef) -> super::program::Call {
     run.repository.dump(&point.snapshot, DUMP)
+}
+
+/// Writes to a folder what of a dump whoever is no superuser can restore, for pg_restore's `--use-list`.
+///
+/// # Errors
+/// The dump can't be read, or the disk is full.
+pub async fn chosen(
+    run: &Run<'_>,
+    programs: &Programs,
+    point: &PointRef,
+    folder: &Path,
+) -> Result<PathBuf, Failure> {
+    let list = programs.call("pg_restore", &Vec::new()).arg("--list");
+    let whole = contents(&reading(run, point), &list, run.deadline).await?;
+    let file = folder.join(LIST);
+    std::fs::write(&file, without_event_triggers(&whole))
+        .map_err(|error| disk("the list of what is restored", &file, &error))?;
+    Ok(file)
+}
+
+async fn is_superuser(programs: &Programs, run: &Run<'_>, live: &Variables) -> Result<bool, Failure> {
+    let ask = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
+    let lines = programs.sql(live, "asking who restores", ask, run.deadline).await?;
+    Ok(lines == ["t"])
 }
 
 /// Asks a database the manifest's questions.

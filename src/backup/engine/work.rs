@@ -47,7 +47,9 @@ pub async fn work(task: &Task, places: &Places) -> Record {
 /// Removes all of the tenant's data from the scratch folder.
 fn clean(scratch: &Path) {
     let _ = volume::remove(&scratch.join(drill::FOLDER));
-    let _ = std::fs::remove_file(scratch.join(FILE));
+    for file in [FILE, restore::LIST] {
+        let _ = std::fs::remove_file(scratch.join(file));
+    }
 }
 
 async fn dispatch(run: &Run<'_>, found: &mut Found) -> Result<(), Failure> {

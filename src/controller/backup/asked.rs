@@ -20,7 +20,7 @@ use crate::{
         hold::Hold,
         known::{self, Asked, Choice, Kind},
         names, tell,
-        volumes::key,
+        volumes::{key, name_of},
         wait::Wait,
     },
     controller::context::Context,
@@ -70,6 +70,9 @@ fn of_drill(spec: &RestoreDrillSpec) -> Result<Choice, Wait> {
 }
 
 fn of_restore(spec: &RestoreSpec) -> Result<Choice, Wait> {
+    if let Some(volume) = name_of(&spec.database) {
+        return Err(Wait::OnlyByHand(volume.to_owned()));
+    }
     spec.at.as_deref().map_or(Ok(Choice::Newest), at)
 }
 
@@ -266,4 +269,25 @@ fn result(job: &JobFacts) -> DrillResult {
 /// What has ended stays as it is: its Job goes some time, and what it said is said.
 fn is_open(result: Option<RunResult>) -> bool {
     matches!(result.unwrap_or_default(), RunResult::Pending | RunResult::Running)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_run_can_bring_back_is_told() {
+        let of = |database: &str, at: Option<&str>| {
+            of_restore(&RestoreSpec {
+                tenant_ref: PlatformRef { name: "acme".into() },
+                database: database.into(),
+                at: at.map(str::to_owned),
+                to: Some("app_then".into()),
+                over_live: None,
+            })
+        };
+        assert_eq!(of("app", None), Ok(Choice::Newest));
+        assert_eq!(of("app", Some("yesterday")), Err(Wait::BadTime("yesterday".into())));
+        assert_eq!(of("volume.files", None), Err(Wait::OnlyByHand("files".into())));
+    }
 }

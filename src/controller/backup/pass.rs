@@ -46,7 +46,7 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
     for one in cases.iter().filter(|one| one.awake) {
         volumes::advance(ctx, vault, &one.tenant, &one.jobs).await;
     }
-    begin(ctx, runs, platform, backups, vault, &cases).await;
+    begin(ctx, platform, backups, vault, &cases).await;
     for one in cases.iter().filter(|one| one.awake) {
         let store = vault.seen(&one.name);
         let problem = vault.problems.get(&one.name);
@@ -58,14 +58,7 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
 }
 
 /// Starts what the budget lets in.
-async fn begin(
-    ctx: &Context,
-    runs: &Runs,
-    platform: &Platform,
-    backups: &Backups,
-    vault: &mut Vault,
-    cases: &Cases,
-) {
+async fn begin(ctx: &Context, platform: &Platform, backups: &Backups, vault: &mut Vault, cases: &Cases) {
     if !vault.tended.is_empty() {
         let there: HashSet<&String> = cases.iter().flat_map(|one| &one.jobs).map(|job| &job.uid).collect();
         vault.tended.retain(|uid, _| there.contains(uid));
@@ -90,7 +83,7 @@ async fn begin(
     }
     let bids: Vec<_> =
         places.iter().map(|(one, index)| one.decision.bids(&one.name).swap_remove(*index)).collect();
-    let admission = spread::admit(&bids, &taken(runs), &budget(backups, cases), Timestamp::now());
+    let admission = spread::admit(&bids, &taken(cases), &budget(backups, cases), Timestamp::now());
     for index in admission.admitted {
         let (one, index) = places[index];
         let want = &one.decision.starts[index];
@@ -116,8 +109,9 @@ fn budget(backups: &Backups, cases: &Cases) -> Budget {
     }
 }
 
-fn taken(runs: &Runs) -> Vec<Taken> {
-    let jobs = runs.all().into_iter();
+/// What of its budget a Platform has given away; the runs of others have theirs.
+fn taken(cases: &Cases) -> Vec<Taken> {
+    let jobs = cases.iter().flat_map(|one| &one.jobs);
     jobs.filter_map(|job| {
         let kind = Kind::of(&job.name)?;
         Some(Taken { kind, created: job.created, active: job.state == State::Active })

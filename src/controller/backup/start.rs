@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{
     api::{
         Platform, Tenant,
@@ -98,7 +100,7 @@ pub(super) async fn start(
         Made::New(uid) => {
             let secret = job::secret(&task, (namespace, &uid), tenant_uid, &files);
             ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
-            vault.tended.insert(uid, Tended::of(&files));
+            vault.tended.insert(uid, Tended::of(&files, Timestamp::now()));
             Ok(true)
         }
         Made::Before => Ok(false),

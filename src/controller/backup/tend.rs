@@ -40,9 +40,8 @@ pub(super) enum Tended {
 impl Tended {
     /// A Secret with these files, just made: renewed at half the time, so that an operator that is away for a while, and a
     /// kubelet that brings it a minute later, break no run.
-    pub(super) fn of(files: &BTreeMap<String, String>) -> Self {
+    pub(super) fn of(files: &BTreeMap<String, String>, now: Timestamp) -> Self {
         let end = files.get("aws-expiration").and_then(|end| end.parse::<Timestamp>().ok());
-        let now = Timestamp::now();
         let half = |end: Timestamp| now.saturating_add(end.duration_since(now) / 2).unwrap_or(end);
         Self::There { renew: end.map(half) }
     }
@@ -94,7 +93,7 @@ pub(super) async fn one(
 ) -> Result<(), String> {
     let name = tenant.metadata.name.as_deref().unwrap_or_default();
     let mut files = vault.files(&ctx.install_id, name, &task.work).await?;
-    let tended = Tended::of(&files);
+    let tended = Tended::of(&files, Timestamp::now());
     let ends = tended != Tended::There { renew: None };
     let keys = if ends { job::renewed(&files) } else { BTreeMap::new() };
     if ctx.writer.renew_run_secret(of(job), &keys).await.map_err(|error| error.to_string())? {
@@ -138,4 +137,20 @@ pub(super) async fn clear(ctx: &Context, vault: &mut Vault, ended: Vec<JobFacts>
     });
     let gone: Vec<_> = removals.buffer_unordered(AT_ONCE).collect().await;
     vault.tended.extend(gone.into_iter().flatten().map(|uid| (uid, Tended::Gone)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_renewed_at_half_their_time() {
+        let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let after = |minutes| now + jiff::SignedDuration::from_mins(minutes);
+        let files = BTreeMap::from([("aws-expiration".to_owned(), after(60).to_string())]);
+        let tended = Tended::of(&files, now);
+        assert!(!tended.is_due(after(29)) && tended.is_due(after(30)));
+        assert!(!Tended::of(&BTreeMap::new(), now).is_due(after(1 << 20)), "they don't end");
+        assert!(!Tended::Gone.is_due(after(1 << 20)), "nobody needs them");
+    }
 }

@@ -60,6 +60,9 @@ pub struct Header {
     pub ctype: String,
     /// Number of large objects.
     pub large_objects: u64,
+    /// Number of event triggers, without those of extensions; unknown, and 0, in manifests of before.
+    #[serde(default)]
+    pub event_triggers: u64,
     /// Roles that objects of the database name.
     pub roles: Vec<String>,
     /// Extensions and their schemas.
@@ -121,6 +124,8 @@ macro_rules! header {
  'name', d.datname, 'bytes', pg_database_size(d.oid), 'encoding', pg_encoding_to_char(d.encoding),
  'collate', d.datcollate, 'ctype', d.datctype,
  'largeObjects', (SELECT count(*) FROM pg_largeobject_metadata),
+ 'eventTriggers', (SELECT count(*) FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM pg_depend d
+   WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')),
  'roles', coalesce((SELECT json_agg(DISTINCT r.rolname) FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
    WHERE s.refclassid = 'pg_authid'::regclass AND s.dbid = d.oid AND r.rolname !~ '^pg_'), '[]'),
  'extensions', coalesce((SELECT json_agg(json_build_array(e.extname, n.nspname) ORDER BY e.oid) FROM pg_extension e

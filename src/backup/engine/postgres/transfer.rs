@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::backup::engine::failure::{Failure, meaning, of_postgres, of_restic};
-use crate::backup::engine::program::{Call, Deadline, Running, end_of};
+use crate::backup::engine::program::{Call, Deadline, OUT, Running, begin_of, end_of};
 use crate::backup::record::reasons;
 
 /// Bytes that are moved at once.
@@ -22,34 +22,80 @@ const TELL: Duration = Duration::from_secs(10);
 /// # Errors
 /// One of the two failed; the other is then dead. Nothing is committed where pg_restore works in one transaction.
 pub async fn transfer(read: &Call, write: &Call, deadline: Deadline) -> Result<u64, Failure> {
+    let moved = between(read, write, deadline).await?;
+    match moved.poured {
+        Poured { written: Some(0), read: Some(0), bytes } => Ok(bytes),
+        _ => Err(moved.failure()),
+    }
+}
+
+/// What a dump says that it holds, as pg_restore lists it (`list` is a call of that). It stands at the dump's begin: the
+/// rest isn't waited for.
+///
+/// # Errors
+/// One of the two failed.
+pub async fn contents(read: &Call, list: &Call, deadline: Deadline) -> Result<String, Failure> {
+    let moved = between(read, list, deadline).await?;
+    match moved.poured {
+        Poured { written: Some(0), read: Some(0) | None, .. } => {
+            Ok(String::from_utf8_lossy(&moved.out).into_owned())
+        }
+        _ => Err(moved.failure()),
+    }
+}
+
+/// The list without event triggers, for pg_restore: only superusers may make them. A line is
+/// `number; class oid KIND schema name owner`.
+#[must_use]
+pub fn without_event_triggers(contents: &str) -> String {
+    const KINDS: [&str; 3] =
+        ["EVENT TRIGGER ", "COMMENT - EVENT TRIGGER ", "SECURITY LABEL - EVENT TRIGGER "];
+    let is_one = |line: &&str| {
+        let kind = line.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2));
+        kind.is_some_and(|kind| KINDS.iter().any(|one| kind.starts_with(one)))
+    };
+    contents.lines().filter(|line| !is_one(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// What came of two programs, one of which reads what the other writes.
+struct Moved {
+    poured: Poured,
+    out: Vec<u8>,
+    said: String,
+    answered: String,
+}
+
+impl Moved {
+    fn failure(&self) -> Failure {
+        // pg_restore first: when it ends early, restic only notices that nobody reads any more.
+        if self.poured.written.is_some_and(|code| code != 0) {
+            return of_postgres("the restore", &self.answered, reasons::RESTORE_FAILED);
+        }
+        let failure = of_restic("reading the dump", self.poured.read, &self.said, reasons::DAMAGED);
+        if meaning(&self.said).is_none() {
+            return Failure { reason: reasons::DAMAGED, ..failure };
+        }
+        failure
+    }
+}
+
+async fn between(read: &Call, write: &Call, deadline: Deadline) -> Result<Moved, Failure> {
     let mut from = read.start(Stdio::null())?;
     let mut to = write.start(Stdio::piped())?;
     let (mut said, mut answered) = (Vec::new(), Vec::new());
     let (from_words, to_words) = (from.child.stderr.take(), to.child.stderr.take());
+    let out = begin_of(to.child.stdout.take(), OUT);
     let both = async {
         let talk = end_of(from_words, &mut said);
         let answer = end_of(to_words, &mut answered);
-        tokio::join!(pour(&mut from, &mut to, deadline), talk, answer).0
+        let (poured, (), (), out) = tokio::join!(pour(&mut from, &mut to, deadline), talk, answer, out);
+        poured.map(|poured| (poured, out))
     };
-    let poured = deadline.of("the restore", both).await;
-    let (said, answered) = (String::from_utf8_lossy(&said), String::from_utf8_lossy(&answered));
-    match poured {
-        Err(_) => Err(Failure::late("the restore", &answered)),
-        Ok(Err(failure)) => Err(failure),
-        Ok(Ok(Poured { written: Some(0), read: Some(0), bytes })) => Ok(bytes),
-        // pg_restore first: when it ends early, restic only notices that nobody reads any more.
-        Ok(Ok(Poured { written, .. })) if written.is_some_and(|code| code != 0) => {
-            Err(of_postgres("the restore", &answered, reasons::RESTORE_FAILED))
-        }
-        Ok(Ok(Poured { read, .. })) => {
-            let failure = of_restic("reading the dump", read, &said, reasons::DAMAGED);
-            Err(if meaning(&said).is_none() {
-                Failure { reason: reasons::DAMAGED, ..failure }
-            } else {
-                failure
-            })
-        }
-    }
+    let ended = deadline.of("the restore", both).await;
+    let text = |words: &[u8]| String::from_utf8_lossy(words).into_owned();
+    let (said, answered) = (text(&said), text(&answered));
+    let (poured, out) = ended.map_err(|_| Failure::late("the restore", &answered))??;
+    Ok(Moved { poured, out, said, answered })
 }
 
 /// How both ended; none for what was killed.
@@ -114,6 +160,34 @@ mod tests {
         assert_eq!((failure.reason, mark.exists()), (reasons::DAMAGED, false));
         assert_eq!(try_it("echo whole", &write).await, Ok(6));
         assert!(mark.exists());
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_and_the_rest_is_not_waited_for() {
+        let sh = |script: &str| Call::new("/bin/sh", Path::new("/")).args(["-c", script]);
+        let list = |read: &str, write: &str| {
+            let (read, write) = (sh(read), sh(write));
+            async move { contents(&read, &write, Deadline::after(60)).await }
+        };
+        assert_eq!(list("yes", "head -c 4").await.as_deref(), Ok("y\ny\n"));
+        assert_eq!(list("echo whole", "cat").await.as_deref(), Ok("whole\n"));
+        let broken = "echo part; echo 'Load(<data/ab>) failed' >&2; exit 1";
+        assert_eq!(list(broken, "cat").await.unwrap_err().reason, reasons::DAMAGED);
+        let gives_up = "head -c 1 >/dev/null; echo 'pg_restore: error: no' >&2; exit 1";
+        assert_eq!(list("yes", gives_up).await.unwrap_err().reason, reasons::RESTORE_FAILED);
+    }
+
+    #[test]
+    fn event_triggers_and_what_is_said_of_them_are_left_out() {
+        let contents = ";\n; Archive created at 2026-11-22\n; Selected TOC Entries:\n;\n\
+            210; 1255 16390 FUNCTION public no_drops() shop\n\
+            211; 1259 16391 TABLE public EVENT TRIGGER shop\n\
+            3300; 0 0 COMMENT - TABLE \"EVENT TRIGGER \" shop\n\
+            3301; 3466 16400 EVENT TRIGGER - no_drops postgres\n\
+            3302; 0 0 COMMENT - EVENT TRIGGER no_drops postgres\n\
+            3303; 0 0 SECURITY LABEL - EVENT TRIGGER no_drops postgres\n";
+        let kept: Vec<&str> = contents.lines().take(7).collect();
+        assert_eq!(without_event_triggers(contents).lines().collect::<Vec<_>>(), kept);
     }
 
     #[tokio::test]
