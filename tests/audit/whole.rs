@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenantry::audit::log::note::PublicKey;
 use tenantry_testbed::{AuditArchive, Cluster, Options, eventually, programs};
 
+use crate::archive::oracle::fsck;
 use crate::play::Outcome;
 
 const USER: &str = "system:serviceaccount:tenantry-system:tenantry-audit";
@@ -86,6 +88,7 @@ impl Auditor {
         assert!(good.status.success(), "{said:?}");
         let report: Value = serde_json::from_slice(&good.stdout)?;
         assert_eq!((&report["passed"], &report["streams"][0]["strangers"]), (&json!(true), &json!([])));
+        self.others_agree(&report["streams"][0])?;
         self.proves()?;
         self.finds_a_flipped_bit()
     }
@@ -93,6 +96,21 @@ impl Auditor {
     fn verify(&self) -> Outcome<Output> {
         let keys = ["--log-key", &self.log, "--witness-key", &self.witness];
         tenantry(&[&["audit", "verify", "--output", "json"], &keys[..]].concat(), &[&self.files])
+    }
+
+    /// Those who made the format find what is cosigned right, too.
+    fn others_agree(&self, stream: &Value) -> Outcome {
+        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or("a text");
+        let folder = self.files.join(text(&stream["stream"])?);
+        let witness = PublicKey::parse(&std::fs::read_to_string(&self.witness)?)?;
+        let said = fsck(&folder, &text(&stream["key"])?, &witness)?;
+        let cosigned = text(&stream["witness"]["time"])?.parse::<jiff::Timestamp>()?.as_second();
+        let (size, of) = (stream["witness"]["size"].to_string(), said.unwrap_or_else(|error| error));
+        assert!(
+            of.starts_with(&format!("{size} ")) && of.ends_with(&format!(" {cosigned}")),
+            "{of}: {stream:#}"
+        );
+        Ok(())
     }
 
     /// One event is found, and proved without the archive.

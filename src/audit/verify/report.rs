@@ -18,6 +18,8 @@ pub struct Report {
 pub struct Stream {
     /// `<cluster>/<agent>/<epoch>`.
     pub stream: String,
+    /// The agent's key under the name of this stream, as other programs that read this format take it.
+    pub key: String,
     /// Records that the newest checkpoint of the agent vouches for.
     pub proven: u64,
     /// Records behind it: what is being written when the archive is copied.

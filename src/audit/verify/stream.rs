@@ -48,7 +48,7 @@ pub fn verify(
     let segments: Vec<_> = unseen.iter().filter_map(of_segment).collect();
     let key = keys.log.named(stream.origin());
     let mut walk = Walk::new(archive, key, unseen);
-    walk.found.stream = stream.to_string();
+    (walk.found.stream, walk.found.key) = (stream.to_string(), walk.key.to_string());
     for (first, last, path) in segments {
         walk.segment(&path, first, last)?;
         progress(walk.next);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io, tail};
-pub use clusters::cyclonus;
+pub use clusters::{cyclonus, fsck};
 pub(crate) use clusters::{etcd_copy, local_path, metrics_server};
 
 /// The Kubernetes version of the control plane.
