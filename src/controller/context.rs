@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::Writer,
-    backup::{store::checks::Judgement, view::View},
+    backup::view::View,
     forge::tokens::Tokens,
     hook::{keep::Kept, signature::Key},
     observe::world::{Signal, World},
@@ -27,6 +27,7 @@ use crate::{
         platform::{PostReport, SourceReport},
         promises::SourceState,
     },
+    store::verdict::Judgement,
     trail::keeper::Trail,
     validate::{ground::PullSecret, manifest::Schemas},
 };

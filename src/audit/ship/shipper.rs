@@ -12,7 +12,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::note::{Malformed, PrivateKey};
 use crate::audit::pack::pack;
 use crate::audit::prove::{Object, Prover};
-use crate::backup::store::{Class, Put, Store, StoreError};
+use crate::store::{Class, Put, Store, StoreError};
 use crate::trail::record::hash;
 
 use super::history::{History, Mark};

@@ -1,7 +1,7 @@
 //! Why nothing is cosigned. Pure.
 
 use crate::api::conditions::reasons;
-use crate::backup::store::error::StoreError;
+use crate::store::error::StoreError;
 
 /// What keeps the witness from cosigning a stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,9 @@ use tokio::runtime::Runtime;
 use crate::audit::doors::{Door, bucket, folder};
 use crate::audit::layout::{Stream, key_name};
 use crate::audit::log::note::{Kind, PublicKey};
-use crate::backup::store::access::{Access, Base};
-use crate::backup::task::StoreAddress;
+use crate::store::StoreAddress;
+use crate::store::access::{Access, Base};
+use crate::store::address::Written;
 
 /// An archive.
 #[derive(Debug, clap::Args)]
@@ -94,6 +95,7 @@ impl Place {
             path_style: self.path_style,
             ca,
             lock: None,
+            written: Written::Flags,
         };
         // Its worker drives the connection while the calls block this thread.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

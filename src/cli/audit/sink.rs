@@ -9,9 +9,10 @@ use crate::audit::files;
 use crate::audit::log::note::{Kind, PrivateKey};
 use crate::audit::ship::run::{Pace, Settings};
 use crate::audit::ship::sink::{Place, Sink};
-use crate::backup::store::Credentials;
-use crate::backup::store::access::{Access, Base, RoleAddress};
-use crate::backup::task::{Lock, StoreAddress};
+use crate::store::Credentials;
+use crate::store::access::{Access, Base, RoleAddress};
+use crate::store::address::Written;
+use crate::store::{Lock, StoreAddress};
 
 use super::place;
 
@@ -88,6 +89,7 @@ impl BucketArgs {
             path_style: self.path_style,
             ca: self.ca.as_ref().map(read).transpose()?,
             lock,
+            written: Written::Flags,
         };
         let base = credentials.map_or(Ok(Base::Pod), |folder| given(folder).map(Base::Given))?;
         let role = role.map(|arn| RoleAddress {

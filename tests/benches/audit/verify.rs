@@ -37,7 +37,7 @@ pub(super) fn speed(root: &Path, events: u64) -> Outcome {
     let (start, used, mut most) = (Instant::now(), cpu()?, 0);
     let mut found = Vec::new();
     for (stream, mut door) in folder::streams(root)? {
-        let mut progress = |_| most = most.max(resident().unwrap_or_default());
+        let mut progress = |_: u64| most = most.max(resident().unwrap_or_default());
         found.push(verify(&mut door, &stream, &keys, &mut progress)?.0);
     }
     let (took, used) = (start.elapsed().as_secs_f64(), (cpu()? - used).as_secs_f64());
