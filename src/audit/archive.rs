@@ -18,9 +18,15 @@ pub trait Archive {
     /// It can't be listed.
     fn list(&mut self) -> Result<Vec<String>, Unread>;
 
-    /// An object; `None` when there is none.
+    /// An object; `None` when there is none. One that is longer than any of ours comes back empty, as none of ours is: it
+    /// isn't what it should be, and who may add objects must not keep anybody from reading the others.
     ///
     /// # Errors
     /// It can't be read.
     fn get(&mut self, path: &str) -> Result<Option<Vec<u8>>, Unread>;
+
+    /// These are asked for next: where each takes a while they can be on their way.
+    fn soon(&mut self, paths: &[String]) {
+        let _ = paths;
+    }
 }

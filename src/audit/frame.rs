@@ -132,7 +132,7 @@ pub enum Found<'a> {
 /// All that a segment holds, in order. Damage is passed over up to the next whole record.
 #[must_use]
 pub fn scan(segment: &[u8]) -> Scan<'_> {
-    Scan { segment, offset: 0 }
+    Scan { segment, offset: 0, left: segment.len().saturating_mul(MOST_SUMS) }
 }
 
 /// See [`scan`].
@@ -140,7 +140,13 @@ pub fn scan(segment: &[u8]) -> Scan<'_> {
 pub struct Scan<'a> {
     segment: &'a [u8],
     offset: usize,
+    /// Bytes that may still be summed up for what looks like a record and is none.
+    left: usize,
 }
+
+/// How often over bytes behind damage are summed up in the search for a record. Whoever may write to the archive could
+/// otherwise keep a witness busy for years, with a segment full of headers that promise long records.
+const MOST_SUMS: usize = 8;
 
 impl<'a> Iterator for Scan<'a> {
     type Item = Found<'a>;
@@ -150,31 +156,44 @@ impl<'a> Iterator for Scan<'a> {
         if offset >= self.segment.len() {
             return None;
         }
-        if let Some(record) = record(&self.segment[offset..]) {
+        if let Ok(record) = record(&self.segment[offset..]) {
             self.offset += record.frame_len();
             return Some(Found::Record { offset, record });
         }
-        let begins = |at: &usize| record(&self.segment[*at..]).is_some();
-        let end = (offset + 1..self.segment.len()).find(begins).unwrap_or(self.segment.len());
+        let end = self.next_record(offset + 1).unwrap_or(self.segment.len());
         self.offset = end;
         Some(Found::Damage { offset, end })
     }
 }
 
-fn record(bytes: &[u8]) -> Option<Record<'_>> {
-    if !bytes.starts_with(&MAGIC) {
-        return None;
+impl Scan<'_> {
+    fn next_record(&mut self, from: usize) -> Option<usize> {
+        for at in from..self.segment.len() {
+            match record(&self.segment[at..]) {
+                Ok(_) => return Some(at),
+                Err(summed) if summed > self.left => return None,
+                Err(summed) => self.left -= summed,
+            }
+        }
+        None
     }
-    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+}
+
+/// The record that begins there; if it is none, how many bytes were summed up to know.
+fn record(bytes: &[u8]) -> Result<Record<'_>, usize> {
+    if !bytes.starts_with(&MAGIC) {
+        return Err(0);
+    }
+    let (header, rest) = bytes.split_first_chunk::<HEADER>().ok_or(0_usize)?;
     let four = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let eight = |at: usize| (u64::from(four(at)) << 32) | u64::from(four(at + 4));
     let length = four(4) as usize;
-    let bytes = rest.get(..length).filter(|_| length <= MOST_BYTES)?;
+    let bytes = rest.get(..length).filter(|_| length <= MOST_BYTES).ok_or(0_usize)?;
+    let source = Source::of(header[32]).filter(|_| header[33..36] == [0; 3]).ok_or(0_usize)?;
     if sum(&header[4..36], bytes) != four(36) {
-        return None;
+        return Err(HEADER + length);
     }
-    let source = Source::of(header[32])?;
-    Some(Record { seq: eight(8), synced: eight(16), received: eight(24).cast_signed(), source, bytes })
+    Ok(Record { seq: eight(8), synced: eight(16), received: eight(24).cast_signed(), source, bytes })
 }
 
 /// Numbers of records that are gone: first and last.
@@ -262,6 +281,27 @@ mod tests {
             );
             assert_eq!(recover(&bad, 0, 0), Recovered { keep: all.len(), next: 3, lost: vec![(1, 1)] });
         }
+    }
+
+    /// A segment of nothing but headers, each of which promises all that follows.
+    #[test]
+    fn a_search_behind_damage_ends() {
+        let mut header = Vec::new();
+        let bytes = &[][..];
+        Record { seq: 0, synced: 0, received: 0, source: Source::Health, bytes }.append(&mut header);
+        let mut all = header.repeat(50_000);
+        let length = all.len();
+        for at in (0..length).step_by(HEADER) {
+            let rest = u32::try_from(length - at - HEADER).unwrap();
+            all[at + 4..at + 8].copy_from_slice(&rest.to_be_bytes());
+        }
+        let mut scan = scan(&all);
+        assert_eq!(scan.next(), Some(Found::Damage { offset: 0, end: length }));
+        assert!(scan.left < length * MOST_SUMS && scan.left <= length, "{}", scan.left);
+        // What lies behind one that is damaged, and not behind many, is found.
+        let mut good = all[..HEADER * 5].to_vec();
+        good.extend_from_slice(&header);
+        assert_eq!(super::scan(&good).count(), 2);
     }
 
     #[test]

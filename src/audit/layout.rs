@@ -5,6 +5,7 @@
 //!   segments/<first>-<last>.zst    records, compressed
 //!   tile/…                         the tree and its leaves: c2sp.org/tlog-tiles
 //!   checkpoints/<size>             signed by the agent; written once, and locked
+//!   edges/<size>                   the tree before the first segment of a day: what is left of the tiles that expire
 //!   checkpoint                     the newest one that the witness found right, with its cosignature
 //! ```
 //!
@@ -58,6 +59,8 @@ impl fmt::Display for Stream {
 pub const SEGMENTS: &str = "segments/";
 /// Where its checkpoints lie.
 pub const CHECKPOINTS: &str = "checkpoints/";
+/// Where the edges of its tree lie.
+pub const EDGES: &str = "edges/";
 /// The witness' copy.
 pub const CHECKPOINT: &str = "checkpoint";
 
@@ -87,6 +90,18 @@ pub fn checkpoint_of(path: &str) -> Option<u64> {
     number(path.strip_prefix(CHECKPOINTS)?)
 }
 
+/// The path of the edge of the tree of a size below the stream's folder.
+#[must_use]
+pub fn edge(size: u64) -> String {
+    format!("{EDGES}{size:020}")
+}
+
+/// The size of the tree whose edge lies at a path; `None` when it is none of ours.
+#[must_use]
+pub fn edge_of(path: &str) -> Option<u64> {
+    number(path.strip_prefix(EDGES)?)
+}
+
 /// Twenty digits.
 pub(super) fn number(text: &str) -> Option<u64> {
     let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -101,6 +116,7 @@ mod tests {
     fn paths_are_read_again() {
         assert_eq!(segment_of(&segment(3, 40)), Some((3, 40)));
         assert_eq!(checkpoint_of(&checkpoint(u64::MAX)), Some(u64::MAX));
+        assert_eq!((edge_of(&edge(7)), edge_of(&checkpoint(7))), (Some(7), None));
         for path in [
             "segments/3-4.zst",
             "segments/00000000000000000004-00000000000000000003.zst",

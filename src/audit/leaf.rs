@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::frame::{Record, Source};
-use crate::trail::record::hash;
 
 /// Longest id that stands in a leaf, in bytes: the API server cuts those of clients at 64.
 const MOST_ID: usize = 128;
@@ -37,31 +37,58 @@ impl<'a> Identity<'a> {
 /// The leaf of a record that begins at `offset` of the segment whose first record is number `segment`.
 #[must_use]
 pub fn leaf(record: &Record<'_>, segment: u64, offset: usize) -> String {
+    let mut leaf = String::with_capacity(320);
+    write(record, segment, offset, &mut leaf);
+    leaf
+}
+
+/// The same, at the end of a text that is used again and again.
+pub fn write(record: &Record<'_>, segment: u64, offset: usize, leaf: &mut String) {
     let id = match record.source {
         // What the agent says names itself in the same way as events do.
         Source::Agent | Source::AuditFile | Source::AuditWebhook => Identity::of(record.bytes),
         Source::ChangeTrail | Source::Health | Source::Backup => Identity::default(),
     };
-    let mut leaf = String::with_capacity(320);
+    leaf.push_str(r#"{"auditID":"#);
+    text(&id.audit_id, leaf);
     let _ = write!(
         leaf,
-        r#"{{"auditID":{},"bytes":{},"offset":{offset},"received":{},"segment":{segment},"seq":{},"sha256":""#,
-        text(&id.audit_id),
+        r#","bytes":{},"offset":{offset},"received":{},"segment":{segment},"seq":{},"sha256":""#,
         record.bytes.len(),
         record.received,
         record.seq,
     );
-    leaf.push_str(&hash(record.bytes));
-    let _ = write!(leaf, r#"","source":"{}","stage":{}}}"#, record.source.as_str(), text(&id.stage));
-    leaf
+    hex(&Sha256::digest(record.bytes), leaf);
+    leaf.push_str(r#"","source":""#);
+    leaf.push_str(record.source.as_str());
+    leaf.push_str(r#"","stage":"#);
+    text(&id.stage, leaf);
+    leaf.push('}');
 }
 
 /// A JSON string; of a long one its digest.
-fn text(id: &str) -> String {
-    if id.len() <= MOST_ID {
-        return serde_json::Value::from(id).to_string();
+fn text(id: &str, leaf: &mut String) {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if id.len() > MOST_ID {
+        leaf.push_str("\"sha256:");
+        hex(&Sha256::digest(id.as_bytes()), leaf);
+        leaf.push('"');
+    } else if id.bytes().all(plain) {
+        leaf.push('"');
+        leaf.push_str(id);
+        leaf.push('"');
+    } else {
+        leaf.push_str(&serde_json::Value::from(id).to_string());
     }
-    format!("\"sha256:{}\"", hash(id.as_bytes()))
+}
+
+fn hex(digest: &[u8], leaf: &mut String) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    for byte in digest {
+        leaf.push(DIGITS[usize::from(byte >> 4)]);
+        leaf.push(DIGITS[usize::from(byte & 15)]);
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +113,7 @@ mod tests {
             let mut value: Value = serde_json::from_str(&leaf).unwrap();
             value.sort_all_objects();
             assert_eq!(value.to_string(), leaf);
+            assert_eq!(value["sha256"], crate::trail::record::hash(bytes));
         }
         assert_eq!(Identity::of(records[0]), Identity { audit_id: "a-1".into(), stage: "Panic".into() });
         assert_eq!(Identity::of(records[4]), Identity::default());

@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::frame::{Found, scan};
-use super::leaf::leaf;
+use super::frame::{Found, Record, scan};
+use super::layout;
+use super::leaf;
 use super::log::hash;
 use super::log::tile;
 use super::log::tree::{Tile, Tree, WIDTH};
@@ -19,7 +20,14 @@ pub struct Prover {
     tree: Tree,
     /// The entries of the bundle that isn't full yet.
     bundle: Vec<u8>,
+    /// On which day the first record of the last segment was received, counted from 1970.
+    day: Option<i64>,
 }
+
+/// Milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+/// The day before any other.
+const NO_DAY: i64 = i64::MIN;
 
 /// A file below the stream's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +60,8 @@ struct Kept {
     size: u64,
     edge: Vec<String>,
     bundle: String,
+    #[serde(default)]
+    day: Option<i64>,
 }
 
 impl Prover {
@@ -63,7 +73,13 @@ impl Prover {
 
     /// Takes a segment, whose first record has number `first`.
     pub fn segment(&mut self, first: u64, segment: &[u8]) -> Added {
+        self.segment_with(first, segment, |_| ())
+    }
+
+    /// The same, for who wants to see each record on the way: a segment is read once.
+    pub fn segment_with(&mut self, first: u64, segment: &[u8], mut see: impl FnMut(&Record<'_>)) -> Added {
         let (mut added, mut filled, mut next) = (Added::default(), Vec::new(), first);
+        let mut entry = String::new();
         let before = self.tree.size();
         for found in scan(segment) {
             let (offset, record) = match found {
@@ -78,10 +94,32 @@ impl Prover {
             }
             next = record.seq.wrapping_add(1);
             added.last = Some(record.seq);
-            self.push(leaf(&record, first, offset).as_bytes(), &mut filled, &mut added);
+            see(&record);
+            if added.records == 0 {
+                self.dawn(record.received, &mut added);
+            }
+            entry.clear();
+            leaf::write(&record, first, offset, &mut entry);
+            self.push(entry.as_bytes(), &mut filled, &mut added);
         }
         self.finish(before, filled, &mut added);
         added
+    }
+
+    /// The first segment of a day brings the tree before it along. Archives forget objects by their age, and tiles of high
+    /// levels are older than the records that they are needed for: from here on everything can be proved without them.
+    fn dawn(&mut self, received: i64, added: &mut Added) {
+        let day = received.div_euclid(DAY);
+        if self.day.replace(day).is_some_and(|before| before != day) {
+            let path = layout::edge(self.tree.size());
+            added.objects.push(Object { path, content: self.tree.edge_bytes() });
+        }
+    }
+
+    /// The same log, of which the next segment is the first of a day.
+    #[must_use]
+    pub fn at_dawn(self) -> Self {
+        Self { day: Some(NO_DAY), ..self }
     }
 
     fn push(&mut self, entry: &[u8], filled: &mut Vec<Tile>, added: &mut Added) {
@@ -122,7 +160,8 @@ impl Prover {
     #[must_use]
     pub fn keep(&self) -> Vec<u8> {
         let edge = self.tree.edge().iter().map(|level| STANDARD.encode(level.concat())).collect();
-        let kept = Kept { size: self.tree.size(), edge, bundle: STANDARD.encode(&self.bundle) };
+        let bundle = STANDARD.encode(&self.bundle);
+        let kept = Kept { size: self.tree.size(), edge, bundle, day: self.day };
         serde_json::to_vec(&kept).unwrap_or_default()
     }
 
@@ -136,7 +175,8 @@ impl Prover {
             rest.is_empty().then(|| whole.to_vec())
         };
         let edge = kept.edge.iter().map(level).collect::<Option<_>>()?;
-        Self::of_tree(Tree::of_edge(kept.size, edge)?, STANDARD.decode(kept.bundle).ok()?)
+        let prover = Self::of_tree(Tree::of_edge(kept.size, edge)?, STANDARD.decode(kept.bundle).ok()?)?;
+        Some(Self { day: kept.day, ..prover })
     }
 
     /// A tree and the entries of its last bundle; `None` when these aren't in that tree.
@@ -144,7 +184,11 @@ impl Prover {
     pub fn of_tree(tree: Tree, bundle: Vec<u8>) -> Option<Self> {
         let entries = if bundle.is_empty() { Vec::new() } else { tile::entries(&bundle)? };
         let hashes: Vec<_> = entries.iter().map(|entry| hash::leaf(entry)).collect();
-        (tree.edge().first().map_or(&[][..], Vec::as_slice) == hashes).then_some(Self { tree, bundle })
+        (tree.edge().first().map_or(&[][..], Vec::as_slice) == hashes).then_some(Self {
+            tree,
+            bundle,
+            day: None,
+        })
     }
 }
 
@@ -196,6 +240,26 @@ mod tests {
             leaves.extend(found);
         }
         assert_eq!(root(&mut Leaves(leaves), 1262).unwrap(), prover.tree().root());
+    }
+
+    #[test]
+    fn the_first_segment_of_a_day_brings_the_tree_before_it() {
+        let (mut prover, mut found) = (Prover::default(), Vec::new());
+        for (first, day) in [(0, 3), (1, 3), (2, 4), (3, 2), (4, 2)] {
+            let mut segment = Vec::new();
+            let (source, received) = (Source::Health, day * DAY + first);
+            let seq = u64::try_from(first).unwrap();
+            Record { seq, synced: 0, received, source, bytes: b"x" }.append(&mut segment);
+            let before = prover.tree().edge_bytes();
+            prover = Prover::of(&prover.keep()).unwrap();
+            let edges = prover
+                .segment(seq, &segment)
+                .objects
+                .into_iter()
+                .filter(|one| one.path.starts_with("edges/"));
+            found.extend(edges.map(|one| (one.path, one.content == before)));
+        }
+        assert_eq!(found, [(layout::edge(2), true), (layout::edge(3), true)]);
     }
 
     #[test]

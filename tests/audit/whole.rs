@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenantry::audit::log::note::PublicKey;
 use tenantry_testbed::{AuditArchive, Cluster, Options, eventually, programs};
 
+use crate::archive::oracle::fsck;
 use crate::play::Outcome;
 
 const USER: &str = "system:serviceaccount:tenantry-system:tenantry-audit";
@@ -86,13 +88,55 @@ impl Auditor {
         assert!(good.status.success(), "{said:?}");
         let report: Value = serde_json::from_slice(&good.stdout)?;
         assert_eq!((&report["passed"], &report["streams"][0]["strangers"]), (&json!(true), &json!([])));
+        self.others_agree(&report["streams"][0])?;
+        self.names_who_is_missing()?;
         self.proves()?;
         self.finds_a_flipped_bit()
     }
 
     fn verify(&self) -> Outcome<Output> {
-        let keys = ["--log-key", &self.log, "--witness-key", &self.witness];
-        tenantry(&[&["audit", "verify", "--output", "json"], &keys[..]].concat(), &[&self.files])
+        self.verify_with(&[&self.log])
+    }
+
+    fn verify_with(&self, logs: &[&str]) -> Outcome<Output> {
+        let mut words = vec!["audit", "verify", "--output", "json", "--witness-key", &self.witness];
+        words.extend(logs.iter().flat_map(|log| ["--log-key", log]));
+        tenantry(&words, &[&self.files])
+    }
+
+    /// An agent whose key is believed and that left nothing, and one whose key nobody gave.
+    fn names_who_is_missing(&self) -> Outcome {
+        let other = self.folder.join("other");
+        let made = tenantry(&["audit", "keygen", "--name", "eu/cp-9", "--out"], &[&other])?;
+        assert!(made.status.success(), "{made:?}");
+        let other = other.join("log.pub").to_str().ok_or("a path")?.to_owned();
+        for (logs, wanted) in [
+            (&[self.log.as_str(), &other][..], &["StreamMissing"][..]),
+            (&[other.as_str()], &["KeyUnknown", "StreamMissing"]),
+        ] {
+            let output = self.verify_with(logs)?;
+            assert_eq!(output.status.code(), Some(1));
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            let streams = report["streams"].as_array().into_iter().flatten();
+            let reasons: Vec<&str> = streams.filter_map(|one| one["faults"][0]["reason"].as_str()).collect();
+            assert_eq!(reasons, wanted);
+        }
+        Ok(())
+    }
+
+    /// Those who made the format find what is cosigned right, too.
+    fn others_agree(&self, stream: &Value) -> Outcome {
+        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or("a text");
+        let folder = self.files.join(text(&stream["stream"])?);
+        let witness = PublicKey::parse(&std::fs::read_to_string(&self.witness)?)?;
+        let said = fsck(&folder, &text(&stream["key"])?, &witness)?;
+        let cosigned = text(&stream["witness"]["time"])?.parse::<jiff::Timestamp>()?.as_second();
+        let (size, of) = (stream["witness"]["size"].to_string(), said.unwrap_or_else(|error| error));
+        assert!(
+            of.starts_with(&format!("{size} ")) && of.ends_with(&format!(" {cosigned}")),
+            "{of}: {stream:#}"
+        );
+        Ok(())
     }
 
     /// One event is found, and proved without the archive.

@@ -1,11 +1,12 @@
 //! An archive that was downloaded: `aws s3 sync`, `rclone copy`, or whatever keeps names.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::super::archive::{Archive, Unread};
 use super::super::layout::{CHECKPOINTS, SEGMENTS, Stream};
+use super::super::pack::MOST_UNPACKED;
 use super::stream_of;
 
 /// A stream's folder on disk.
@@ -70,10 +71,34 @@ impl Archive for Folder {
     }
 
     fn get(&mut self, path: &str) -> Result<Option<Vec<u8>>, Unread> {
-        match fs::read(self.root.join(path)) {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let file = fs::File::open(self.root.join(path))?;
+            let (most, mut content) = (MOST_UNPACKED as u64, Vec::new());
+            let is_longer = file.metadata()?.len() > most;
+            file.take(if is_longer { 0 } else { most }).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        match read() {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.unread(path, &error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_any_of_ours_keeps_nobody_from_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut archive = Folder { root: folder.path().to_owned() };
+        for (name, length) in [("long", MOST_UNPACKED as u64 + 1), ("most", MOST_UNPACKED as u64)] {
+            fs::File::create(folder.path().join(name)).unwrap().set_len(length).unwrap();
+        }
+        assert_eq!(archive.get("long"), Ok(Some(Vec::new())));
+        assert_eq!(archive.get("most").unwrap().map(|all| all.len()), Some(MOST_UNPACKED));
+        assert_eq!(archive.get("none"), Ok(None));
     }
 }

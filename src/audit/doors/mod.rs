@@ -31,6 +31,13 @@ impl Archive for Door {
             Self::Bucket(bucket) => bucket.get(path),
         }
     }
+
+    fn soon(&mut self, paths: &[String]) {
+        match self {
+            Self::Folder(folder) => folder.soon(paths),
+            Self::Bucket(bucket) => bucket.soon(paths),
+        }
+    }
 }
 
 /// The stream whose folder has this path: its last three parts.

@@ -20,6 +20,53 @@ pub fn bundle_path(index: u64, count: usize) -> String {
     format!("tile/entries/{}", numbered(index, count))
 }
 
+/// A tile, or a bundle of entries, by where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Zero for hashes of leaves; none for entries.
+    pub level: Option<u8>,
+    /// Which of its level.
+    pub index: u64,
+    /// Hashes or entries in it: one to [`WIDTH`].
+    pub count: usize,
+}
+
+impl Place {
+    /// What lies at a path below the log's folder; `None` when it is no tile and no bundle.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+        let level = if level == "entries" { None } else { Some(level.parse().ok()?) };
+        let (number, count) =
+            rest.split_once(".p/").map_or((rest, None), |(number, count)| (number, Some(count)));
+        let count = count.map_or(Some(WIDTH), |count| count.parse().ok())?;
+        let index = number.split('/').try_fold(0u64, |sum, group| {
+            let group: u64 = group.trim_start_matches('x').parse().ok()?;
+            sum.checked_mul(1000)?.checked_add(group)
+        })?;
+        let found = Self { level, index, count };
+        // One place has one path.
+        ((1..=WIDTH).contains(&count) && found.path() == path).then_some(found)
+    }
+
+    /// Its path below the log's folder.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self.level {
+            Some(level) => path(level, self.index, self.count),
+            None => bundle_path(self.index, self.count),
+        }
+    }
+
+    /// Leaves up to the end of it.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        let nodes = u128::from(self.index) * WIDTH as u128 + self.count as u128;
+        let leaves = nodes.checked_mul(1 << (8 * u32::from(self.level.unwrap_or(0).min(8))));
+        leaves.and_then(|leaves| u64::try_from(leaves).ok()).unwrap_or(u64::MAX)
+    }
+}
+
 /// `x001/x234/067`, and `.p/W` behind it where there are fewer than [`WIDTH`].
 fn numbered(index: u64, count: usize) -> String {
     let mut groups = vec![index % 1000];
@@ -81,6 +128,20 @@ mod tests {
         assert_eq!(path(0, 1_234_067, 256), "tile/0/x001/x234/067");
         assert_eq!(path(3, 5, 112), "tile/3/005.p/112");
         assert_eq!(bundle_path(1000, 256), "tile/entries/x001/000");
+        for (path, level, end) in [
+            ("tile/0/x001/x234/067", Some(0), 1_234_068 * 256),
+            ("tile/3/005.p/112", Some(3), (5 * 256 + 112) << 24),
+            ("tile/entries/x001/000.p/7", None, 256_007),
+            ("tile/8/000.p/1", Some(8), u64::MAX),
+        ] {
+            let place = Place::of(path).unwrap();
+            assert_eq!((place.level, place.end(), place.path().as_str()), (level, end, path));
+        }
+        for path in
+            ["tile/0/1", "tile/00/001", "tile/0/x001", "tile/0/001.p/256", "tile/0/001.p/0", "tile/entries/"]
+        {
+            assert_eq!(Place::of(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -49,6 +49,26 @@ impl Tree {
         fits.then_some(Self { size, levels })
     }
 
+    /// The edge as one file: the hashes of all tiles that aren't full, from the lowest level on.
+    #[must_use]
+    pub fn edge_bytes(&self) -> Vec<u8> {
+        self.levels.concat().concat()
+    }
+
+    /// What [`Self::edge_bytes`] gave; the size says which hash belongs where. `None` when it isn't that of such a tree.
+    #[must_use]
+    pub fn of_edge_bytes(size: u64, bytes: &[u8]) -> Option<Self> {
+        let (mut hashes, rest) = bytes.as_chunks::<32>();
+        let mut levels = Vec::new();
+        while !hashes.is_empty() && levels.len() < MOST_LEVELS {
+            let count = (size >> (8 * levels.len())) as usize % WIDTH;
+            let (level, above) = hashes.split_at_checked(count)?;
+            levels.push(level.to_vec());
+            hashes = above;
+        }
+        if rest.is_empty() && hashes.is_empty() { Self::of_edge(size, levels) } else { None }
+    }
+
     /// Adds a leaf, and gives the tiles that it filled.
     pub fn push(&mut self, leaf: Hash, filled: &mut Vec<Tile>) {
         let before = self.size;
@@ -138,5 +158,13 @@ mod tests {
         let edge = tree.edge().to_vec();
         assert_eq!(Tree::of_edge(65_539, edge.clone()).as_ref(), Some(&tree));
         assert_eq!(Tree::of_edge(65_540, edge), None);
+        let bytes = tree.edge_bytes();
+        assert_eq!(Tree::of_edge_bytes(65_539, &bytes).as_ref(), Some(&tree));
+        assert_eq!(Tree::of_edge_bytes(0, &[]), Some(Tree::default()));
+        for (size, bytes) in
+            [(65_540, &bytes[..]), (65_539, &bytes[..97]), (65_539, &bytes[..96]), (0, &bytes)]
+        {
+            assert_eq!(Tree::of_edge_bytes(size, bytes), None);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is left when all segments of a stream were seen. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::archive::{Archive, Unread};
 use super::super::layout;
@@ -8,6 +8,9 @@ use super::super::log::note::{Note, PublicKey, Signed};
 use super::objects::{self, Stands};
 use super::report::{Reason, Witness};
 use super::stream::Walk;
+
+/// A witness looks every minute, and a copy of an archive takes a while.
+const STALE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Checkpoints that no segment ended at.
 pub(super) fn checkpoints<A: Archive>(walk: &mut Walk<'_, A>) -> Result<(), Unread> {
@@ -26,7 +29,7 @@ pub(super) fn checkpoints<A: Archive>(walk: &mut Walk<'_, A>) -> Result<(), Unre
             let gone = layout::segment(walk.next, size - 1);
             walk.found.fault(Reason::SegmentMissing, Some(walk.next), &gone, words);
             walk.next = size;
-        } else if !is_broken {
+        } else if !is_broken && !walk.is_expired(&path) {
             let words = "it is signed, and no segment ends there: another history was signed as well";
             walk.found.fault(Reason::CheckpointDiffers, None, &path, words);
         }
@@ -61,6 +64,15 @@ pub(super) fn witness<A: Archive>(
         }
     };
     walk.found.witness = Some(Witness { size: checkpoint.size, time: time.to_string() });
+    let newest = walk.heard.times.and_then(|(_, last)| Timestamp::from_millisecond(last).ok());
+    if let Some(newest) = newest.filter(|newest| newest.duration_since(time) > STALE) {
+        let words = format!(
+            "it was cosigned at {time}, and records came until {newest}: for what is behind its {} records only the \
+             agent's key vouches",
+            checkpoint.size
+        );
+        walk.found.fault(Reason::WitnessStale, Some(checkpoint.size), path, words);
+    }
     if walk.pending.iter().any(|one| (one.size, one.root) == (checkpoint.size, checkpoint.root)) {
         walk.settle(checkpoint.size);
     } else if checkpoint.size > walk.next {
@@ -85,9 +97,9 @@ fn cosigned(content: &[u8], key: &PublicKey) -> Option<Timestamp> {
 }
 
 /// Losses that the agent owns up to are told from others, and the rest is summed up.
-pub(super) fn finish<A>(walk: &mut Walk<'_, A>) {
+pub(super) fn finish<A: Archive>(walk: &mut Walk<'_, A>) {
     for (from, to, path) in std::mem::take(&mut walk.missing) {
-        if !walk.said.covers(from, to) {
+        if !walk.heard.said.covers(from, to) {
             let reason = if layout::segment(from, to) == path {
                 Reason::SegmentMissing
             } else {
@@ -97,13 +109,21 @@ pub(super) fn finish<A>(walk: &mut Walk<'_, A>) {
             walk.found.fault(reason, Some(from), &path, words);
         }
     }
+    // By this entry it was judged whether what is missing is old enough, and nobody compared it yet.
+    if walk.dawn.is_some_and(|dawn| walk.heard.times.is_none_or(|(first, _)| first != dawn)) {
+        let words = "the first record that is left was received at another time than its bundle says";
+        walk.found.fault(Reason::ObjectDiffers, None, "tile/entries", words);
+    }
+    let mut strangers = std::mem::take(&mut walk.unseen);
+    strangers.retain(|path| !walk.is_expired(path));
     let found = &mut walk.found;
-    found.gaps.clone_from(&walk.said.gaps);
+    found.gaps.clone_from(&walk.heard.said.gaps);
+    found.source_gaps.clone_from(&walk.heard.said.source_gaps);
     found.unproven = walk.pending.iter().map(|pending| pending.records).sum();
     let root = walk.roots.last_key_value().map(|(_, root)| root);
     found.root = root.map(|root| root.iter().map(|byte| format!("{byte:02x}")).collect()).unwrap_or_default();
-    found.strangers = std::mem::take(&mut walk.unseen).into_iter().collect();
+    found.strangers = strangers.into_iter().collect();
     let time = |at: i64| Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string());
-    found.received = walk.times.map(|(first, last)| (time(first), time(last)));
+    found.received = walk.heard.times.map(|(first, last)| (time(first), time(last)));
     found.faults.sort_by_key(|fault| fault.index.unwrap_or(u64::MAX));
 }

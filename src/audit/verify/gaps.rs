@@ -4,13 +4,15 @@ use serde::Deserialize;
 
 use super::super::frame::{Record, Source};
 use super::super::spool::names::Previous;
-use super::report::Gap;
+use super::report::{Gap, SourceGap};
 
 /// What an agent's own records say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// Records that are lost.
     pub gaps: Vec<Gap>,
+    /// Parts of sources that never became records.
+    pub source_gaps: Vec<SourceGap>,
     /// The epoch before, and how many records it had.
     pub previous: Option<Previous>,
 }
@@ -24,6 +26,12 @@ struct Own {
     why: String,
     #[serde(default)]
     previous: Option<Previous>,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    file: String,
+    from: Option<u64>,
+    to: Option<u64>,
 }
 
 impl Said {
@@ -35,6 +43,14 @@ impl Said {
         let Ok(own) = serde_json::from_slice::<Own>(record.bytes) else { return };
         match (own.stage.as_str(), own.first, own.last) {
             ("Gap", Some(first), Some(last)) => self.gaps.push(Gap { first, last, why: own.why }),
+            ("SourceGap", _, _) => self.source_gaps.push(SourceGap {
+                seq: record.seq,
+                source: own.source,
+                file: own.file,
+                from: own.from.unwrap_or_default(),
+                to: own.to,
+                why: own.why,
+            }),
             ("EpochStart", _, _) if record.seq == 0 => self.previous = own.previous,
             _ => {}
         }

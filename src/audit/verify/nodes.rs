@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::archive::{Archive, Unread};
+use super::super::layout;
 use super::super::log::hash::{self, Hash};
 use super::super::log::proof::Nodes;
 use super::super::log::tile;
@@ -17,12 +18,32 @@ pub struct Tiles<'a, A> {
     archive: &'a mut A,
     size: u64,
     kept: HashMap<(u8, u64), Vec<Hash>>,
+    /// Sizes of trees whose edges lie there, in order: they hold what is left of tiles that expired.
+    edges: Vec<u64>,
 }
 
 impl<'a, A: Archive> Tiles<'a, A> {
     /// Reads nothing yet.
     pub fn new(archive: &'a mut A, size: u64) -> Self {
-        Self { archive, size, kept: HashMap::new() }
+        Self { archive, size, kept: HashMap::new(), edges: Vec::new() }
+    }
+
+    /// The same, where these paths lie in the archive.
+    #[must_use]
+    pub fn with_edges(mut self, paths: &[String]) -> Self {
+        self.edges =
+            paths.iter().filter_map(|path| layout::edge_of(path)).filter(|edge| *edge <= self.size).collect();
+        self.edges.sort_unstable();
+        self
+    }
+
+    /// The tile as far as the last edge has it that ends in it.
+    fn edge(&mut self, level: u8, index: u64) -> Option<Vec<Hash>> {
+        let tile = |edge: u64| edge.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
+        let size = *self.edges[..self.edges.partition_point(|edge| tile(*edge) <= index)].last()?;
+        let content = self.archive.get(&layout::edge(size)).ok()??;
+        let tree = Tree::of_edge_bytes(size, &content).filter(|_| tile(size) == index)?;
+        tree.edge().get(usize::from(level)).cloned()
     }
 
     fn tile(&mut self, level: u8, index: u64) -> Result<&[Hash], Unread> {
@@ -30,7 +51,10 @@ impl<'a, A: Archive> Tiles<'a, A> {
             self.kept.clear();
         }
         if !self.kept.contains_key(&(level, index)) {
-            let found = read(self.archive, self.size, level, index)?;
+            let found = match read(self.archive, self.size, level, index) {
+                Ok(found) => found,
+                Err(unread) => self.edge(level, index).ok_or(unread)?,
+            };
             self.kept.insert((level, index), found);
         }
         Ok(&self.kept[&(level, index)])
@@ -62,7 +86,11 @@ impl<A: Archive> Nodes for Tiles<'_, A> {
         let hashes = self.tile(tile, first >> 8)?;
         #[allow(clippy::cast_possible_truncation, reason = "less than 256")]
         let start = (first & 0xff) as usize;
-        Ok(hash::over(&hashes[start..start + (1 << below)]))
+        let hashes = hashes.get(start..start + (1 << below)).map(hash::over);
+        hashes.ok_or_else(|| Unread {
+            path: tile::path(tile, first >> 8, WIDTH),
+            said: "what is left of it doesn't reach so far".to_owned(),
+        })
     }
 }
 

@@ -75,7 +75,9 @@ pub fn compare(
     found: &mut Stream,
 ) -> Result<Vec<String>, Unread> {
     let mut missing = Vec::new();
-    for object in made {
+    let paths: Vec<String> = made.iter().map(|object| object.path.clone()).collect();
+    for (place, object) in made.iter().enumerate() {
+        archive.soon(&paths[place..]);
         unseen.remove(&object.path);
         match archive.get(&object.path)? {
             Some(content) if content == object.content => {}
@@ -102,30 +104,8 @@ pub fn first_other(archive: &mut impl Archive, made: &[Object]) -> Result<Option
         };
         let same = ours.iter().zip(&theirs).take_while(|(ours, theirs)| ours == theirs).count();
         if same < ours.len() || same < theirs.len() {
-            return Ok(bundle_index(&object.path).map(|index| index * WIDTH as u64 + same as u64));
+            return Ok(tile::Place::of(&object.path).map(|place| place.index * WIDTH as u64 + same as u64));
         }
     }
     Ok(None)
-}
-
-/// `tile/entries/x001/234.p/5` is number 1234.
-fn bundle_index(path: &str) -> Option<u64> {
-    let number = path.strip_prefix("tile/entries/")?.split(".p").next()?;
-    number.split('/').try_fold(0u64, |sum, group| {
-        let group: u64 = group.trim_start_matches('x').parse().ok()?;
-        sum.checked_mul(1000)?.checked_add(group)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bundles_have_numbers() {
-        for index in [0, 7, 999, 1000, 1_234_067] {
-            assert_eq!(bundle_index(&tile::bundle_path(index, 256)), Some(index));
-            assert_eq!(bundle_index(&tile::bundle_path(index, 3)), Some(index));
-        }
-    }
 }

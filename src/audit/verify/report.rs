@@ -18,8 +18,12 @@ pub struct Report {
 pub struct Stream {
     /// `<cluster>/<agent>/<epoch>`.
     pub stream: String,
-    /// Records that the newest checkpoint of the agent vouches for.
+    /// The agent's key under the name of this stream, as other programs that read this format take it.
+    pub key: String,
+    /// Records that the newest checkpoint of the agent vouches for, with those that expired.
     pub proven: u64,
+    /// What need not be there any more, and isn't.
+    pub expired: Option<Expired>,
     /// Records behind it: what is being written when the archive is copied.
     pub unproven: u64,
     /// Segments that were read.
@@ -34,10 +38,22 @@ pub struct Stream {
     pub witness: Option<Witness>,
     /// Records that the agent says are lost: an intact log of a loss.
     pub gaps: Vec<Gap>,
+    /// Parts of sources that the agent says it never got: what was in them is in no record.
+    pub source_gaps: Vec<SourceGap>,
     /// What is wrong, first things first.
     pub faults: Vec<Fault>,
     /// Objects that nobody of ours wrote. They prove nothing and spoil nothing.
     pub strangers: Vec<String>,
+}
+
+/// A beginning that retention took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expired {
+    /// The first record that is there and proved.
+    pub before: u64,
+    /// When the newest record before it was received, RFC 3339, by the agent's clock.
+    pub received: String,
 }
 
 /// The newest cosigned checkpoint.
@@ -58,6 +74,24 @@ pub struct Gap {
     pub first: u64,
     /// The last.
     pub last: u64,
+    /// Why, in the agent's words.
+    pub why: String,
+}
+
+/// A part of a source that the agent says was gone before it could be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceGap {
+    /// The record that says so.
+    pub seq: u64,
+    /// Which source.
+    pub source: String,
+    /// The file.
+    pub file: String,
+    /// From this byte on.
+    pub from: u64,
+    /// Up to this one, where that is known.
+    pub to: Option<u64>,
     /// Why, in the agent's words.
     pub why: String,
 }
@@ -101,8 +135,25 @@ pub enum Reason {
     WitnessDiffers,
     /// An epoch that a later one names is not there, or is shorter than it was.
     EpochMissing,
+    /// The log went on for longer than an hour after the witness last spoke: who holds the agent's key could have changed
+    /// what came since.
+    WitnessStale,
+    /// Two epochs go on from the same one.
+    EpochForked,
+    /// An agent whose key was given has nothing in the archive.
+    StreamMissing,
+    /// Nobody gave the key of who says to have written this.
+    KeyUnknown,
     /// The stream ends earlier than asked for.
     EndsEarly,
+}
+
+impl Reason {
+    /// Whether something is there that is not what was written: no retention does that.
+    #[must_use]
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::SegmentDamaged | Self::CheckpointForged)
+    }
 }
 
 impl Stream {
@@ -121,6 +172,6 @@ impl Stream {
     /// Whether nothing is wrong and nothing is missing.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.faults.is_empty() && self.gaps.is_empty()
+        self.faults.is_empty() && self.gaps.is_empty() && self.source_gaps.is_empty()
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! The segments are the log. What they make is made again with [`Prover`], and compared with every object that lies
 //! there and with what agent and witness signed. Behind a segment that is missing or damaged the tree goes on from the
-//! tiles of a later signed checkpoint, so that everything that is wrong is named, and not the first thing only.
+//! tiles of a later signed checkpoint, so that everything that is wrong is named, and not the first thing only. Where an
+//! archive may forget what is old, a beginning that is gone is no fault: see [`super::expired`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::super::archive::{Archive, Unread};
-use super::super::frame::{Found, scan};
+use super::super::frame::{Found, Record, scan};
 use super::super::layout;
 use super::super::log::hash::Hash;
 use super::super::log::note::PublicKey;
@@ -15,19 +18,25 @@ use super::super::pack::unpack;
 use super::super::prove::{Added, Prover};
 use super::super::spool::names::Previous;
 use super::end;
+use super::expired::{self, Start};
 use super::gaps::Said;
 use super::nodes::anchor;
 use super::objects::{self, Stands};
-use super::report::{Reason, Stream};
+use super::report::{Expired, Reason, Stream};
 
-/// Whom to believe.
+/// Whom to believe, and what must be there.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The agent's; its name without the epoch.
     pub log: PublicKey,
     /// The witness'. Without one nothing shows that history wasn't rewritten by who holds the agent's key.
     pub witness: Option<PublicKey>,
+    /// What was received before may have expired. None: everything must be there.
+    pub since: Option<Timestamp>,
 }
+
+/// Segments that are on their way: each is 8 MiB at most, packed.
+const AHEAD: usize = 3;
 
 /// What was found in a stream.
 pub type Verified = (Stream, Option<Previous>);
@@ -42,21 +51,67 @@ pub fn verify(
     keys: &Keys,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verified, Unread> {
-    let unseen: BTreeSet<String> = archive.list()?.into_iter().collect();
+    let paths: BTreeSet<String> = archive.list()?.into_iter().collect();
+    let begins = paths.iter().find_map(|path| layout::segment_of(path)).is_none_or(|(first, _)| first == 0);
+    let mut whole = None;
+    if begins || keys.since.is_none() {
+        let found = walk(archive, stream, keys, &paths, None, progress)?;
+        if keys.since.is_none() || found.0.faults.is_empty() {
+            return Ok(found);
+        }
+        whole = Some(found);
+    }
+    let since = keys.since.map_or(i64::MIN, Timestamp::as_millisecond);
+    let is_whole = whole.is_some();
+    let mut tried = whole;
+    for start in expired::starts(archive, &paths, since)? {
+        let mut found = walk(archive, stream, keys, &paths, Some(start), progress)?;
+        if found.0.faults.is_empty() {
+            // What is there and was changed is no work of time.
+            let before = tried.iter().flat_map(|(before, _)| &before.faults);
+            found.0.faults.extend(before.filter(|fault| fault.reason.is_change()).cloned());
+            return Ok(found);
+        }
+        // What no later begin mends is told with all that is wrong, as far back as there is something.
+        if !is_whole {
+            tried = Some(found);
+        }
+    }
+    match tried {
+        Some(found) => Ok(found),
+        None => walk(archive, stream, keys, &paths, None, progress),
+    }
+}
+
+/// From the first segment on, or from where a proof can begin.
+fn walk(
+    archive: &mut impl Archive,
+    stream: &layout::Stream,
+    keys: &Keys,
+    paths: &BTreeSet<String>,
+    start: Option<Start>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, Unread> {
     let of_segment =
         |path: &String| layout::segment_of(path).map(|(first, last)| (first, last, path.clone()));
-    let segments: Vec<_> = unseen.iter().filter_map(of_segment).collect();
+    let segments: Vec<_> = paths.iter().filter_map(of_segment).collect();
     let key = keys.log.named(stream.origin());
-    let mut walk = Walk::new(archive, key, unseen);
-    walk.found.stream = stream.to_string();
-    for (first, last, path) in segments {
-        walk.segment(&path, first, last)?;
+    let mut walk = Walk::new(archive, key, paths.clone(), start);
+    (walk.found.stream, walk.found.key) = (stream.to_string(), walk.key.to_string());
+    for (place, (first, last, path)) in segments.iter().enumerate() {
+        if walk.is_expired(path) {
+            continue;
+        }
+        // While one is judged the next ones come.
+        let ahead = segments[place..].iter().take(AHEAD).map(|(_, _, path)| path.clone());
+        walk.archive.soon(&ahead.collect::<Vec<_>>());
+        walk.segment(path, *first, *last)?;
         progress(walk.next);
     }
     end::checkpoints(&mut walk)?;
     end::witness(&mut walk, stream, keys.witness.as_ref())?;
     end::finish(&mut walk);
-    Ok((walk.found, walk.said.previous))
+    Ok((walk.found, walk.heard.said.previous))
 }
 
 /// A segment that is whole, and that no checkpoint vouches for yet.
@@ -82,30 +137,48 @@ pub(super) struct Walk<'a, A> {
     pub(super) unseen: BTreeSet<String>,
     /// What is signed and was made again.
     pub(super) roots: BTreeMap<u64, Hash>,
-    pub(super) said: Said,
+    pub(super) heard: Heard,
     /// Records that signed segments don't have: the agent must say so.
     pub(super) missing: Vec<(u64, u64, String)>,
     pub(super) pending: Vec<Pending>,
-    /// When the first and the last record were received.
-    pub(super) times: Option<(i64, i64)>,
+    /// Record and leaf at which the proof begins.
+    begin: (u64, u64),
+    /// When the first record must have been received.
+    pub(super) dawn: Option<i64>,
 }
 
 impl<'a, A: Archive> Walk<'a, A> {
-    fn new(archive: &'a mut A, key: PublicKey, unseen: BTreeSet<String>) -> Self {
+    fn new(archive: &'a mut A, key: PublicKey, unseen: BTreeSet<String>, start: Option<Start>) -> Self {
+        let mut found = Stream::default();
+        found.expired = start.as_ref().map(|start| Expired {
+            before: start.next,
+            received: Timestamp::from_millisecond(start.received)
+                .map_or_else(|_| String::new(), |time| time.to_string()),
+        });
+        let dawn = start.as_ref().map(|start| start.first);
+        let (next, prover) = start.map_or_else(Default::default, |start| (start.next, start.prover));
+        let size = prover.tree().size();
         Self {
             archive,
             key,
-            found: Stream::default(),
-            prover: Some(Prover::default()),
-            next: 0,
-            lost: 0,
+            found,
+            prover: Some(prover),
+            next,
+            lost: next.saturating_sub(size),
+            begin: (next, size),
+            dawn,
             unseen,
             roots: BTreeMap::new(),
-            said: Said::default(),
+            heard: Heard::default(),
             missing: Vec::new(),
             pending: Vec::new(),
-            times: None,
         }
+    }
+
+    /// Whether nothing of what lies there is proved, since it belongs to what may be missing.
+    pub(super) fn is_expired(&self, path: &str) -> bool {
+        let (next, size) = self.begin;
+        self.found.expired.is_some() && expired::is_before(path, next, size)
     }
 
     fn segment(&mut self, path: &str, first: u64, last: u64) -> Result<(), Unread> {
@@ -124,14 +197,20 @@ impl<'a, A: Archive> Walk<'a, A> {
             self.prover = None;
             return Ok(());
         };
-        self.listen(&segment);
         let prover = match self.prover.take() {
             Some(prover) => Some(prover),
             None => self.anchored(first)?,
         };
-        // Without a tree nothing can be said of this one; what broke it is noted.
-        let Some(mut prover) = prover else { return Ok(()) };
-        let added = prover.segment(first, &segment);
+        let Some(mut prover) = prover else {
+            // Without a tree nothing can be said of this one; what broke it is noted.
+            for found in scan(&segment) {
+                if let Found::Record { record, .. } = found {
+                    self.heard.record(&record);
+                }
+            }
+            return Ok(());
+        };
+        let added = prover.segment_with(first, &segment, |record| self.heard.record(record));
         if self.stands(path, (first, last), &added, &prover)? {
             self.prover = Some(prover);
         }
@@ -202,7 +281,13 @@ impl<'a, A: Archive> Walk<'a, A> {
             missing.push(layout::checkpoint(size));
         }
         self.pending.push(Pending { size, records: added.records, root, missing });
-        self.jumps(path, last, added);
+        let lost = self.jumps(path, last, added);
+        if let Some((offset, end)) = added.damaged.get(lost) {
+            // Whoever may write segments could hide things between records of which none is missing.
+            let words =
+                format!("bytes {offset} to {end} of it, unpacked, are no record, and none is missing there");
+            self.found.fault(Reason::SegmentDamaged, Some(first), path, words);
+        }
         if is_signed {
             self.settle(size);
         }
@@ -223,14 +308,16 @@ impl<'a, A: Archive> Walk<'a, A> {
         self.found.proven = size;
     }
 
-    /// Numbers that a signed segment passes over.
-    fn jumps(&mut self, path: &str, last: u64, added: &Added) {
+    /// Numbers that a signed segment passes over; how often it does.
+    fn jumps(&mut self, path: &str, last: u64, added: &Added) -> usize {
+        let before = self.missing.len();
         let ends = added.last.map_or(last, |found| found + 1);
         let tail = (ends <= last).then_some((ends, last.saturating_add(1)));
         for (from, to) in added.jumps.iter().copied().chain(tail) {
             self.lost += to.saturating_sub(from);
             self.missing.push((from, to.saturating_sub(1), path.to_owned()));
         }
+        self.missing.len() - before
     }
 
     fn differs(&mut self, path: &str, first: u64, added: &Added) -> Result<(), Unread> {
@@ -244,15 +331,21 @@ impl<'a, A: Archive> Walk<'a, A> {
         self.found.fault(reason, Some(index.unwrap_or(first)), path, words);
         Ok(())
     }
+}
 
-    /// What the agent says in a segment, and when its records were received.
-    fn listen(&mut self, segment: &[u8]) {
-        for found in scan(segment) {
-            if let Found::Record { record, .. } = found {
-                self.said.record(&record);
-                let first = self.times.map_or(record.received, |(first, _)| first);
-                self.times = Some((first, record.received));
-            }
-        }
+/// What the records themselves tell.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// What the agent says of its log.
+    pub(super) said: Said,
+    /// When the first and the last record were received.
+    pub(super) times: Option<(i64, i64)>,
+}
+
+impl Heard {
+    fn record(&mut self, record: &Record<'_>) {
+        self.said.record(record);
+        let first = self.times.map_or(record.received, |(first, _)| first);
+        self.times = Some((first, record.received));
     }
 }

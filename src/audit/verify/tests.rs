@@ -1,3 +1,6 @@
+mod attacks;
+mod expired;
+
 use std::collections::BTreeMap;
 
 use super::epochs;
@@ -37,8 +40,12 @@ fn key(kind: Kind) -> PrivateKey {
 }
 
 fn keys() -> Keys {
-    Keys { log: key(Kind::Log).public().clone(), witness: Some(key(Kind::Witness).public().clone()) }
+    let (log, witness) = (key(Kind::Log), key(Kind::Witness));
+    Keys { log: log.public().clone(), witness: Some(witness.public().clone()), since: None }
 }
+
+/// When the first record is received: at 14:13:20.
+const BEGIN: i64 = 1_790_000_000_000;
 
 /// A log as an agent and a witness write it.
 #[derive(Default)]
@@ -46,11 +53,13 @@ struct Writer {
     files: Folder,
     prover: Prover,
     next: u64,
+    /// Milliseconds that have passed, beside one for each record.
+    passed: i64,
 }
 
 impl Writer {
     fn record(&mut self, segment: &mut Vec<u8>, source: Source, bytes: &[u8]) {
-        let (seq, received) = (self.next, 1_790_000_000_000 + i64::try_from(self.next).unwrap());
+        let (seq, received) = (self.next, BEGIN + self.passed + i64::try_from(self.next).unwrap());
         Record { seq, synced: seq, received, source, bytes }.append(segment);
         self.next += 1;
     }
@@ -224,6 +233,6 @@ fn an_epoch_tells_which_came_before() {
     writer.cosign();
     let (found, previous) = verify(&mut writer.files, &stream(), &keys(), &mut |_| {}).unwrap();
     let mut all = [(stream(), previous, found)];
-    epochs::check(&mut all);
+    epochs::check(&mut all, None);
     assert_eq!(all[0].2.faults[0].reason, Reason::EpochMissing);
 }

@@ -42,6 +42,8 @@ pub struct Place {
 pub struct Opened {
     /// Its streams, by name.
     pub streams: Vec<(Stream, Door)>,
+    /// Whether some were left out, as asked.
+    pub is_part: bool,
     /// Drives calls to a bucket.
     _runtime: Option<Runtime>,
 }
@@ -73,7 +75,7 @@ impl Place {
             )
             .into());
         }
-        Ok(Opened { streams, _runtime: runtime })
+        Ok(Opened { streams, is_part: !self.stream.is_empty(), _runtime: runtime })
     }
 
     fn folder(&self) -> Result<Vec<(Stream, Door)>, String> {

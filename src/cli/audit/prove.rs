@@ -42,17 +42,27 @@ pub struct Args {
 pub fn main(args: &Args) -> Outcome {
     let keys = args.keys.read()?;
     let mut opened = args.place.open()?;
-    let mut all: Vec<Evidence> = Vec::new();
+    let (mut all, mut gone): (Vec<Evidence>, u64) = (Vec::new(), 0);
     for (stream, door) in &mut opened.streams {
         let key = key_of(&keys, stream)?;
         match (&args.id, args.from.zip(args.until)) {
-            (Some(id), _) => all.extend(inclusion(door, stream, key, id)?),
+            (Some(id), _) => {
+                let found = inclusion(door, stream, key, id)?;
+                all.extend(found.found);
+                gone += found.gone;
+            }
             (None, Some(times)) => all.push(consistency(door, stream, key, times)?),
             (None, None) => {}
         }
     }
     if all.is_empty() {
         out::stderr("no record of the archive has this auditID");
+        if gone > 0 {
+            out::stderr(&format!(
+                "{gone} records couldn't be looked at: they expired, or were removed; `tenantry audit verify \
+                 --retention-days` tells which"
+            ));
+        }
         return Ok(ExitCode::from(1));
     }
     out::stdout(&(serde_json::to_string_pretty(&all)? + "\n"))?;

@@ -227,6 +227,9 @@ fn the_documents_say_what_they_must() -> Outcome {
     // The lock of a put is a moment shorter when it arrives.
     let least = &of("NoShortLock")["Condition"]["NumericLessThan"]["s3:object-lock-remaining-retention-days"];
     assert_eq!(least.as_str(), Some((days - 1).to_string().as_str()));
+    let cycle: Value = serde_json::from_str(&document("lifecycle.json")?)?;
+    // A store forgets once a day, and the day whose beginning is gone isn't proved any more.
+    assert_eq!(cycle["Rules"][0]["Expiration"]["Days"].as_i64(), Some(days + 2));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/archive-account");
     let readme = std::fs::read_to_string(folder.join("README.md"))?;
     for entry in std::fs::read_dir(&folder)? {

@@ -134,7 +134,7 @@ impl Bed {
         witness: Option<PublicKey>,
     ) -> Outcome<report::Stream> {
         let mut all = self.download(PREFIX, &spool.stream()).await?;
-        let keys = Keys { log: log_key(&spool.stream().agent).public().clone(), witness };
+        let keys = Keys { log: log_key(&spool.stream().agent).public().clone(), witness, since: None };
         let (report, _) = verify(&mut all, &spool.stream(), &keys, &mut |_| ())?;
         Ok(report)
     }

@@ -3,6 +3,7 @@
 mod account;
 mod bed;
 mod forks;
+pub(crate) mod oracle;
 mod shipping;
 mod sinks;
 mod spool;

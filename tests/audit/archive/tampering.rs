@@ -12,7 +12,8 @@ use crate::Outcome;
 
 type Harm = fn(&Path) -> std::io::Result<()>;
 
-fn flip(folder: &Path, path: &str, at: usize) -> std::io::Result<()> {
+/// Flips a bit of a file.
+pub(super) fn flip(folder: &Path, path: &str, at: usize) -> std::io::Result<()> {
     let path = folder.join(path);
     let mut bytes = fs::read(&path)?;
     bytes[at] ^= 1;

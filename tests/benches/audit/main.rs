@@ -1,12 +1,15 @@
 //! `cargo bench --bench audit`: how fast records get onto the disk before anybody is told, how long the last of a hundred
-//! waits, what a start costs with a large spool, and how much memory an outage takes.
+//! waits, what a start costs with a large spool, how much memory an outage takes, and how fast an archive is verified.
 //!
 //! ```text
 //! cargo bench --bench audit
-//! cargo bench --bench audit -- --folder /var/tmp --start-up 10 --outage 8640000
+//! cargo bench --bench audit -- --folder /var/tmp --outage 8640000
+//! cargo bench --bench audit -- verify --archive 10000000
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a bench ends where something is wrong")]
+
+mod verify;
 
 use std::fs::File;
 use std::io::Write;
@@ -14,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use tenantry::audit::frame::{Record, Source};
+use clap::{Parser, ValueEnum};
+use tenantry::audit::frame::{HEADER, Record, Source};
 use tenantry::audit::prove::Prover;
 use tenantry::audit::spool::batch::Batch;
 use tenantry::audit::spool::names::{EPOCH, Name, SEGMENTS};
@@ -26,18 +29,36 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Measures the spool.
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Records a second, and how long a caller waits for the word
+    Rate,
+    /// A start with a large spool
+    Start,
+    /// Memory while nothing is shipped
+    Outage,
+    /// An archive, by somebody who believes nothing
+    Verify,
+}
+
+/// Measures the spool and the verifier.
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench audit --")]
 struct Args {
+    /// Parts [default: all]
+    parts: Vec<Part>,
     /// Where to write; the disk matters
     #[arg(long, default_value = ".")]
     folder: PathBuf,
     /// Events for the rates
     #[arg(long, default_value_t = 400_000)]
     events: usize,
+    /// Events in the archive: 10,000,000 need 6 GB of disk
+    #[arg(long, default_value_t = 1_000_000)]
+    archive: u64,
     /// Gigabytes of the spool for the start
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 10)]
     start_up: u64,
     /// Events of the outage: at 100 a second, 24 hours are 8,640,000 and 9 GB
     #[arg(long, default_value_t = 864_000)]
@@ -57,12 +78,24 @@ fn main() -> Outcome {
     println!("on {}; release build, this machine as busy as it is", folder.path().display());
     // One core for everything that is ours but the disk's own work.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let plain = plain(&folder.path().join("plain"), args.events)?;
-    let spooled = runtime.block_on(rate(&folder.path().join("rate"), args.events))?;
-    println!("of plain append and sync in the same run: {:.2} (goal 0.7)", spooled / plain);
-    runtime.block_on(wait(&folder.path().join("wait"), 20_000))?;
-    start_up(&folder.path().join("start"), args.start_up, &runtime)?;
-    runtime.block_on(outage(&folder.path().join("outage"), args.outage))
+    let is_asked = |part| args.parts.is_empty() || args.parts.contains(&part);
+    let place = |name| folder.path().join(name);
+    if is_asked(Part::Rate) {
+        let plain = plain(&place("plain"), args.events)?;
+        let spooled = runtime.block_on(rate(&place("rate"), args.events))?;
+        println!("of plain append and sync in the same run: {:.2} (goal 0.7)", spooled / plain);
+        runtime.block_on(wait(&place("wait"), 20_000))?;
+    }
+    if is_asked(Part::Start) {
+        start_up(&place("start"), args.start_up, &runtime)?;
+    }
+    if is_asked(Part::Outage) {
+        runtime.block_on(outage(&place("outage"), args.outage))?;
+    }
+    if is_asked(Part::Verify) {
+        verify::speed(&place("archive"), args.archive)?;
+    }
+    Ok(())
 }
 
 /// An event of 1 KB, in a buffer that holds many.
@@ -190,23 +223,20 @@ async fn wait(folder: &Path, events: usize) -> Outcome {
     Ok(())
 }
 
-/// A spool as large as that, made of files without holes; then the start.
+/// A spool as large as that; then the start. Sealed segments are holes of the right length and name: they take no disk, and
+/// a start that read them would find damage in all of them.
 fn start_up(folder: &Path, gigabytes: u64, runtime: &tokio::runtime::Runtime) -> Outcome {
     let segments = folder.join(SEGMENTS);
     std::fs::create_dir_all(&segments)?;
     std::fs::write(folder.join(EPOCH), r#"{"epoch":"20261123T000000Z-00000000","previous":null}"#)?;
-    let (mut seq, mut bytes) = (0_u64, 0);
-    while bytes < gigabytes << 30 {
-        let (first, mut segment) = (seq, Vec::new());
-        while segment.len() < 8 << 20 {
-            let record = [b'x'; EVENT];
-            Record { seq, synced: first, received: 0, source: Source::AuditFile, bytes: &record }
-                .append(&mut segment);
-            seq += 1;
-        }
-        bytes += segment.len() as u64;
-        std::fs::write(segments.join(Name::Sealed(first, seq - 1).file()), &segment)?;
+    let frame = (HEADER + EVENT) as u64;
+    let each = (8 << 20_u64) / frame + 1;
+    let count = (gigabytes << 30) / (each * frame) + 1;
+    for number in 0..count {
+        let (first, last) = (number * each, (number + 1) * each - 1);
+        File::create(segments.join(Name::Sealed(first, last).file()))?.set_len(each * frame)?;
     }
+    let mut seq = count * each;
     let mut open = Vec::new();
     for _ in 0..8000 {
         let record = [b'x'; EVENT];

@@ -1,13 +1,18 @@
 //! Parsers of the audit log, with what nobody would write: valid bytes, changed at random. They stand in for fuzzing by
-//! coverage, which needs a compiler of another channel.
+//! coverage (`tests/fuzz`), which needs a compiler of another channel.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod bodies;
+mod memory;
+#[path = "../../support/audit/parsers.rs"]
+mod parsers;
 mod segments;
 mod tree;
 
 use proptest::prelude::*;
+
+use crate::many;
 
 /// A change of bytes: one flipped, some cut out, some put in, or some doubled.
 #[derive(Clone, Debug)]
@@ -53,4 +58,27 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+proptest! {
+    #![proptest_config(many(1500))]
+
+    /// The targets of the fuzzer: what holds of a parser holds of all bytes, and its memory grows with what it is given.
+    #[test]
+    fn the_targets_of_the_fuzzer_hold(
+        target in 0..parsers::TARGETS.len(),
+        seed: prop::sample::Index,
+        other: prop::sample::Index,
+        changes in changes(8),
+    ) {
+        let parsers::Target { name, run, seeds } = &parsers::TARGETS[target];
+        let (seeds, mut bytes) = (seeds(), Vec::new());
+        bytes.extend_from_slice(seed.get(&seeds));
+        if changes.len() % 4 == 3 {
+            bytes.extend_from_slice(other.get(&seeds));
+        }
+        let bytes = changed(bytes, &changes);
+        let most = memory::most(|| run(&bytes));
+        prop_assert!(most < parsers::most_memory(name, bytes.len()), "{name}: {most} bytes for {}", bytes.len());
+    }
 }

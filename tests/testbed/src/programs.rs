@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io, tail};
 pub(crate) use clusters::{Csi, etcd_copy, local_path, metrics_server, snapshot_crds};
-pub use clusters::{cyclonus, gitea, gitea_sources};
+pub use clusters::{cyclonus, fsck, gitea, gitea_sources};
 
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";

@@ -64,6 +64,16 @@ const CSI_PROVISIONER: Recipe = Recipe {
 
 const CYCLONUS: Recipe = small("cyclonus", "cyclonus (what network policies mean)");
 
+const FSCK: Recipe = small("fsck", "Tessera v1.0.4 (what a transparency log is)");
+
+/// Checks a transparency log by the code of those who made its format: `tests/programs/fsck`.
+///
+/// # Errors
+/// Go is missing, or the build fails.
+pub fn fsck() -> Result<PathBuf> {
+    find_or_build(&FSCK)
+}
+
 /// Saves and restores copies of an etcd: `tests/programs/etcd`.
 ///
 /// # Errors
