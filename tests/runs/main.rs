@@ -10,3 +10,4 @@ mod support;
 mod bed;
 mod ends;
 mod restore;
+mod written;
