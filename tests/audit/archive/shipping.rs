@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenantry::backup::store::DEADLINE;
 use tenantry_testbed::{Fault, Matcher, Proxy, eventually};
 
 use super::bed::{Agent, Bed, PREFIX};
@@ -60,6 +61,30 @@ async fn no_refusal_of_the_archive_loses_a_record() -> Outcome {
     spool.seal(7)?;
     agent.until("a slow archive to have all", |state| state.next == spool.next()).await?;
     assert_eq!(proxy.hits(slow), 2);
+    let report = bed.verified(&spool, None).await?;
+    assert!(report.proven == spool.next() && report.faults.is_empty(), "{report:?}");
+    Ok(())
+}
+
+/// A5: a put of which nothing is heard ends by its deadline and is made again; what waits is shipped then.
+#[tokio::test]
+async fn a_put_that_hangs_ends_by_its_deadline() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let proxy = Proxy::http(&bed.server.url())?;
+    let (mut spool, sink) = (Spool::new()?, bed.sink_at(&proxy.url(&bed.server.url()), PREFIX));
+    let agent = Agent::start(spool.shipper()?, sink, None);
+    agent.until("a look at the archive", |state| state.archive.as_ref().is_some_and(|one| one.0)).await?;
+    let hangs = proxy.fail(Matcher::path("/segments/").method("PUT"), Fault::Hang);
+    spool.seal(7)?;
+    let start = std::time::Instant::now();
+    let state = agent.until("the put to end", |state| state.trouble.is_some()).await?;
+    let (reason, said) = state.trouble.unwrap_or_default();
+    assert!(reason == "SinkFailing" && said.contains("nothing is lost"), "{reason}: {said}");
+    assert!(start.elapsed() < 2 * DEADLINE, "it hung for {:?}", start.elapsed());
+    assert!(proxy.hits(hangs) > 0);
+    proxy.heal_all();
+    proxy.cut();
+    agent.until("all to be shipped", |state| state.next == spool.next() && state.trouble.is_none()).await?;
     let report = bed.verified(&spool, None).await?;
     assert!(report.proven == spool.next() && report.faults.is_empty(), "{report:?}");
     Ok(())
