@@ -27,6 +27,7 @@ pub mod prove;
 pub mod runtime;
 pub mod source;
 pub mod status;
+pub mod store;
 pub mod trail;
 pub mod trust;
 pub mod validate;

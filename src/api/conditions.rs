@@ -197,6 +197,8 @@ pub mod reasons {
     pub const RETENTION_NOT_EXACT: &str = "RetentionNotExact";
     /// The claim can't be backed up.
     pub const VOLUME_NOT_SUPPORTED: &str = "VolumeNotSupported";
+    /// What runs of volumes made for themselves is still there.
+    pub const SNAPSHOTS_LEFT: &str = "SnapshotsLeft";
     /// Nobody has looked at the buckets.
     pub const BUCKETS_NOT_VERIFIED: &str = "BucketsNotVerified";
     /// The newest drill that passed is older than it may be.

@@ -118,7 +118,7 @@ pub struct Bucket {
 }
 
 /// A claim in the tenant's namespace whose files are backed up from a snapshot of the volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Name, unique in the Tenant.
@@ -131,6 +131,13 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub schedule: Option<String>,
+    /// Room that a drill has on its node's disk for the restored files; the Platform's `postgresql.scratch` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Quantity>,
+    /// The run (`status.backups[].lastRun.name`) whose volume may be empty, or so much smaller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub accept_shrunken: Option<String>,
 }
 
 /// Something that holds data and is not backed up, with the reason why that is right.

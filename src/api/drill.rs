@@ -25,6 +25,7 @@ use super::{
     validation = Rule::new("size(self.metadata.name) <= 80").message("a RestoreDrill's name has at most 80 characters"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name"),
     printcolumn(name = "Database", type_ = "string", json_path = ".spec.database"),
+    printcolumn(name = "Volume", type_ = "string", json_path = ".spec.volume"),
     printcolumn(name = "Result", type_ = "string", json_path = ".status.result"),
     printcolumn(name = "RPO", type_ = "string", json_path = ".status.rpo"),
     printcolumn(name = "RTO", type_ = "string", json_path = ".status.rto"),
@@ -36,13 +37,21 @@ use super::{
     printcolumn(name = "Message", type_ = "string", json_path = ".status.drill.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a drill can't change: make another one"))]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a drill can't change: make another one"),
+    validation = Rule::new("has(self.database) != has(self.volume)").message("exactly one of database and volume")
+)]
 pub struct RestoreDrillSpec {
     /// The Tenant.
     pub tenant_ref: PlatformRef,
     /// Name in `Tenant.spec.databases`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(min = 1, max = 30))]
     pub database: String,
+    /// Name in `Tenant.spec.volumes`, instead of a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 30))]
+    pub volume: Option<String>,
     /// Which restore point.
     #[serde(default)]
     pub point: PointChoice,
@@ -79,4 +88,12 @@ pub struct RestoreDrillStatus {
     pub rto: String,
     /// What it found.
     pub drill: DrillResult,
+}
+
+impl RestoreDrillSpec {
+    /// What decisions and records call what is tried.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        self.volume.as_deref().map_or_else(|| self.database.clone(), crate::backup::volumes::key)
+    }
 }

@@ -80,6 +80,10 @@ pub const ROLE_EDITOR: &str = "tenantry-editor";
 pub const OPERATOR: &str = "system:serviceaccount:tenantry-system:tenantry";
 /// ClusterRole that lets the operator read a tenant's connection Secrets, bound in that tenant's namespace alone.
 pub const ROLE_SECRET_READER: &str = "tenantry-secret-reader";
+/// ClusterRole that lets the operator take snapshots of a tenant's volumes, bound in that tenant's namespace alone.
+pub const ROLE_VOLUME_SOURCE: &str = "tenantry-volume-source";
+/// ClusterRole that lets the operator make copies of volumes, bound in that tenant's namespace of backups alone.
+pub const ROLE_VOLUME_COPIES: &str = "tenantry-volume-copies";
 
 /// ClusterRole that lets the operator make, renew and remove the Secrets of runs, bound in the namespaces of runs alone.
 pub const ROLE_RUN_SECRETS: &str = "tenantry-run-secrets";

@@ -15,10 +15,11 @@ use crate::{
         kinds::{Kind, ObjectId},
         marks,
     },
+    backup::volumes::{GIVEN_UP, SAID, objects::Thing},
     runtime::call::CallError,
 };
 
-use super::writer::{METADATA, OnlyMeta, Writer};
+use super::writer::{Deleted, METADATA, OnlyMeta, Writer, deletion};
 
 /// A run's Job, for what belongs to it.
 #[derive(Clone, Copy, Debug)]
@@ -127,5 +128,60 @@ impl Writer {
             Some(uid) => self.delete(&job.secret(), &uid).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Makes something that a run of a volume needs, unless there is one of its name.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn make_for_volume(&self, thing: Thing, object: &Value) -> Result<(), CallError> {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        match self.send::<Value>(Method::POST, &thing.path(namespace), "application/json", object).await {
+            // Whose it is shows the next look.
+            Ok(_) | Err(CallError::AlreadyExists(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what a run of a volume made: the object there with this uid, and no other.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn remove_of_volume(&self, path: &str, uid: &str) -> Result<Deleted, CallError> {
+        deletion(self.send::<Value>(Method::DELETE, path, "application/json", &Deleted::options(uid)).await)
+    }
+
+    /// Gives a run up whose pod could not begin: its Job fails, and says why.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn give_up(
+        &self,
+        job: (&str, &str, &str),
+        reason: &str,
+        message: &str,
+    ) -> Result<(), CallError> {
+        let said = json!({GIVEN_UP: format!("{reason}\n{message}")});
+        self.patch_job(job, json!({"metadata": {"annotations": said}, "spec": {"activeDeadlineSeconds": 1}}))
+            .await
+    }
+
+    /// Notes on an ended Job what its pod said, before the pod goes.
+    ///
+    /// # Errors
+    /// As [`CallError`].
+    pub async fn note_said(&self, job: (&str, &str, &str), said: &str) -> Result<(), CallError> {
+        self.patch_job(job, json!({"metadata": {"annotations": {SAID: said}}})).await
+    }
+
+    async fn patch_job(
+        &self,
+        (namespace, name, uid): (&str, &str, &str),
+        mut patch: Value,
+    ) -> Result<(), CallError> {
+        let uri = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}");
+        // Another Job of its name is none of ours: the API server refuses to change a uid.
+        patch["metadata"]["uid"] = json!(uid);
+        self.send::<Value>(Method::PATCH, &uri, "application/merge-patch+json", &patch).await.map(drop)
     }
 }

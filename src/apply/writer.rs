@@ -34,6 +34,27 @@ pub enum Deleted {
     Pending,
 }
 
+impl Deleted {
+    /// What a deletion asks for: the object with this uid, and no other.
+    pub(super) fn options(uid: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "DeleteOptions",
+            "preconditions": {"uid": uid}, "propagationPolicy": "Background",
+        })
+    }
+}
+
+/// What the answer to a deletion means.
+pub(super) fn deletion(answer: Result<Value, CallError>) -> Result<Deleted, CallError> {
+    match answer {
+        Ok(object) if object.pointer("/metadata/deletionTimestamp").is_some() => Ok(Deleted::Pending),
+        Ok(_) | Err(CallError::NotFound(_)) => Ok(Deleted::Gone),
+        // The uid didn't match: the object that we made is gone, and somebody else's has its name.
+        Err(CallError::Conflict(_)) => Ok(Deleted::Gone),
+        Err(error) => Err(error),
+    }
+}
+
 /// The hand that writes.
 #[derive(Clone)]
 pub struct Writer {
@@ -122,20 +143,9 @@ impl Writer {
     /// # Errors
     /// As [`CallError`].
     pub async fn delete(&self, id: &ObjectId, uid: &str) -> Result<Deleted, CallError> {
-        let body = json!({
-            "apiVersion": "v1", "kind": "DeleteOptions",
-            "preconditions": {"uid": uid}, "propagationPolicy": "Background",
-        });
-        let request = request(Method::DELETE, &path(id), Some("application/json"), None, &body)?;
-        let answer: Result<Value, _> =
-            write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await;
-        match answer {
-            Ok(object) if object.pointer("/metadata/deletionTimestamp").is_some() => Ok(Deleted::Pending),
-            Ok(_) | Err(CallError::NotFound(_)) => Ok(Deleted::Gone),
-            // The uid didn't match: the object that we made is gone, and somebody else's has its name.
-            Err(CallError::Conflict(_)) => Ok(Deleted::Gone),
-            Err(error) => Err(error),
-        }
+        let request =
+            request(Method::DELETE, &path(id), Some("application/json"), None, &Deleted::options(uid))?;
+        deletion(write(&self.leadership, WRITE_DEADLINE, self.client.request(request)).await)
     }
 
     /// Reads an object whole; `None` when it isn't there. Only where metadata shows that something is wrong.

@@ -2,9 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::store::checks::Judgement;
-use super::store::error::{Class, StoreError};
 use crate::api::conditions::reasons;
+use crate::store::error::{Class, StoreError};
+use crate::store::verdict::Judgement;
 
 /// How much later than its rule says a store may remove an old version: they do it in rounds of their own.
 pub const LATE: SignedDuration = SignedDuration::from_hours(72);
@@ -85,10 +85,10 @@ pub fn judge(bucket: &str, report: &BucketReport, retention_days: u32) -> Judgem
         return match aspect {
             Aspect::Failed(error) => {
                 let failed = Judgement::failed(error);
-                Judgement::unasked(failed.reason, format!("{}{more}", failed.message))
+                Judgement::no(failed.reason, format!("{}{more}", failed.message))
             }
-            Aspect::Broken(what) => Judgement::unasked(reason, format!("bucket {bucket}: {what}{more}")),
-            _ => Judgement::unasked(
+            Aspect::Broken(what) => Judgement::no(reason, format!("bucket {bucket}: {what}{more}")),
+            _ => Judgement::no(
                 reason,
                 format!(
                     "the store of bucket {bucket} can't promise that it {words}; move the files to one that can{more}"
@@ -98,7 +98,7 @@ pub fn judge(bucket: &str, report: &BucketReport, retention_days: u32) -> Judgem
     }
     let most = SignedDuration::from_hours(24 * i64::from(retention_days)) + LATE;
     if let Some(oldest) = report.oldest.filter(|oldest| *oldest > most) {
-        return Judgement::unasked(
+        return Judgement::no(
             reasons::RETENTION_NOT_EXACT,
             format!(
                 "bucket {bucket} has a version that is an old one for {} days, and its rule says {retention_days}: the store doesn't do what its rule says",

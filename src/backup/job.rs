@@ -13,7 +13,10 @@ use crate::{
     desired::{backup::DATABASE_LABEL, pull_secret},
 };
 
-use super::task::{Task, VARIABLE};
+use super::{
+    task::{Task, VARIABLE},
+    volumes::SOURCE,
+};
 
 /// Label on a run's Job: what it is for.
 pub const RUN: &str = "tenantry.dev/run";
@@ -63,6 +66,8 @@ pub struct Plan<'a> {
     pub scratch: Option<&'a Quantity>,
     /// Digest of the Tenant's uid and the installation.
     pub tenant_uid: &'a str,
+    /// The claim whose files are read; it may come later than the Job.
+    pub claim: Option<&'a str>,
 }
 
 /// The Job.
@@ -155,10 +160,29 @@ fn pod(plan: Plan<'_>) -> Value {
             {"name": "secrets", "secret": {"secretName": plan.task.id, "defaultMode": 0o440}},
         ],
     });
+    if let Some(claim) = plan.claim {
+        with_volume(&mut pod, claim);
+    }
     if plan.pull_secret {
         pod["imagePullSecrets"] = json!([{"name": pull_secret::NAME}]);
     }
     pod
+}
+
+/// Mounts a volume, read only. Its files are whoever's wrote them: the one capability beyond nothing is to read them all
+/// the same. No group of ours: the kubelet would give it every file.
+fn with_volume(pod: &mut Value, claim: &str) {
+    pod["securityContext"] = json!({
+        "runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    pod["containers"][0]["securityContext"]["capabilities"]["add"] = json!(["DAC_OVERRIDE"]);
+    let volume = json!({"name": "source", "persistentVolumeClaim": {"claimName": claim, "readOnly": true}});
+    let mount = json!({"name": "source", "mountPath": SOURCE, "readOnly": true});
+    for (list, one) in [("/volumes", volume), ("/containers/0/volumeMounts", mount)] {
+        if let Some(list) = pod.pointer_mut(list).and_then(Value::as_array_mut) {
+            list.push(one);
+        }
+    }
 }
 
 /// What the Platform names, over what a run needs at the least.
@@ -237,10 +261,8 @@ pub fn place_files<'a>(job: &mut Value, paths: impl Iterator<Item = &'a str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::{
-        layout::Place,
-        task::{StoreAddress, Work},
-    };
+    use crate::backup::{layout::Place, task::Work};
+    use crate::store::StoreAddress;
 
     fn task() -> Task {
         Task {
@@ -271,6 +293,7 @@ mod tests {
             memory_times: 2,
             scratch: None,
             tenant_uid: "u",
+            claim: None,
         }
     }
 
@@ -309,6 +332,21 @@ mod tests {
             paths.iter().map(|path| ((*path).to_owned(), String::new())).collect();
         let keys: Vec<String> = renewed(&files).into_keys().collect();
         assert_eq!(keys, ["aws-expiration", "other__aws-access-key-id"]);
+    }
+
+    #[test]
+    fn a_volume_is_read_and_never_written() {
+        let (task, resources) = (task(), Resources::default());
+        let job = job(Plan { claim: Some("c"), ..plan(&task, &resources) });
+        let pod = &job["spec"]["template"]["spec"];
+        let volume = &pod["volumes"][4];
+        assert_eq!(volume["persistentVolumeClaim"], json!({"claimName": "c", "readOnly": true}));
+        let container = &pod["containers"][0];
+        assert_eq!(container["volumeMounts"][4]["readOnly"], true);
+        let capabilities = json!({"drop": ["ALL"], "add": ["DAC_OVERRIDE"]});
+        assert_eq!(container["securityContext"]["capabilities"], capabilities);
+        assert_eq!(pod["securityContext"]["fsGroup"], Value::Null, "no file is given to another group");
+        assert_eq!(pod["initContainers"][0]["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));
     }
 
     #[test]

@@ -329,11 +329,15 @@ pub struct Settings {
     pub prune: Schedule,
 }
 
-/// One database.
+/// One database, or one volume.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// Name in `Tenant.spec.databases`.
+    /// Name in `Tenant.spec.databases`; of a volume, its [`super::volumes::key`].
     pub name: String,
+    /// The claim that a volume's files are in; `None` for a database.
+    pub claim: Option<String>,
+    /// Why it can't be backed up, where that is known.
+    pub unsupported: Option<String>,
     /// When it is dumped.
     pub schedule: Schedule,
     /// When its newest restore point is tried.
@@ -356,4 +360,15 @@ pub struct Database {
     pub room_bytes: u64,
     /// See [`super::task::Drill::rpo_limit_seconds`].
     pub rpo_limit_seconds: u64,
+}
+
+impl Database {
+    /// What it is and what it is called, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match super::volumes::name_of(&self.name) {
+            Some(volume) => format!("volume {volume}"),
+            None => format!("database {}", self.name),
+        }
+    }
 }

@@ -18,6 +18,7 @@
 //! - [`wait`]: why what people asked for doesn't begin
 //! - [`drills`]: what is tried, and what that proves
 //! - [`view`], [`tell`]: what is known of a tenant's backups, and a run in the words of a status
+//! - [`volumes`]: what a run of a volume needs beside its Job
 //! - [`engine`]: what a Job does
 
 pub mod buckets;
@@ -43,5 +44,6 @@ pub mod store;
 pub mod task;
 pub mod tell;
 pub mod view;
+pub mod volumes;
 pub mod wait;
 pub mod zone;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::desired::meta::short_hash;
 
-use super::known::Kind;
+use super::{known::Kind, volumes};
 
 /// Longest name of a Job: its pod's name, which is the host in restic's locks, has a dash and five letters more, and no
 /// more than 63 letters.
@@ -31,7 +31,9 @@ pub fn asked(kind: Kind, object: &str, try_: u32) -> String {
 }
 
 fn fit(kind: Kind, of: &str, end: &str) -> String {
-    let whole = format!("{}-{of}-{end}", kind.word());
+    // Two dashes: no database's name begins with one, and pods' names are hosts', without dots.
+    let shown = volumes::name_of(of).map_or_else(|| of.to_owned(), |volume| format!("-{volume}"));
+    let whole = format!("{}-{shown}-{end}", kind.word());
     if whole.len() <= LONGEST {
         return whole;
     }
@@ -59,6 +61,7 @@ mod tests {
         assert_eq!(run(Kind::Backup, "app", slot), "backup-app-htbxh");
         assert_eq!(job(Kind::Backup, "app", slot, 1), run(Kind::Backup, "app", slot));
         assert_eq!(job(Kind::Backup, "app", slot, 3), "backup-app-htbxh-3");
+        assert_eq!(run(Kind::Backup, "volume.app", slot), "backup--app-htbxh", "no database's");
         let later = slot + jiff::SignedDuration::from_mins(1);
         assert_ne!(run(Kind::Backup, "app", slot), run(Kind::Backup, "app", later));
     }

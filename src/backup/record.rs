@@ -192,6 +192,8 @@ pub mod reasons {
     pub const SHRUNKEN: &str = "Shrunken";
     /// The source refuses, or doesn't answer.
     pub const SOURCE_UNREACHABLE: &str = "SourceUnreachable";
+    /// No snapshot of the volume, or no copy of it, could be made.
+    pub const SNAPSHOT_FAILED: &str = "SnapshotFailed";
     /// The dump failed.
     pub const DUMP_FAILED: &str = "DumpFailed";
     /// The store refuses, or doesn't answer.

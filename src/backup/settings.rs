@@ -11,6 +11,7 @@ use super::{
     known::{Database, Settings},
     schedule::{Schedule, ScheduleError, Seed},
     task::SqlCheck,
+    volumes::key,
 };
 
 /// When a part of each repository is read, and when space is given back: after the drills, before the night.
@@ -18,6 +19,9 @@ const CHECK: &str = "H H(18-23) * * *";
 const PRUNE: &str = "H H(18-23) * * H";
 /// Room of a drill where nobody says anything.
 const ROOM: u64 = 10 << 30;
+
+/// Files of a volume whose contents a run checksums, in turn.
+const SAMPLED_FILES: u32 = 20;
 
 /// What isn't in the spec.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,8 @@ pub fn settings(
         let schedule = database.schedule.as_ref().unwrap_or(&backups.schedule);
         databases.push(Database {
             name: database.name.clone(),
+            claim: None,
+            unsupported: None,
             schedule: line(schedule, "backup", &database.name)?,
             drills: line(&backups.drills.schedule, "drill", &database.name)?,
             old_points: line(&backups.drills.old_points, "olddrill", &database.name)?,
@@ -59,6 +65,25 @@ pub fn settings(
             checks: database.checks.iter().map(check).collect(),
             room_bytes: room(database.scratch.as_ref().or(backups.postgresql.scratch.as_ref())),
             rpo_limit_seconds: backups.drills.rpo.whole_seconds().unsigned_abs(),
+        });
+    }
+    for volume in &tenant.volumes {
+        let (name, schedule) = (key(&volume.name), volume.schedule.as_ref().unwrap_or(&backups.schedule));
+        databases.push(Database {
+            claim: Some(volume.claim.clone()),
+            unsupported: None,
+            schedule: line(schedule, "backup", &name)?,
+            drills: line(&backups.drills.schedule, "drill", &name)?,
+            old_points: line(&backups.drills.old_points, "olddrill", &name)?,
+            seed: Seed::of(&[beside.platform_uid, &tenant.name, "pick", &name]),
+            least_percent: backups.least_percent,
+            sampled_tables: SAMPLED_FILES,
+            sentinel: false,
+            accept_shrunken: volume.accept_shrunken.clone(),
+            checks: Vec::new(),
+            room_bytes: room(volume.scratch.as_ref().or(backups.postgresql.scratch.as_ref())),
+            rpo_limit_seconds: backups.drills.rpo.whole_seconds().unsigned_abs(),
+            name,
         });
     }
     Ok(Settings {

@@ -9,13 +9,13 @@
 //! aws-expiration                                  when those end, RFC 3339; the operator renews them before
 //! connection/PGHOST connection/PGPORT …           what libpq reads from the environment: the source, or a restore's target
 //! other/password other/prefix other/aws-…         drills: another tenant's key or credentials, which must not open this repository
+//! volume/time                                     backups of volumes: when the snapshot was taken, RFC 3339
 //! ```
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::backup::{ObjectLock, Store as Bucket};
-
 use super::layout::Place;
+use crate::store::address::StoreAddress;
 
 /// The task's environment variable.
 pub const VARIABLE: &str = "TENANTRY_TASK";
@@ -42,53 +42,6 @@ pub struct Task {
     pub deadline_seconds: u64,
     /// What is to be done.
     pub work: Work,
-}
-
-/// Where a store is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreAddress {
-    /// `https://…`; AWS' own for the region when absent.
-    pub endpoint: Option<String>,
-    /// The region.
-    pub region: String,
-    /// The bucket.
-    pub bucket: String,
-    /// Account that must own the bucket, asked on each request.
-    pub expected_owner: Option<String>,
-    /// Addresses as `endpoint/bucket` rather than `bucket.endpoint`.
-    pub path_style: bool,
-    /// Certificate authority in PEM, besides the system's.
-    pub ca: Option<String>,
-    /// Object Lock of what is written beside restic's own files: days, and the mode's name (`COMPLIANCE`).
-    pub lock: Option<Lock>,
-}
-
-impl StoreAddress {
-    /// The Platform's. `ca` is the text of the Secret that it names.
-    #[must_use]
-    pub fn of(store: &Bucket, ca: Option<String>) -> Self {
-        let lock = |lock: &ObjectLock| Lock { mode: lock.mode.as_str().to_owned(), days: lock.days };
-        Self {
-            endpoint: store.endpoint.clone(),
-            region: store.region.clone(),
-            bucket: store.bucket.clone(),
-            expected_owner: store.expected_owner.clone(),
-            path_style: store.path_style,
-            ca,
-            lock: store.object_lock.as_ref().map(lock),
-        }
-    }
-}
-
-/// Retention of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lock {
-    /// `COMPLIANCE` or `GOVERNANCE`.
-    pub mode: String,
-    /// Days.
-    pub days: u32,
 }
 
 /// What is to be done.
@@ -120,6 +73,10 @@ pub enum Work {
     Drill(Drill),
     /// Restores to a database that people can use.
     Restore(Restore),
+    /// Saves the files of one volume, from a copy that nobody writes to.
+    Volume(Volume),
+    /// Restores a volume's files into the Job's own folder, looks at them, and throws them away.
+    VolumeDrill(VolumeDrill),
 }
 
 impl Work {
@@ -127,13 +84,61 @@ impl Work {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Backup(_) => "backup",
+            Self::Backup(_) | Self::Volume(_) => "backup",
             Self::Expire { .. } => "expire",
             Self::Check { .. } => "check",
-            Self::Drill(_) => "drill",
+            Self::Drill(_) | Self::VolumeDrill(_) => "drill",
             Self::Restore(_) => "restore",
         }
     }
+
+    /// Whether it tries a restore point.
+    #[must_use]
+    pub fn is_drill(&self) -> bool {
+        matches!(self, Self::Drill(_) | Self::VolumeDrill(_))
+    }
+}
+
+/// Saves the files of one volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// What records name it by: [`super::volumes::key`].
+    pub database: String,
+    /// The tenant's claim.
+    pub claim: String,
+    /// Where its copy is mounted.
+    pub path: String,
+    /// The slot of the schedule that it fills, RFC 3339.
+    pub slot: String,
+    /// As [`Backup::initialise`].
+    pub initialise: bool,
+    /// Files (as `rows`) and bytes of the last good run; as [`Backup::before`].
+    pub before: Option<Size>,
+    /// As [`Backup::least_percent`].
+    pub least_percent: u32,
+    /// As [`Backup::shrink_acknowledged`].
+    pub shrink_acknowledged: bool,
+    /// Files whose contents are checksummed this time, beside the names and sizes of all.
+    pub sampled_files: u32,
+    /// As [`Backup::dead_hosts`].
+    pub dead_hosts: Vec<String>,
+}
+
+/// Restores a volume's files into the Job's own folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeDrill {
+    /// As [`Volume::database`].
+    pub database: String,
+    /// The restore point.
+    pub point: PointRef,
+    /// As [`Drill::rpo_limit_seconds`].
+    pub rpo_limit_seconds: Option<u64>,
+    /// As [`Drill::room_bytes`].
+    pub room_bytes: u64,
+    /// As [`Drill::try_other`].
+    pub try_other: bool,
 }
 
 /// Dumps one database.

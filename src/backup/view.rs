@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{
     decide::Decision,
     known::{Run, Settings, Store},
-    store::checks::Judgement,
 };
+use crate::store::verdict::Judgement;
 
 /// What is known of one tenant's backups.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct View {
     pub leak: String,
     /// Why a run couldn't begin; empty where all could.
     pub problem: String,
+    /// What runs of volumes made and nobody could remove: kind and name.
+    pub left: Vec<String>,
     /// Runs have the Platform's own credentials: what keeps tenants apart is their keys.
     pub shared_credentials: bool,
     /// What was found of its buckets of files, by name, and when.
@@ -48,6 +50,7 @@ impl View {
             && self.locked == other.locked
             && self.problem == other.problem
             && self.leak == other.leak
+            && self.left == other.left
             && self.buckets == other.buckets
             && self.shared_credentials == other.shared_credentials
             && self.store.as_ref().map(|one| one.observed_at)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::conditions::reasons;
 
-use super::hold::Hold;
+use super::{hold::Hold, volumes::name_of};
 
 /// Why it doesn't begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Wait {
     NoBackups(String, String),
     /// The Tenant, and what is wrong with its spec, or its Platform's.
     Wrong(String, String),
-    /// The Tenant, and the database that it doesn't list.
+    /// The Tenant, and the database, or the volume by its [`key`](super::volumes::key), that it doesn't list.
     NotListed(String, String),
     /// `at` can't be read.
     BadTime(String),
@@ -70,10 +70,16 @@ impl fmt::Display for Wait {
             Self::Wrong(tenant, problem) => {
                 write!(f, "Tenant {tenant} can't be worked on: {problem}; mend it, and this begins")
             }
-            Self::NotListed(tenant, database) => write!(
-                f,
-                "Tenant {tenant} lists no database {database} in spec.databases; list it again to restore what was kept, or make this anew with the right name"
-            ),
+            Self::NotListed(tenant, subject) => {
+                let (what, list) = match name_of(subject) {
+                    Some(volume) => (format!("volume {volume}"), "volumes"),
+                    None => (format!("database {subject}"), "databases"),
+                };
+                write!(
+                    f,
+                    "Tenant {tenant} lists no {what} in spec.{list}; list it again to restore what was kept, or make this anew with the right name"
+                )
+            }
             Self::BadTime(text) if text.is_empty() => {
                 write!(f, "point: At needs spec.at, an RFC 3339 time as 2026-11-21T09:00:00Z; make this anew")
             }
@@ -81,13 +87,17 @@ impl fmt::Display for Wait {
                 write!(f, "spec.at ({text}) is no RFC 3339 time as 2026-11-21T09:00:00Z; make this anew")
             }
             Self::Held(hold) => hold.fmt(f),
-            Self::NoPoint(database) => {
-                write!(f, "{database} has no restore point yet; it begins when there is one")
+            Self::NoPoint(subject) => {
+                let subject = name_of(subject).unwrap_or(subject);
+                write!(f, "{subject} has no restore point yet; it begins when there is one")
             }
-            Self::NoneSoOld(database, oldest) => write!(
-                f,
-                "{database} has no restore point so old; the oldest is of {oldest}: make this anew with a later time"
-            ),
+            Self::NoneSoOld(subject, oldest) => {
+                let subject = name_of(subject).unwrap_or(subject);
+                write!(
+                    f,
+                    "{subject} has no restore point so old; the oldest is of {oldest}: make this anew with a later time"
+                )
+            }
             Self::Stuck(problem) => write!(f, "it can't begin now: {problem}; it is tried again"),
         }
     }

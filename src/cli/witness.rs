@@ -9,10 +9,10 @@ use crate::api::common::Duration as Span;
 use crate::audit::log::note::Kind;
 use crate::audit::witness::refused::Trouble;
 use crate::audit::witness::round::{Round, Witness};
-use crate::backup::store::access::Access;
 use crate::runtime::backoff::{stretched, unit};
 use crate::runtime::shutdown::{Shutdown, on_signals};
 use crate::runtime::telemetry::{self, LogFormat};
+use crate::store::access::Access;
 
 use super::audit::place::LogKeys;
 use super::audit::sink::{BucketArgs, pause, private_key};

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     api::conditions::Condition,
     apply::Writer,
-    backup::{store::checks::Judgement, view::View},
+    backup::view::View,
     forge::tokens::Tokens,
     hook::{keep::Kept, signature::Key},
     observe::world::{Signal, World},
@@ -28,6 +28,7 @@ use crate::{
         platform::{PostReport, SourceReport},
         promises::SourceState,
     },
+    store::verdict::Judgement,
     trail::keeper::Trail,
     validate::{ground::PullSecret, manifest::Schemas},
 };

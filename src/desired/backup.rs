@@ -81,16 +81,20 @@ fn wanted(plan: Plan<'_>) -> bool {
 }
 
 fn backs_up(plan: Plan<'_>) -> bool {
-    plan.platform.backups.is_some() && !plan.tenant.databases.is_empty()
+    plan.platform.backups.is_some() && !(plan.tenant.databases.is_empty() && plan.tenant.volumes.is_empty())
 }
 
 /// Both namespaces.
 pub fn namespaces(plan: Plan<'_>) -> Vec<Namespace> {
     let one = |name: String| {
+        // Files of a volume are whoever's wrote them: what reads them all is root, with one capability.
+        let reads =
+            !plan.tenant.volumes.is_empty() && name == name_of(&plan.tenant.namespace, Purpose::Backup);
+        let level = if reads { "baseline" } else { "restricted" };
         let mut metadata = meta::cluster(plan, name);
         let labels = metadata.labels.get_or_insert_default();
         for mode in ["enforce", "audit", "warn"] {
-            labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".to_owned());
+            labels.insert(format!("pod-security.kubernetes.io/{mode}"), level.to_owned());
         }
         Namespace { metadata, ..Namespace::default() }
     };
@@ -225,9 +229,21 @@ fn doors(plan: Plan<'_>, database: &Database) -> Vec<NetworkPolicy> {
     out.into_iter().chain(into).collect()
 }
 
-/// Lets the operator read connection Secrets in the tenant's namespace, and nowhere else.
-pub fn binding(plan: Plan<'_>) -> Option<RoleBinding> {
-    backs_up(plan).then(|| bound(plan, meta::namespaced(plan, READER), marks::ROLE_SECRET_READER))
+/// Lets the operator read connection Secrets in the tenant's namespace, take snapshots of volumes there and copy them to
+/// the namespace of backups; each nowhere else.
+pub fn bindings(plan: Plan<'_>) -> Vec<RoleBinding> {
+    if plan.platform.backups.is_none() {
+        return Vec::new();
+    }
+    let (databases, volumes) = (!plan.tenant.databases.is_empty(), !plan.tenant.volumes.is_empty());
+    let reader = databases.then(|| bound(plan, meta::namespaced(plan, READER), marks::ROLE_SECRET_READER));
+    let source = volumes
+        .then(|| bound(plan, meta::namespaced(plan, marks::ROLE_VOLUME_SOURCE), marks::ROLE_VOLUME_SOURCE));
+    let copies = volumes.then(|| {
+        let meta = within(plan, Purpose::Backup, marks::ROLE_VOLUME_COPIES);
+        bound(plan, meta, marks::ROLE_VOLUME_COPIES)
+    });
+    [reader, source, copies].into_iter().flatten().collect()
 }
 
 /// Lets the operator make, renew and remove the Secrets of runs where runs are, and nowhere else.
@@ -236,6 +252,7 @@ pub fn run_bindings(plan: Plan<'_>) -> Vec<RoleBinding> {
     if wanted(plan) { [Purpose::Backup, Purpose::Drill].map(one).into() } else { Vec::new() }
 }
 
+/// The operator's own binding to a role.
 fn bound(plan: Plan<'_>, metadata: ObjectMeta, role: &str) -> RoleBinding {
     let api_group = "rbac.authorization.k8s.io".to_owned();
     RoleBinding {

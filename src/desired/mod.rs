@@ -120,7 +120,7 @@ pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
         limit_ranges: vec![quota::limit_range(plan)],
         network_policies: [network::policies(plan, alive), backup::policies(plan, alive)].concat(),
         role_bindings: match alive {
-            true => rbac::bindings(plan).into_iter().chain(backup::binding(plan)).collect(),
+            true => rbac::bindings(plan).into_iter().chain(backup::bindings(plan)).collect(),
             false => Vec::new(),
         }
         .into_iter()

@@ -55,7 +55,8 @@ pub async fn gather(
     if !known {
         inputs.namespace = read_namespace(client, tenant.namespace()).await?;
     }
-    if inputs.had_backups || !tenant.spec.databases.is_empty() {
+    let spec = &tenant.spec;
+    if inputs.had_backups || !(spec.databases.is_empty() && spec.volumes.is_empty()) {
         inputs.beside = beside(world, client, tenant.namespace()).await?;
     }
     Ok(inputs)

@@ -1,6 +1,7 @@
 //! What the pods of a run that has ended left: its record, or what Kubernetes says of its end.
 
 use kube::{Api, Client, ResourceExt, api::ListParams};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     backup::{
@@ -13,7 +14,7 @@ use crate::{
 use super::{runs::JobFacts, slim::SlimPod};
 
 /// What a run's pod left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words {
     /// Its record; `None` where it was killed before it could say anything.
     pub record: Option<Record>,
@@ -30,14 +31,33 @@ pub struct Words {
 /// # Errors
 /// They can't be listed.
 pub async fn words(client: &Client, job: &JobFacts) -> Result<Words, CallError> {
+    let pods = list(client, job).await?;
+    match &job.said {
+        Some(said) if pods.is_empty() => Ok((**said).clone()),
+        _ => Ok(read(job, &pods)),
+    }
+}
+
+/// Names and uids of a Job's pods.
+///
+/// # Errors
+/// They can't be listed.
+pub async fn pods(client: &Client, job: &JobFacts) -> Result<Vec<(String, String)>, CallError> {
+    let pods = list(client, job).await?;
+    Ok(pods.iter().map(|pod| (pod.name_any(), pod.uid().unwrap_or_default())).collect())
+}
+
+async fn list(client: &Client, job: &JobFacts) -> Result<Vec<SlimPod>, CallError> {
     let api: Api<SlimPod> = Api::namespaced(client.clone(), &job.namespace);
     let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name));
-    let pods = deadline(READ_DEADLINE, api.list(&of_job)).await?;
-    Ok(read(job, &pods.items))
+    Ok(deadline(READ_DEADLINE, api.list(&of_job)).await?.items)
 }
 
 fn read(job: &JobFacts, pods: &[SlimPod]) -> Words {
     let hosts = pods.iter().map(ResourceExt::name_any).collect();
+    if let Some((reason, message)) = job.given_up.clone() {
+        return Words { record: None, reason, message, hosts };
+    }
     let containers = pods
         .iter()
         .flat_map(|pod| pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses));
@@ -106,6 +126,36 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        backup::{
+            job::RUN,
+            volumes::{GIVEN_UP, SAID},
+        },
+        observe::runs::facts,
+    };
+
+    #[test]
+    fn a_run_that_was_given_up_says_why() {
+        let mut job = serde_json::json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {
+                "name": "backup--files-1", "namespace": "acme-backup", "labels": {RUN: "backup"},
+                "annotations": {GIVEN_UP: "SnapshotFailed\nthe driver says no"},
+            },
+            "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]},
+        });
+        let said = |job: &serde_json::Value| {
+            let words = read(&facts(&serde_json::from_value(job.clone()).unwrap()), &[]);
+            (words.reason, words.message)
+        };
+        assert_eq!(said(&job), (reasons::SNAPSHOT_FAILED.to_owned(), "the driver says no".to_owned()));
+        job["metadata"]["annotations"] = serde_json::json!({});
+        assert_eq!(said(&job).0, reasons::DEADLINE_EXCEEDED, "its deadline was only the means");
+        let words = Words { reason: "OutOfMemory".into(), hosts: vec!["pod-1".into()], ..Words::default() };
+        job["metadata"]["annotations"] = serde_json::json!({SAID: serde_json::to_string(&words).unwrap()});
+        let facts = facts(&serde_json::from_value(job).unwrap());
+        assert_eq!(facts.said.as_deref(), Some(&words), "locks are known by the hosts of pods that are gone");
+    }
 
     fn said(job: &JobFacts, status: serde_json::Value) -> (String, String) {
         let pod = serde_json::json!({"metadata": {"name": "pod-1"}, "status": status});

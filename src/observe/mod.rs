@@ -12,6 +12,7 @@
 //! - [`workloads`]: what status is made of after it wrote
 //! - [`standing`]: what a plan has to know of a cluster
 //! - [`runs`]: Jobs of backups and drills, and what people asked for; [`last_words`]: what their pods left
+//! - [`volumes`]: claims and snapshots, while a run needs them
 //! - [`census`]: every pod and node, read now and then
 //! - [`loss`]: what the loss of a zone would do, played through now and then
 //! - [`behind`], [`lists`]: what stands behind a condition, when somebody asks why
@@ -31,6 +32,7 @@ pub mod secrets;
 pub mod slim;
 pub mod standing;
 pub mod trouble;
+pub mod volumes;
 pub mod watch;
 pub mod workloads;
 pub mod world;

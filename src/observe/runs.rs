@@ -17,6 +17,7 @@ use crate::{
         job::{CONTAINER, RUN, SLOT},
         record::reasons,
         task::{Task, VARIABLE},
+        volumes::{GIVEN_UP, SAID},
     },
     desired::backup::DATABASE_LABEL,
     runtime::health::Health,
@@ -71,6 +72,10 @@ pub struct JobFacts {
     pub task: Option<Box<Task>>,
     /// What its pod said at the end; `None` before that was read.
     pub words: Option<Words>,
+    /// Reason and message, where it was given up before its pod could begin.
+    pub given_up: Option<(String, String)>,
+    /// What its pod said, where that was noted before the pod was removed.
+    pub said: Option<Box<Words>>,
 }
 
 /// What is known of runs; clones share it.
@@ -261,7 +266,7 @@ impl Inner {
     }
 }
 
-fn facts(job: &SlimJob) -> JobFacts {
+pub(super) fn facts(job: &SlimJob) -> JobFacts {
     let meta = &job.metadata;
     let label = |key: &str| meta.labels.as_ref().and_then(|map| map.get(key)).cloned().unwrap_or_default();
     let annotation =
@@ -292,6 +297,10 @@ fn facts(job: &SlimJob) -> JobFacts {
         memory: memory(job),
         task: if state == State::Active { task(job) } else { None },
         words: None,
+        said: serde_json::from_str(&annotation(SAID)).ok(),
+        given_up: annotation(GIVEN_UP)
+            .split_once('\n')
+            .map(|(reason, message)| (reason.to_owned(), message.to_owned())),
     }
 }
 

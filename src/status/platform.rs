@@ -10,8 +10,8 @@ use crate::{
         conditions::{ConditionStatus, ConditionType, find, reasons},
         platform_status::{Orphan, PlatformStatus, PlatformSummary, SourceStatus},
     },
-    backup::store::checks::Judgement,
     plan::waves,
+    store::verdict::Judgement,
     validate::problem::Problem,
 };
 
@@ -318,7 +318,7 @@ mod tests {
     fn an_old_look_at_the_store_says_nothing() {
         let at: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
         let good = Judgement { fit: true, reason: reasons::SUCCEEDED, message: "all good".into() };
-        let bad = Judgement::unasked(reasons::NOT_IMMUTABLE, "no lock");
+        let bad = Judgement::no(reasons::NOT_IMMUTABLE, "no lock");
         let soon = at + SignedDuration::from_mins(15);
         let later = soon + SignedDuration::from_secs(1);
         for (judgement, status) in [(good, ConditionStatus::True), (bad, ConditionStatus::False)] {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tenantry::backup::layout::Place;
 use tenantry::backup::record::Record;
-use tenantry::backup::task::{Backup, Drill, PointRef, Restore, StoreAddress, Task, VARIABLE, Work};
+use tenantry::backup::task::{Backup, Drill, PointRef, Restore, Task, VARIABLE, Work};
+use tenantry::store::StoreAddress;
 use tenantry_testbed::{
     PostgresServer, Proxy, REGION, Run, StoreKeys, Versitygw, as_database_user, database_folder,
     give_to_database_user, make_bucket, programs,

@@ -11,3 +11,4 @@ mod restores;
 mod runs;
 mod sources;
 mod stores;
+mod volumes;

@@ -108,7 +108,9 @@ fn the_operator_may_do_no_more() {
     let bound = rights.iter().filter(|right| right.verb == "bind");
     let bound: BTreeSet<String> = bound.flat_map(|right| right.names.clone()).collect();
     let (reader, runs) = (marks::ROLE_SECRET_READER, marks::ROLE_RUN_SECRETS);
-    assert_eq!(bound, [marks::ROLE_EDITOR, marks::ROLE_VIEWER, reader, runs].map(str::to_owned).into());
+    let volumes = [marks::ROLE_VOLUME_SOURCE, marks::ROLE_VOLUME_COPIES];
+    let roles = [marks::ROLE_EDITOR, marks::ROLE_VIEWER, reader, runs, volumes[0], volumes[1]];
+    assert_eq!(bound, roles.map(str::to_owned).into());
     let runs = self::rights(&role("ClusterRole", runs));
     let runs: Vec<_> = runs.iter().map(|one| (one.resource.as_str(), one.verb.as_str())).collect();
     // No list: whose name it doesn't know it can't find.
@@ -116,6 +118,19 @@ fn the_operator_may_do_no_more() {
     let reader = self::rights(&role("ClusterRole", marks::ROLE_SECRET_READER));
     let reader: Vec<_> = reader.iter().map(|one| (one.resource.as_str(), one.verb.as_str())).collect();
     assert_eq!(reader, [("secrets", "get")]);
+    let verbs = |role: &str, resource: &str| -> Vec<String> {
+        let rights = self::rights(&self::role("ClusterRole", role));
+        rights.into_iter().filter(|one| one.resource == resource).map(|one| one.verb).collect()
+    };
+    assert_eq!(verbs(volumes[0], "persistentvolumeclaims"), ["get"], "a tenant's claim is never changed");
+    assert_eq!(verbs(volumes[0], "volumesnapshots"), ["get", "create", "delete"]);
+    assert_eq!(verbs(volumes[1], "persistentvolumeclaims"), ["get", "create", "delete"], "copies of one run");
+    assert_eq!(
+        (verbs(volumes[1], "jobs"), verbs(volumes[1], "pods")),
+        (vec!["patch".into()], vec!["delete".into()])
+    );
+    assert_eq!(verbs("tenantry", "volumesnapshotcontents"), ["get", "create", "delete"]);
+    assert_eq!(verbs("tenantry", "volumesnapshots"), Vec::<String>::new(), "nobody's but where it is bound");
     let roles = rights.iter().filter(|right| right.group == "rbac.authorization.k8s.io");
     assert!(
         roles.clone().all(|right| right.resource == "rolebindings" || right.verb == "bind"),

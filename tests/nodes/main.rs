@@ -27,4 +27,5 @@ mod scenes;
 mod site;
 mod story;
 mod stubborn;
+mod volumes;
 mod writes;

@@ -1,7 +1,7 @@
 //! Servers to ask.
 
-use tenantry::backup::store::{Credentials, Store};
-use tenantry::backup::task::StoreAddress;
+use tenantry::store::StoreAddress;
+use tenantry::store::{Credentials, Store};
 use tenantry_testbed::{Ministack, REGION, Run, StoreKeys, Versitygw, make_bucket, programs};
 
 use crate::Outcome;

@@ -1,8 +1,9 @@
 //! Whether a store is fit for backups, as its conditions say it.
 
-use tenantry::backup::store::checks::{Asked, Judgement, Owner, judge};
-use tenantry::backup::store::{Class, Store, probe};
-use tenantry::backup::task::{Lock, StoreAddress};
+use tenantry::backup::store::checks::{Asked, judge};
+use tenantry::backup::store::probe_key;
+use tenantry::store::verdict::{Judgement, Owner};
+use tenantry::store::{Class, Lock, Store, StoreAddress};
 use tenantry_testbed::{Fault, Matcher, Proxy, StoreKeys, make_bucket};
 
 use crate::Outcome;
@@ -15,7 +16,7 @@ fn asked(days: Option<u32>) -> Asked {
 
 async fn verdict(address: &StoreAddress, keys: &StoreKeys, asked: &Asked) -> Outcome<Judgement> {
     let store = Store::open(address, &credentials(keys))?;
-    let findings = store.look(&probe::key("b", "shop")).await;
+    let findings = store.look(&probe_key("b", "shop")).await;
     Ok(judge(&address.bucket, asked, &findings))
 }
 
@@ -82,7 +83,7 @@ async fn another_owner_is_found_out_where_the_store_knows_any() -> Outcome {
         assert_eq!((said.fit, said.reason), (false, "WrongOwner"), "{said:?}");
         assert_eq!(open(server, "plain")?.list("", "", 10).await?.objects, [], "a byte was written");
         address.expected_owner = Some(root.id.clone());
-        let right = Store::open(&address, &credentials(&root))?.look(&probe::key("b", "shop")).await;
+        let right = Store::open(&address, &credentials(&root))?.look(&probe_key("b", "shop")).await;
         assert_eq!(right.bucket, Ok(Owner::Right));
         assert!(judge("plain", &asked(None), &right).fit, "{right:?}");
     }
@@ -131,7 +132,7 @@ async fn a_store_that_forgets_is_found_out() -> Outcome {
         assert_eq!((lost.class.clone(), lost.reason()), (Class::NotDurable, "NotDurable"), "{lost}");
         // One that ignores the condition.
         proxy.heal_all();
-        store.put_new(&probe::key("b", "shop"), b"x").await?;
+        store.put_new(&probe_key("b", "shop"), b"x").await?;
         proxy.fail(Matcher::path("store.probe").method("PUT"), Fault::status(200));
         let said = verdict(&address, &server.root(), &asked(None)).await?;
         assert_eq!((said.fit, said.reason), (false, "NoConditionalPut"), "{said:?}");

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use tenantry::backup::layout::Place;
 use tenantry::backup::record::{self, Point, Record};
 use tenantry::backup::store::inventory::{Inventory, locked_percent};
-use tenantry::backup::store::{Class, Store};
 use tenantry::backup::task::Size;
+use tenantry::store::{Class, Store};
 use tenantry_testbed::{Fault, Matcher, Proxy};
 
 use crate::Outcome;

@@ -2,8 +2,8 @@
 
 use futures::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
-use tenantry::backup::store::{Class, Store};
-use tenantry::backup::task::Lock;
+use tenantry::store::Lock;
+use tenantry::store::{Class, Store};
 use tenantry_testbed::StoreKeys;
 
 use crate::Outcome;

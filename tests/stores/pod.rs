@@ -6,9 +6,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tenantry::backup::layout::Place;
-use tenantry::backup::store::access::{Access, Base, RoleAddress};
 use tenantry::backup::store::policy::Role;
-use tenantry::backup::store::{Class, Store};
+use tenantry::backup::store::scoped;
+use tenantry::store::access::{Access, Base, RoleAddress};
+use tenantry::store::{Class, Store};
 use tenantry_testbed::{Ministack, REGION, Run, make_bucket, programs};
 
 use crate::Outcome;
@@ -66,12 +67,12 @@ async fn in_pod(inside: &str) -> Outcome {
     let place = Place::of("b", "shop", "acme");
     let own = Access::new(address.clone(), Base::Pod, None);
     own.store().await?.put_proved("b/shop/acme/records/r.json", b"{}").await?;
-    let shared = own.scoped(Role::Backup, &place, "backup-app-1", Duration::from_secs(3600)).await?;
+    let shared = scoped(&own, (Role::Backup, &place), "backup-app-1", Duration::from_secs(3600)).await?;
     assert!(shared.shared && shared.credentials.expires().is_some(), "{shared:?}");
 
     let role = RoleAddress { arn: role.into(), external_id: None, endpoint: Some(url.into()) };
     let access = Access::new(address.clone(), Base::Pod, Some(role));
-    let scoped = access.scoped(Role::Read, &place, "drill-app-1", Duration::from_secs(3600)).await?;
+    let scoped = scoped(&access, (Role::Read, &place), "drill-app-1", Duration::from_secs(3600)).await?;
     let store = Store::open(&address, &scoped.credentials)?;
     assert_eq!(store.get("b/shop/acme/records/r.json", 9).await?, b"{}");
     let denied = store.put_new("b/shop/acme/g0001/x", b"x").await.expect_err("a reader writes nothing");

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tenantry::backup::store::Credentials;
 use tenantry::backup::store::policy::Role;
+use tenantry::store::Credentials;
 use tenantry_testbed::{REGION, programs};
 
 use crate::Outcome;

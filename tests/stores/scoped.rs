@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tenantry::backup::layout::Place;
-use tenantry::backup::store::access::{Access, Base, RoleAddress};
 use tenantry::backup::store::policy::Role;
-use tenantry::backup::store::{Class, Credentials, Store, StoreError};
+use tenantry::backup::store::scoped;
+use tenantry::store::access::{Access, Base, RoleAddress};
+use tenantry::store::{Class, Credentials, Store, StoreError};
 use tenantry_testbed::{Ministack, Run, make_bucket, programs};
 
 use crate::Outcome;
@@ -50,7 +51,7 @@ impl Bed {
     /// What a run of that role gets for a tenant.
     pub(crate) async fn credentials(&self, role: Role, tenant: &str) -> Outcome<Credentials> {
         let place = Place::of("b", "shop", tenant);
-        let scoped = self.access.scoped(role, &place, "backup-app/1", Duration::from_secs(60)).await?;
+        let scoped = scoped(&self.access, (role, &place), "backup-app/1", Duration::from_secs(60)).await?;
         assert!(!scoped.shared && scoped.credentials.expires().is_some(), "{scoped:?}");
         Ok(scoped.credentials)
     }
@@ -140,7 +141,7 @@ async fn a_role_that_cannot_be_assumed_is_named() -> Outcome {
     }
     let shared = Access::new(address, Base::Given(credentials(&nobody)), None);
     let place = Place::of("b", "shop", "acme");
-    let scoped = shared.scoped(Role::Read, &place, "drill", Duration::from_secs(60)).await?;
+    let scoped = scoped(&shared, (Role::Read, &place), "drill", Duration::from_secs(60)).await?;
     assert!(scoped.shared && !shared.is_scoped());
     Ok(())
 }

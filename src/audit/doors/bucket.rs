@@ -6,7 +6,7 @@ use super::super::archive::{Archive, Unread};
 use super::super::layout::Stream;
 use super::super::pack::MOST_UNPACKED;
 use super::stream_of;
-use crate::backup::store::{Class, Store, StoreError};
+use crate::store::{Class, Store, StoreError};
 
 /// A stream's folder in a bucket. Calls block: not for threads that drive futures.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 
 use crate::api::conditions::reasons;
-use crate::backup::store::checks::{Answer, Judgement, MOST_SKEW, Owner};
-use crate::backup::store::error::{Class, StoreError};
-use crate::backup::task::Lock;
+use crate::store::address::Lock;
+use crate::store::error::{Class, StoreError};
+use crate::store::verdict::{Answer, Judgement, MOST_SKEW, Owner};
 
 use super::trouble::Trouble;
 
@@ -80,7 +80,7 @@ pub fn judge(bucket: &str, asked: &Asked, findings: &Findings) -> Judgement {
 }
 
 fn no(reason: &'static str, message: String) -> Option<Judgement> {
-    Some(Judgement::unasked(reason, message))
+    Some(Judgement::no(reason, message))
 }
 
 fn failed(error: &StoreError) -> Option<Judgement> {

@@ -1,7 +1,8 @@
 //! A look at the archive, as its writer: what it is, and what the writer can do that it must not.
 
-use crate::backup::store::checks::{Answer, Owner};
-use crate::backup::store::{Class, Store, StoreError};
+use crate::store::address::Written;
+use crate::store::verdict::{Answer, Owner};
+use crate::store::{Class, Store, StoreError};
 
 use super::checks::{Findings, Right};
 use super::sink::Sink;
@@ -28,6 +29,7 @@ pub async fn look(sink: &Sink, folder: &str, version: &mut Option<String>) -> Fi
             action: "ask",
             place: sink.bucket().to_owned(),
             said: "it is another account's".to_owned(),
+            written: Written::Flags,
         };
         let error = owner.clone().err().unwrap_or(stranger);
         return Findings { ahead: store.clock().ahead(), ..nothing(owner, &error) };

@@ -18,7 +18,7 @@
 //!
 //! The writer can't read the archive. Whether an object that is there already is ours, it knows from the journal alone:
 //! a put that says "exists" is a success where this very content was tried before, and a fork where it wasn't. So the
-//! client must not try anything again by itself: [`crate::backup::store::Store::put_once`].
+//! client must not try anything again by itself: [`crate::store::Store::put_once`].
 
 pub mod checks;
 pub mod cosigned;

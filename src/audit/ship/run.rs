@@ -12,10 +12,10 @@ use tracing::{error, info, warn};
 use crate::audit::layout;
 use crate::audit::log::note::PublicKey;
 use crate::audit::witness::refused::REFUSAL;
-use crate::backup::store::checks::Judgement;
-use crate::backup::store::{Class, probe};
 use crate::runtime::backoff::{Backoff, stretched, unit};
 use crate::runtime::shutdown::Shutdown;
+use crate::store::verdict::Judgement;
+use crate::store::{Class, probe};
 
 use super::checks::{judge, may_ship};
 use super::cosigned::{self, Keys, Verified};

@@ -13,7 +13,7 @@ use crate::audit::log::note::{Malformed, PrivateKey};
 use crate::audit::pack::pack;
 use crate::audit::prove::{Object, Prover};
 use crate::audit::spool::Spool;
-use crate::backup::store::{Class, Put, Store, StoreError};
+use crate::store::{Class, Put, Store, StoreError};
 use crate::trail::record::hash;
 
 use super::history::{History, Mark};

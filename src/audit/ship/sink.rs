@@ -1,8 +1,8 @@
 //! The archive as the agent reaches it: who writes, and who reads the witness' checkpoint.
 
-use crate::backup::store::access::Access;
-use crate::backup::store::{Class, StoreError};
-use crate::backup::task::Lock;
+use crate::store::Lock;
+use crate::store::access::Access;
+use crate::store::{Class, StoreError};
 
 use super::checks::Asked;
 

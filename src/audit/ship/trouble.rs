@@ -1,7 +1,7 @@
 //! What keeps the shipper from going on, in words for the person who has to act. Pure.
 
 use crate::api::conditions::reasons;
-use crate::backup::store::error::{Class, StoreError};
+use crate::store::error::{Class, StoreError};
 
 /// Why it doesn't go on. None of them loses a record: the spool keeps what wasn't shipped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,11 +100,18 @@ impl From<StoreError> for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::address::Written;
 
     #[test]
     fn each_refusal_of_the_archive_has_its_word() {
         let of = |class| {
-            Trouble::from(StoreError { class, action: "write", place: "b/k".into(), said: String::new() })
+            Trouble::from(StoreError {
+                class,
+                action: "write",
+                place: "b/k".into(),
+                said: String::new(),
+                written: Written::Flags,
+            })
         };
         for (class, reason) in [
             (Class::Denied, "SinkDenied"),

@@ -2,7 +2,7 @@
 
 use crate::api::conditions::reasons;
 use crate::audit::log::note::Note;
-use crate::backup::store::error::StoreError;
+use crate::store::error::StoreError;
 use crate::validate::text::sanitize;
 
 /// Where a refusal lies in a stream's folder. It ends like the cosigned checkpoint: what the archive's policies let a

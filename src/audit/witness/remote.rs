@@ -13,7 +13,7 @@ use crate::audit::log::proof;
 use crate::audit::pack;
 use crate::audit::prove::Object;
 use crate::audit::verify::nodes::Tiles;
-use crate::backup::store::{Class, Store, StoreError};
+use crate::store::{Class, Store, StoreError};
 
 use super::refused::{REFUSAL, Trouble, refused};
 

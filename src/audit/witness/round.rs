@@ -10,7 +10,7 @@ use crate::audit::doors::bucket;
 use crate::audit::files;
 use crate::audit::layout::{Stream, key_name};
 use crate::audit::log::note::{PrivateKey, PublicKey};
-use crate::backup::store::Store;
+use crate::store::Store;
 use crate::validate::text::sanitize;
 
 use super::memory::Memory;

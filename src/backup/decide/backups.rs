@@ -9,7 +9,8 @@ use crate::backup::{
     names,
     record::reasons,
     schedule::Schedule,
-    task::{Backup, Work},
+    task::{Backup, Volume, Work},
+    volumes::SOURCE,
 };
 
 use super::{Known, Try, Want, dead_hosts, ended, is_filled, next_try, slots};
@@ -49,7 +50,7 @@ pub(super) fn wanted(known: Known<'_>, store: &Store) -> (Vec<Due>, Vec<Want>) {
 fn one(known: Known<'_>, store: &Store, database: &Database) -> (Due, Option<Want>) {
     let (newest, next) = slots(&database.schedule, known.now);
     let mut due = Due { database: database.name.clone(), next, hold: None };
-    let Some(slot) = newest else { return (due, None) };
+    let Some(slot) = newest.filter(|_| database.unsupported.is_none()) else { return (due, None) };
     let ended = ended(known, store, Kind::Backup, &database.name);
     if is_filled(&ended, slot, known.now) {
         return (due, None);
@@ -95,16 +96,32 @@ fn want(
     let current = generation::current(store, known.settings.locked, store.now(known.now));
     // It holds for the run after it, and no longer.
     let last = ended.iter().max_by_key(|past| past.started);
-    let work = Backup {
-        database: database.name.clone(),
-        slot: slot.to_string(),
-        initialise: current.initialise,
-        before: store.points_of(&database.name).last().map(|point| point.size),
-        least_percent: database.least_percent,
-        shrink_acknowledged: last.is_some_and(|last| accepts(database, last)),
-        sampled_tables: database.sampled_tables,
-        sentinel: database.sentinel,
-        dead_hosts: dead_hosts(known),
+    let before = store.points_of(&database.name).last().map(|point| point.size);
+    let shrink_acknowledged = last.is_some_and(|last| accepts(database, last));
+    let work = match &database.claim {
+        Some(claim) => Work::Volume(Volume {
+            database: database.name.clone(),
+            claim: claim.clone(),
+            path: SOURCE.to_owned(),
+            slot: slot.to_string(),
+            initialise: current.initialise,
+            before,
+            least_percent: database.least_percent,
+            shrink_acknowledged,
+            sampled_files: database.sampled_tables,
+            dead_hosts: dead_hosts(known),
+        }),
+        None => Work::Backup(Backup {
+            database: database.name.clone(),
+            slot: slot.to_string(),
+            initialise: current.initialise,
+            before,
+            least_percent: database.least_percent,
+            shrink_acknowledged,
+            sampled_tables: database.sampled_tables,
+            sentinel: database.sentinel,
+            dead_hosts: dead_hosts(known),
+        }),
     };
     Want {
         kind: Kind::Backup,
@@ -114,7 +131,7 @@ fn want(
         due,
         generation: current.number,
         memory_times,
-        work: Work::Backup(work),
+        work,
     }
 }
 

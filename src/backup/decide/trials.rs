@@ -6,7 +6,7 @@ use crate::backup::{
     drills,
     known::{Asked, Choice, Database, Kind, Point, Store},
     names,
-    task::{Drill, PointRef, Restore, Work},
+    task::{Drill, PointRef, Restore, VolumeDrill, Work},
 };
 
 use super::{Known, Try, Want, ended, is_filled, next_try, slots};
@@ -66,19 +66,28 @@ fn drill(
         due: if due > known.now && slot <= known.now && number == 1 { known.now } else { due },
         generation: point.generation,
         memory_times,
-        work: Work::Drill(task(database, point, newest.then_some(database.rpo_limit_seconds))),
+        work: task(database, point, newest.then_some(database.rpo_limit_seconds)),
     }
 }
 
-fn task(database: &Database, point: &Point, rpo_limit_seconds: Option<u64>) -> Drill {
-    Drill {
+fn task(database: &Database, point: &Point, rpo_limit_seconds: Option<u64>) -> Work {
+    if database.claim.is_some() {
+        return Work::VolumeDrill(VolumeDrill {
+            database: database.name.clone(),
+            point: reference(point),
+            rpo_limit_seconds,
+            room_bytes: database.room_bytes,
+            try_other: true,
+        });
+    }
+    Work::Drill(Drill {
         database: database.name.clone(),
         point: reference(point),
         rpo_limit_seconds,
         checks: database.checks.clone(),
         room_bytes: database.room_bytes,
         try_other: true,
-    }
+    })
 }
 
 fn reference(point: &Point) -> PointRef {
@@ -98,7 +107,10 @@ fn ask(known: Known<'_>, store: &Store, asked: &Asked) -> Option<Want> {
     let kind = if asked.restore.is_some() { Kind::Restore } else { Kind::AskedDrill };
     let job = names::asked(kind, &asked.name, 1);
     let there = known.runs.iter().any(|run| run.job == job) || store.past.iter().any(|past| past.id == job);
-    let database = known.settings.databases.iter().find(|one| one.name == asked.database)?;
+    // Files are brought back by hand; nothing restores them yet.
+    let fits =
+        |one: &&Database| one.name == asked.database && (kind == Kind::AskedDrill || one.claim.is_none());
+    let database = known.settings.databases.iter().find(fits)?;
     let points = store.points_of(&asked.database);
     let point = drills::pick(&points, asked.choice, &database.seed, asked.created).filter(|_| !there)?;
     let work = match &asked.restore {
@@ -107,7 +119,7 @@ fn ask(known: Known<'_>, store: &Store, asked: &Asked) -> Option<Want> {
             point: reference(point),
             to: to.clone(),
         }),
-        None => Work::Drill(task(database, point, None)),
+        None => task(database, point, None),
     };
     Some(Want {
         kind,

@@ -38,7 +38,7 @@ pub async fn backup(run: &Run<'_>, backup: &Backup, found: &mut Found) -> Result
 
     let since = Instant::now();
     let indexes = proof::indexes(run).await?;
-    let (text, kept) = keep(run, backup, &manifest).await?;
+    let (text, kept) = keep(run, backup.initialise, &tags(run, backup, "manifest"), &manifest).await?;
     let dumped = dump(run, backup, &programs, &connection, &exported).await?;
     drop(session);
     phase(&mut found.phases, "dump", since);
@@ -105,7 +105,9 @@ fn check_bytes(backup: &Backup, size: Size) -> Result<(), Failure> {
     shrunken("bytes", size.bytes, before, backup.least_percent)
 }
 
-fn shrunken(what: &str, now: u64, before: u64, percent: u32) -> Result<(), Failure> {
+/// # Errors
+/// [`reasons::SHRUNKEN`].
+pub(super) fn shrunken(what: &str, now: u64, before: u64, percent: u32) -> Result<(), Failure> {
     if u128::from(now) * 100 >= u128::from(before) * u128::from(percent) {
         return Ok(());
     }
@@ -122,17 +124,25 @@ fn tags(run: &Run<'_>, backup: &Backup, kind: &str) -> Vec<String> {
 }
 
 /// Saves the manifest; makes the repository where it may and there is nothing yet.
-async fn keep(run: &Run<'_>, backup: &Backup, manifest: &Manifest) -> Result<(Vec<u8>, Summary), Failure> {
+///
+/// # Errors
+/// It isn't saved.
+pub(super) async fn keep<T: serde::Serialize>(
+    run: &Run<'_>,
+    initialise: bool,
+    tags: &[String],
+    manifest: &T,
+) -> Result<(Vec<u8>, Summary), Failure> {
     let wrong =
         |error: serde_json::Error| Failure::new(reasons::INTERRUPTED, format!("the manifest: {error}"));
     let text = serde_json::to_vec(manifest).map_err(wrong)?;
     let path = run.scratch.join(FILE);
     std::fs::write(&path, &text).map_err(|error| disk("the manifest", &path, &error))?;
-    let (host, tags) = (run.task.tenant.as_str(), tags(run, backup, "manifest"));
-    let saved = match run.repository.save_file(FILE, host, &tags).await {
-        Err(failure) if failure.reason == reasons::REPOSITORY_MISSING && backup.initialise => {
+    let host = run.task.tenant.as_str();
+    let saved = match run.repository.save_file(FILE, host, tags).await {
+        Err(failure) if failure.reason == reasons::REPOSITORY_MISSING && initialise => {
             make(run).await?;
-            run.repository.save_file(FILE, host, &tags).await?
+            run.repository.save_file(FILE, host, tags).await?
         }
         other => other?,
     };

@@ -12,8 +12,8 @@ use super::postgres::{Programs, observe};
 use super::restore::{age, compare, judge, newer, read_manifest, reading};
 use super::run::{Found, Run, phase};
 use crate::backup::record::{Phase, Restored, reasons};
-use crate::backup::store::{Class, Store};
 use crate::backup::task::Drill;
+use crate::store::{Class, Store};
 
 /// The engine's folder below scratch. Short: names of sockets are.
 pub const FOLDER: &str = "engine";
@@ -40,7 +40,7 @@ pub async fn drill(run: &Run<'_>, drill: &Drill, found: &mut Found) -> Result<()
     room(run, drill, &manifest)?;
     let own = manifest.facts() + 1 + 2 * u32::from(drill.try_other);
     restored.checks = own + u32::try_from(drill.checks.len()).unwrap_or(u32::MAX);
-    alone(run, drill, restored).await?;
+    alone(run, drill.try_other, restored).await?;
 
     let folder = run.scratch.join(FOLDER);
     let since = Instant::now();
@@ -68,7 +68,10 @@ fn room(run: &Run<'_>, drill: &Drill, manifest: &Manifest) -> Result<(), Failure
 }
 
 /// One key opens the repository, and neither another tenant's key nor its credentials do.
-async fn alone(run: &Run<'_>, drill: &Drill, restored: &mut Restored) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`reasons::KEY_NOT_ALONE`], [`reasons::CREDENTIALS_TOO_WIDE`], or the store's trouble.
+pub(super) async fn alone(run: &Run<'_>, try_other: bool, restored: &mut Restored) -> Result<(), Failure> {
     let keys = run.names("keys", 100).await?;
     if keys.len() != 1 {
         restored.failed.push("one key".to_owned());
@@ -77,7 +80,7 @@ async fn alone(run: &Run<'_>, drill: &Drill, restored: &mut Restored) -> Result<
         return Err(Failure::new(reasons::KEY_NOT_ALONE, message));
     }
     restored.passed += 1;
-    if !drill.try_other {
+    if !try_other {
         return Ok(());
     }
     let other = run.repository.with_password(&run.secrets.other_password());

@@ -5,7 +5,7 @@
 //! - [`restic`], [`postgres`]: the two that do the work
 //! - [`secrets`]: what lies beside a task
 //! - [`run`]: what all kinds of work share
-//! - [`backup`], [`drill`], [`restore`], [`keep`]: the kinds of work
+//! - [`backup`], [`drill`], [`restore`], [`keep`]: the kinds of work; [`volume`]: those of volumes
 //! - [`proof`]: whether the store has what it took
 //! - [`work`]: a task in, a record out
 
@@ -14,7 +14,7 @@ use std::path::Path;
 use failure::Failure;
 
 use super::record::reasons;
-use super::store::StoreError;
+use crate::store::StoreError;
 
 pub mod backup;
 pub mod drill;
@@ -28,6 +28,7 @@ pub mod restore;
 pub mod run;
 pub mod secrets;
 pub mod snapshot;
+pub mod volume;
 pub mod work;
 
 /// A file of the scratch folder that can't be written or removed.

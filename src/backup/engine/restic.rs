@@ -15,7 +15,7 @@ use super::program::{Call, Deadline, Output};
 use super::secrets::{Secrets, Variables};
 use super::snapshot::{Index, Lock, Summary, is_id, summary};
 use crate::backup::record::reasons;
-use crate::backup::task::StoreAddress;
+use crate::store::StoreAddress;
 
 /// How restic signs, as variables: by itself where credentials stay, by asking us where they end.
 fn signing(secrets: &Secrets, scratch: &Path) -> Result<Variables, Failure> {
@@ -196,6 +196,25 @@ impl Repository {
     pub async fn save_file(&self, name: &str, host: &str, tags: &[String]) -> Result<Summary, Failure> {
         let call = self.backup(host, tags).arg(name);
         self.save("saving the manifest", call, reasons::STORE_UNREACHABLE).await
+    }
+
+    /// Saves a folder with all that is in it; that a part can't be read fails it.
+    ///
+    /// # Errors
+    /// Nothing, or not all of it, was saved.
+    pub async fn save_folder(&self, folder: &str, host: &str, tags: &[String]) -> Result<Summary, Failure> {
+        let call = self.backup(host, tags).arg(folder);
+        self.save("saving the files", call, reasons::STORE_UNREACHABLE).await
+    }
+
+    /// Restores what lay in a folder of a snapshot into one that is there and empty.
+    ///
+    /// # Errors
+    /// Not all of it could be restored.
+    pub async fn restore(&self, snapshot: &str, folder: &str, to: &Path) -> Result<(), Failure> {
+        let call = self.call("restore").arg("--no-lock").arg(format!("{snapshot}:{folder}"));
+        let call = call.arg("--target").arg(to);
+        self.good("restoring the files", call, reasons::RESTORE_FAILED).await.map(drop)
     }
 
     /// Saves what a command writes; when the command fails, nothing is saved.

@@ -82,6 +82,37 @@ pub fn judge(differences: &[String], restored: &mut Restored) -> Result<(), Fail
 /// # Errors
 /// [`reasons::DAMAGED`] names the object.
 pub async fn read_manifest(run: &Run<'_>, point: &PointRef) -> Result<Manifest, Failure> {
+    let manifest: Manifest = read_point(run, point).await?;
+    let version = (manifest.version, manifest::VERSION);
+    same_point(version, &manifest.header.time, point)?;
+    Ok(manifest)
+}
+
+/// Whether a manifest is that of the point, in a form that is known.
+///
+/// # Errors
+/// [`reasons::DAMAGED`].
+pub fn same_point((has, known): (u32, u32), time: &str, point: &PointRef) -> Result<(), Failure> {
+    let wrong = |why: String| {
+        Err(Failure::new(reasons::DAMAGED, format!("the manifest of the restore point: {why}")))
+    };
+    if has != known {
+        return wrong(format!("it has version {has}, and this tenantry knows {known}"));
+    }
+    if time != point.time {
+        return wrong(format!("it says {time}, and the record {}", point.time));
+    }
+    Ok(())
+}
+
+/// The manifest of a point, whatever it is of; its snapshots must be there.
+///
+/// # Errors
+/// [`reasons::DAMAGED`] names the object.
+pub async fn read_point<T: serde::de::DeserializeOwned>(
+    run: &Run<'_>,
+    point: &PointRef,
+) -> Result<T, Failure> {
     for id in [&point.manifest, &point.snapshot] {
         let key = format!("{}{id}", run.task.place.snapshots(run.task.generation));
         match run.deadline.of("looking at the restore point", run.store.head(&key)).await? {
@@ -97,20 +128,9 @@ pub async fn read_manifest(run: &Run<'_>, point: &PointRef) -> Result<Manifest, 
         }
     }
     let text = run.repository.read(&point.manifest, FILE).await?;
-    let wrong =
-        |why: String| Failure::new(reasons::DAMAGED, format!("the manifest of the restore point: {why}"));
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-    if manifest.version != manifest::VERSION {
-        return Err(wrong(format!(
-            "it has version {}, and this tenantry knows {}",
-            manifest.version,
-            manifest::VERSION
-        )));
-    }
-    if manifest.header.time != point.time {
-        return Err(wrong(format!("it says {}, and the record {}", manifest.header.time, point.time)));
-    }
-    Ok(manifest)
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::new(reasons::DAMAGED, format!("the manifest of the restore point: {error}"))
+    })
 }
 
 /// Seconds between the source's clock in what was restored and the run's start.

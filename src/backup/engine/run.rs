@@ -10,8 +10,8 @@ use super::program::Deadline;
 use super::restic::Repository;
 use super::secrets::Secrets;
 use crate::backup::record::{Neighbours, Phase, Point, Restored, reasons};
-use crate::backup::store::Store;
 use crate::backup::task::Task;
+use crate::store::Store;
 
 /// Seconds that the store's clock may differ. S3 refuses requests at 15 minutes; ages and slots are wrong before.
 pub const MOST_SKEW: i64 = 300;

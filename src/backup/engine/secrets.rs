@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use crate::backup::record::reasons;
-use crate::backup::store::{Credentials, Source};
+use crate::backup::volumes::TAKEN;
+use crate::store::{Credentials, Source};
 
 /// Environment variables of a program.
 pub type Variables = Vec<(String, String)>;
@@ -113,6 +114,16 @@ impl Secrets {
         variables.push(("PGCONNECT_TIMEOUT".to_owned(), "15".to_owned()));
         variables.push(("PGAPPNAME".to_owned(), "tenantry".to_owned()));
         Ok(variables)
+    }
+
+    /// When the snapshot of a volume was taken, RFC 3339.
+    ///
+    /// # Errors
+    /// Nobody says: a restore point without a time is none.
+    pub fn taken(&self) -> Result<String, Failure> {
+        let time = self.text(TAKEN).filter(|text| text.parse::<jiff::Timestamp>().is_ok());
+        let none = "the run wasn't told when the snapshot was taken; it is tried again";
+        time.ok_or_else(|| Failure::new(reasons::INTERRUPTED, none))
     }
 
     /// All that must never be shown.

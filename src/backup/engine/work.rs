@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::postgres::manifest::FILE;
 use super::program::Deadline;
 use super::run::{Found, Places, Run};
-use super::{backup, drill, keep, restore};
+use super::{backup, drill, keep, restore, volume};
 use crate::backup::record::{MOST_BYTES, Record, VERSION, reasons};
 use crate::backup::task::{Task, Work};
 use crate::trail::record::canonical;
@@ -46,7 +46,7 @@ pub async fn work(task: &Task, places: &Places) -> Record {
 
 /// Removes all of the tenant's data from the scratch folder.
 fn clean(scratch: &Path) {
-    let _ = std::fs::remove_dir_all(scratch.join(drill::FOLDER));
+    let _ = volume::remove(&scratch.join(drill::FOLDER));
     let _ = std::fs::remove_file(scratch.join(FILE));
 }
 
@@ -60,6 +60,8 @@ async fn dispatch(run: &Run<'_>, found: &mut Found) -> Result<(), Failure> {
         Work::Check { part, of } => keep::check(run, (*part, *of), found).await,
         Work::Drill(task) => drill::drill(run, task, found).await,
         Work::Restore(task) => restore::restore(run, task, found).await,
+        Work::Volume(task) => volume::backup(run, task, found).await,
+        Work::VolumeDrill(task) => volume::drill(run, task, found).await,
     }
 }
 
@@ -86,6 +88,8 @@ fn record(
         Work::Backup(backup) => (backup.database.clone(), backup.slot.clone()),
         Work::Drill(drill) => (drill.database.clone(), String::new()),
         Work::Restore(restore) => (restore.database.clone(), String::new()),
+        Work::Volume(volume) => (volume.database.clone(), volume.slot.clone()),
+        Work::VolumeDrill(drill) => (drill.database.clone(), String::new()),
         Work::Expire { .. } | Work::Check { .. } => Default::default(),
     };
     let Found { point, neighbours, restored, removed, programs, phases } = found;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::checks::{Answer, Owner};
-use super::probe::noncurrent_of;
-use super::{Class, Store, Version};
 use crate::backup::buckets::{Aspect, BucketReport};
+use crate::store::probe::noncurrent_of;
+use crate::store::verdict::{Answer, Owner};
+use crate::store::{Class, Store, Version};
 use aws_sdk_s3::types::{
     BucketVersioningStatus, ExpirationStatus, LifecycleRule, LifecycleRuleFilter,
     NoncurrentVersionExpiration, PublicAccessBlockConfiguration, ServerSideEncryption,
@@ -38,7 +38,7 @@ impl Store {
             self.list_versions("", MOST)
         );
         let counted = oldest.as_ref().is_ok_and(|all| !all.cut);
-        let now = self.clock.now();
+        let now = self.clock().now();
         let since = oldest.ok().and_then(|all| oldest_noncurrent(&all.versions));
         let oldest = since.map(|since| now.duration_since(since));
         BucketReport { owner, versions, retention, encryption, privacy, oldest, counted }
@@ -52,7 +52,7 @@ impl Store {
             || self.versioned(),
             || async {
                 let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-                let request = self.client.put_bucket_versioning().bucket(&self.address.bucket);
+                let request = self.client.put_bucket_versioning().bucket(&self.address().bucket);
                 let request = request.versioning_configuration(on).set_expected_bucket_owner(self.owner());
                 self.call("enable the versioning of", "", request.send()).await.map(drop)
             },
@@ -81,7 +81,7 @@ impl Store {
             let all = aws_sdk_s3::types::BucketLifecycleConfiguration::builder();
             let all = all.set_rules(Some(others.chain([ours]).collect())).build();
             let all = all.map_err(|_| self.fault(Class::Invalid, "make a rule for", "", ""))?;
-            let request = self.client.put_bucket_lifecycle_configuration().bucket(&self.address.bucket);
+            let request = self.client.put_bucket_lifecycle_configuration().bucket(&self.address().bucket);
             let request = request.lifecycle_configuration(all).set_expected_bucket_owner(self.owner());
             self.call("set the lifecycle rules of", "", request.send()).await.map(drop)
         })
@@ -89,7 +89,7 @@ impl Store {
     }
 
     async fn rules(&self) -> Answer<Vec<LifecycleRule>> {
-        let request = self.client.get_bucket_lifecycle_configuration().bucket(&self.address.bucket);
+        let request = self.client.get_bucket_lifecycle_configuration().bucket(&self.address().bucket);
         let request = request.set_expected_bucket_owner(self.owner());
         match self.call("read the lifecycle rules of", "", request.send()).await {
             Ok(answer) => Ok(answer.rules.unwrap_or_default()),
@@ -100,7 +100,7 @@ impl Store {
 
     async fn encrypt(&self, set: bool) -> Aspect {
         let read = || async {
-            let request = self.client.get_bucket_encryption().bucket(&self.address.bucket);
+            let request = self.client.get_bucket_encryption().bucket(&self.address().bucket);
             let request = request.set_expected_bucket_owner(self.owner());
             match self.call("read the encryption of", "", request.send()).await {
                 Ok(answer) => Ok(answer.server_side_encryption_configuration.is_some_and(|all| {
@@ -117,7 +117,7 @@ impl Store {
             let default = default.build().map_err(failed)?;
             let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default);
             let all = ServerSideEncryptionConfiguration::builder().rules(rule.build());
-            let request = self.client.put_bucket_encryption().bucket(&self.address.bucket);
+            let request = self.client.put_bucket_encryption().bucket(&self.address().bucket);
             let request = request.server_side_encryption_configuration(all.build().map_err(failed)?);
             let request = request.set_expected_bucket_owner(self.owner());
             self.call("set the encryption of", "", request.send()).await.map(drop)
@@ -127,7 +127,7 @@ impl Store {
 
     async fn close(&self, set: bool) -> Aspect {
         let read = || async {
-            let request = self.client.get_public_access_block().bucket(&self.address.bucket);
+            let request = self.client.get_public_access_block().bucket(&self.address().bucket);
             let request = request.set_expected_bucket_owner(self.owner());
             match self.call("read the public access block of", "", request.send()).await {
                 Ok(answer) => Ok(answer.public_access_block_configuration.is_some_and(|block| {
@@ -150,7 +150,7 @@ impl Store {
                 .block_public_policy(true)
                 .restrict_public_buckets(true)
                 .build();
-            let request = self.client.put_public_access_block().bucket(&self.address.bucket);
+            let request = self.client.put_public_access_block().bucket(&self.address().bucket);
             let request = request.public_access_block_configuration(block);
             let request = request.set_expected_bucket_owner(self.owner());
             self.call("set the public access block of", "", request.send()).await.map(drop)

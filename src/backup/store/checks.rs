@@ -2,12 +2,11 @@
 
 use jiff::SignedDuration;
 
-use super::error::{Class, StoreError};
 use crate::api::conditions::reasons;
-use crate::backup::task::Lock;
+use crate::store::address::Lock;
+use crate::store::error::Class;
+use crate::store::verdict::{Answer, Judgement, MOST_SKEW, Owner};
 
-/// How far the store's clock may be from ours. S3 refuses signatures from fifteen minutes on.
-pub const MOST_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Days between the end of a lock and the day on which a restore point must be gone.
 pub const SLACK_DAYS: u32 = 2;
 
@@ -20,22 +19,6 @@ pub struct Asked {
     pub retention_days: u32,
     /// Whether runs get credentials for their tenant's folder alone.
     pub scoped: bool,
-}
-
-/// What the store said to one question.
-pub type Answer<T> = Result<T, StoreError>;
-
-/// Who owns the bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// Nobody says who must.
-    NotAsked,
-    /// Who must.
-    Right,
-    /// Somebody else: it can be had, but not when the owner is asked.
-    Wrong,
-    /// The store gives it to whoever asks for any owner.
-    Untold,
 }
 
 /// What one look found.
@@ -53,46 +36,6 @@ pub struct Findings {
     pub conditional: Answer<bool>,
     /// How far the store's clock is before ours.
     pub ahead: Option<SignedDuration>,
-}
-
-/// What is said of a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// Whether backups may go there.
-    pub fit: bool,
-    /// Reason constant.
-    pub reason: &'static str,
-    /// For people: what, where, the next step.
-    pub message: String,
-}
-
-impl Judgement {
-    fn no(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { fit: false, reason, message: message.into() }
-    }
-
-    /// Why the store couldn't even be asked.
-    #[must_use]
-    pub fn unasked(reason: &'static str, message: impl Into<String>) -> Self {
-        Self::no(reason, message)
-    }
-
-    /// The verdict of an error.
-    #[must_use]
-    pub fn failed(error: &StoreError) -> Self {
-        Self::no(reason_of(&error.class), error.to_string())
-    }
-}
-
-fn reason_of(class: &Class) -> &'static str {
-    match class {
-        Class::BadCredentials | Class::Expired => reasons::CREDENTIALS_REFUSED,
-        Class::Denied => reasons::ACCESS_DENIED,
-        Class::NoBucket => reasons::BUCKET_MISSING,
-        Class::ClockSkew => reasons::CLOCK_SKEW,
-        Class::NotDurable => reasons::NOT_DURABLE,
-        _ => reasons::STORE_UNREACHABLE,
-    }
 }
 
 /// The verdict. `bucket` is its name, for messages.

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Class, Store, StoreError};
 use crate::backup::known::{self, Evidence, Past, Point, Snapshot};
 use crate::backup::layout::Place;
 use crate::backup::record::{self, Record};
+use crate::store::{Class, Store, StoreError};
 
 /// Most records, and most snapshots of one generation, that a look takes. A cut listing would say that something is
 /// gone, so that it is an error.

@@ -1,9 +1,9 @@
 //! Tenants' keys in the store: made once, never replaced.
 
-use super::{Class, Store, StoreError};
 use crate::backup::key::{self, Claim, KeyError, KeyFile, Password, PlatformKey};
 use crate::backup::layout::Place;
 use crate::backup::record::reasons;
+use crate::store::{Class, Store, StoreError};
 
 /// Why there is no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ pub async fn tenant_key(
     create: bool,
 ) -> Result<Password, NoKey> {
     let key = place.key();
-    let here = super::place(&store.address, &key);
+    let here = store.place(&key);
     if let Some(bytes) = found(store, &key).await? {
         return Ok(KeyFile::read(&bytes, &here)?.of(&claim, &here)?.open(platform_key, &here).await?);
     }

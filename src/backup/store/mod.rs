@@ -1,166 +1,77 @@
-//! A store that speaks S3, for the operator and for Jobs. The bucket's owner is asked on each request, each call has a
-//! deadline, and nothing is ever overwritten.
+//! What backups ask of the store.
 //!
-//! - [`credentials`], [`error`], [`policy`], [`checks`]: pure
-//! - `source`: credentials that are renewed while a run goes on
-//! - `wire`: trust, deadlines, retries, the store's clock
-//! - `calls`, `lists`: what can be done with objects
-//! - `writes`: what the audit log's archive needs of them
-//! - [`probe`]: what a look at the store finds, for [`checks`]
-//! - [`access`]: who asks, and with what credentials each run does
+//! - [`policy`]: what one run may do
+//! - [`scoped`]: the credentials for it
+//! - [`checks`]: whether a store is fit for backups; `look`: what it says
 //! - [`keys`]: tenants' keys
 //! - [`inventory`]: what there is of a tenant
 //! - `bucket`: buckets with files of tenants, for [`super::buckets`]
 
-pub mod access;
 mod bucket;
-mod calls;
 pub mod checks;
-pub mod credentials;
-pub mod error;
 pub mod inventory;
 pub mod keys;
-mod lists;
+mod look;
 pub mod policy;
-pub mod probe;
-mod source;
-mod wire;
-mod writes;
 
-use std::future::Future;
-use std::sync::Arc;
+use std::time::Duration;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedCredentialsProvider,
-};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use super::layout::Place;
+use super::record::reasons;
+use crate::api::backup::{ObjectLock, Store as Bucket};
+use crate::store::access::{Access, Scoped};
+use crate::store::address::Written;
+use crate::store::{Class, Lock, StoreAddress, StoreError};
+use policy::Role;
 
-use super::task::{Lock, StoreAddress};
-pub use calls::{Head, Held, Put};
-pub use credentials::{Credentials, Unusable};
-pub use error::{Class, StoreError};
-pub use lists::{Listing, Object, Version, Versions};
-pub use source::Source;
-pub use wire::{Clock, DEADLINE};
+pub use look::key as probe_key;
 
-/// A bucket, and who asks it.
-#[derive(Clone)]
-pub struct Store {
-    client: Client,
-    address: Arc<StoreAddress>,
-    clock: Clock,
-}
-
-impl std::fmt::Debug for Store {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("bucket", &self.address.bucket).finish_non_exhaustive()
-    }
-}
-
-impl Store {
-    /// Makes the client; nothing is asked yet.
-    ///
-    /// # Errors
-    /// The certificate authority isn't one.
-    pub fn open(address: &StoreAddress, credentials: &Credentials) -> Result<Self, StoreError> {
-        Self::with(address, SharedCredentialsProvider::new(signing(credentials)))
-    }
-
-    /// The same with credentials that are asked for again before they end.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_from(address: &StoreAddress, source: impl Source) -> Result<Self, StoreError> {
-        Self::with(address, source::provider(source))
-    }
-
-    fn with(address: &StoreAddress, credentials: SharedCredentialsProvider) -> Result<Self, StoreError> {
-        let endpoint = address.endpoint.as_deref();
-        let http = wire::client(endpoint, address.ca.as_deref()).map_err(|error| StoreError {
-            class: Class::Tls,
-            action: "use",
-            place: format!("the certificate authority of {}", place(address, "")),
-            said: error.to_string(),
-        })?;
-        let clock = Clock::default();
-        let mut config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(address.region.clone()))
-            .force_path_style(address.path_style)
-            .credentials_provider(credentials)
-            .http_client(http)
-            .timeout_config(wire::timeouts())
-            .retry_config(wire::retries())
-            // Sums in trailers are news to older stores; what we write carries a sum of its own.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .interceptor(clock.clone());
-        config.set_endpoint_url(endpoint.map(str::to_owned));
-        Ok(Self { client: Client::from_conf(config.build()), address: Arc::new(address.clone()), clock })
-    }
-
-    /// The store's clock, as its answers told it.
+impl StoreAddress {
+    /// The Platform's. `ca` is the text of the Secret that it names.
     #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn address(&self) -> &StoreAddress {
-        &self.address
-    }
-
-    fn owner(&self) -> Option<String> {
-        self.address.expected_owner.clone()
-    }
-
-    fn lock(&self) -> Option<&Lock> {
-        self.address.lock.as_ref()
-    }
-
-    fn fault(&self, class: Class, action: &'static str, key: &str, said: impl Into<String>) -> StoreError {
-        StoreError { class, action, place: place(&self.address, key), said: said.into() }
-    }
-
-    /// One call, with a deadline over all of it.
-    async fn call<T, E>(
-        &self,
-        action: &'static str,
-        key: &str,
-        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, StoreError>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        match tokio::time::timeout(DEADLINE, call).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                let (class, said) = wire::failure(&error);
-                Err(self.fault(class, action, key, said))
-            }
-            Err(_) => Err(self.fault(Class::Timeout(DEADLINE), action, key, "")),
+    pub fn of(store: &Bucket, ca: Option<String>) -> Self {
+        let lock = |lock: &ObjectLock| Lock { mode: lock.mode.as_str().to_owned(), days: lock.days };
+        Self {
+            endpoint: store.endpoint.clone(),
+            region: store.region.clone(),
+            bucket: store.bucket.clone(),
+            expected_owner: store.expected_owner.clone(),
+            path_style: store.path_style,
+            ca,
+            lock: store.object_lock.as_ref().map(lock),
+            written: Written::Platform,
         }
     }
 }
 
-/// A key, or the bucket itself, in words.
-fn place(address: &StoreAddress, key: &str) -> String {
-    let (bucket, region) = (&address.bucket, &address.region);
-    let host = address.endpoint.as_deref().unwrap_or("AWS");
-    let slash = if key.is_empty() { "" } else { "/" };
-    format!("{bucket}{slash}{key} at {host} ({region})")
+impl StoreError {
+    /// The word of a record that fails because of it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self.class {
+            Class::ClockSkew => reasons::CLOCK_SKEW,
+            Class::Expired => reasons::CREDENTIALS_EXPIRED,
+            Class::NotDurable => reasons::NOT_DURABLE,
+            _ => reasons::STORE_UNREACHABLE,
+        }
+    }
 }
 
-fn signing(credentials: &Credentials) -> aws_sdk_s3::config::Credentials {
-    aws_sdk_s3::config::Credentials::new(
-        credentials.access_key_id(),
-        credentials.expose_secret(),
-        credentials.expose_token().map(str::to_owned),
-        credentials.expires().map(Into::into),
-        "tenantry",
-    )
+/// Credentials for one run of one tenant. `session` is its name, which shows in the account's trail.
+///
+/// # Errors
+/// No credentials can be had, or names are too long for a policy.
+pub async fn scoped(
+    access: &Access,
+    (role, place): (Role, &Place),
+    session: &str,
+    life: Duration,
+) -> Result<Scoped, StoreError> {
+    let policy =
+        access.role().map(|to| policy::document(role, policy::partition(&to.arn), access.bucket(), place));
+    if policy.as_ref().is_some_and(|policy| policy.len() > policy::MOST_BYTES) {
+        let words = "its policy is too long; shorten spec.backups.store.prefix";
+        return Err(access.fault(Class::Invalid, words));
+    }
+    access.narrowed(policy, session, life).await
 }

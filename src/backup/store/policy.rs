@@ -24,9 +24,9 @@ impl Role {
     #[must_use]
     pub fn of(work: &Work) -> Self {
         match work {
-            Work::Backup(_) => Self::Backup,
+            Work::Backup(_) | Work::Volume(_) => Self::Backup,
             Work::Expire { .. } => Self::Prune,
-            Work::Check { .. } | Work::Drill(_) | Work::Restore(_) => Self::Read,
+            Work::Check { .. } | Work::Drill(_) | Work::Restore(_) | Work::VolumeDrill(_) => Self::Read,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::store::{StoreArgs, bucket};
 use crate::audit::doors::{self, Door, folder};
 use crate::audit::layout::{Stream, key_name};
 use crate::audit::log::note::{Kind, PublicKey};
-use crate::backup::store::access::{Access, Base};
+use crate::store::access::{Access, Base};
 
 /// An archive.
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use crate::audit::files;
 use crate::audit::log::note::{Kind, PrivateKey};
 use crate::audit::ship::run::{Pace, Settings};
 use crate::audit::ship::sink::{Place, Sink};
-use crate::backup::store::Credentials;
-use crate::backup::store::access::{Access, Base, RoleAddress};
-use crate::backup::task::Lock;
+use crate::store::Credentials;
+use crate::store::Lock;
+use crate::store::access::{Access, Base, RoleAddress};
 
 use super::place;
 use super::store::{StoreArgs, bucket};

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::backup::task::{Lock, StoreAddress};
+use crate::store::address::Written;
+use crate::store::{Lock, StoreAddress};
 
 /// Where a store is.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,6 +45,7 @@ impl StoreArgs {
             path_style: self.path_style,
             ca: self.ca.as_ref().map(read).transpose()?,
             lock,
+            written: Written::Flags,
         })
     }
 }

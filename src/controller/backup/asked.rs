@@ -10,6 +10,7 @@ use crate::{
     api::{
         Restore, RestoreDrill, Tenant,
         backup_status::{DrillResult, RunResult},
+        data::DataKind,
         drill::{PointChoice, RestoreDrillSpec, RestoreDrillStatus},
         marks,
         restore::{RestoreSpec, RestoreStatus},
@@ -19,6 +20,7 @@ use crate::{
         hold::Hold,
         known::{self, Asked, Choice, Kind},
         names, tell,
+        volumes::key,
         wait::Wait,
     },
     controller::context::Context,
@@ -39,7 +41,7 @@ pub(super) fn of(runs: &Runs, tenant: &str) -> Vec<Asked> {
         Some(Asked {
             name: one.name_any(),
             created: created(&one.metadata),
-            database: one.spec.database.clone(),
+            database: one.spec.subject(),
             choice: of_drill(&one.spec).ok()?,
             restore: None,
         })
@@ -87,11 +89,13 @@ pub(super) async fn show(ctx: &Context, runs: &Runs, tenant: &Tenant) {
     let known = runs.drills(&name);
     for backup in tenant.status.iter().flat_map(|status| &status.backups) {
         let Some(drill) = &backup.last_drill else { continue };
-        let object = format!("{name}-{}", backup.name);
+        let volume = backup.kind == DataKind::PersistentVolumeClaim;
+        let subject = if volume { key(&backup.name) } else { backup.name.clone() };
+        let object = format!("{name}-{subject}");
         let status = drill_status(drill.clone());
         let found = known.iter().find(|one| one.name_any() == object && is_ours(one));
         let written = match found {
-            None => ctx.writer.make_drill(&own(&object, &name, &backup.name)).await,
+            None => ctx.writer.make_drill(&own(&object, &name, (&backup.name, volume))).await,
             Some(found) if found.status.as_ref() == Some(&status) => Ok(()),
             Some(found) => {
                 ctx.writer.run_status("restoredrills", "RestoreDrill", &found.metadata, &json!(status)).await
@@ -101,10 +105,11 @@ pub(super) async fn show(ctx: &Context, runs: &Runs, tenant: &Tenant) {
     }
 }
 
-fn own(object: &str, tenant: &str, database: &str) -> RestoreDrill {
+fn own(object: &str, tenant: &str, (subject, volume): (&str, bool)) -> RestoreDrill {
     let spec = RestoreDrillSpec {
         tenant_ref: PlatformRef { name: tenant.to_owned() },
-        database: database.to_owned(),
+        database: if volume { String::new() } else { subject.to_owned() },
+        volume: volume.then(|| subject.to_owned()),
         point: PointChoice::Newest,
         at: None,
     };
@@ -136,7 +141,7 @@ pub(super) async fn tell(
         Ok(choice) => why_not(case, store, problem, database, choice),
     };
     for drill in runs.drills(&case.name).into_iter().filter(|drill| !is_ours(drill)) {
-        let wait = why(&drill.spec.database, of_drill(&drill.spec));
+        let wait = why(&drill.spec.subject(), of_drill(&drill.spec));
         tell_drill(ctx, &drill, &case.jobs, wait).await;
     }
     for restore in runs.restores(&case.name) {
@@ -151,7 +156,7 @@ pub(super) async fn tell_strays(ctx: &Context, runs: &Runs, vaults: &HashMap<Str
     let drills =
         drills.into_iter().filter(|one| !is_ours(one) && is_open(one.status.as_ref().map(|s| s.result)));
     for drill in drills {
-        if let Some(wait) = stray(ctx, vaults, &drill.spec.tenant_ref.name, &drill.spec.database) {
+        if let Some(wait) = stray(ctx, vaults, &drill.spec.tenant_ref.name, &drill.spec.subject()) {
             tell_drill(ctx, &drill, &runs.of(&drill.spec.tenant_ref.name), Some(wait)).await;
         }
     }

@@ -19,6 +19,8 @@ use crate::{
     validate::{self, platform::ValidatedPlatform, problem::Problem},
 };
 
+use super::volumes::Volumes;
+
 /// Time after which it is decided anew though nothing is: what failed is tried again, and time alone changes things.
 const ANEW: SignedDuration = SignedDuration::from_mins(1);
 
@@ -32,6 +34,8 @@ pub(super) struct Case {
     pub(super) decision: Decision,
     /// Whether this round decided.
     pub(super) awake: bool,
+    /// Whether a run of a volume is under way, or has something left to take away.
+    busy: bool,
     subject: Subject,
     version: Option<u64>,
     /// When it was decided last, and on what.
@@ -157,6 +161,7 @@ impl Case {
             jobs: Vec::new(),
             decision: Decision::default(),
             awake: true,
+            busy: false,
             subject,
             version: None,
             decided: None,
@@ -171,6 +176,14 @@ impl Case {
             self.jobs = runs.of(&self.name);
             self.runs = self.jobs.iter().filter_map(run).collect();
             (self.version, self.decided) = (Some(version), None);
+        }
+    }
+
+    /// Takes what is known of its volumes.
+    pub(super) fn mark(&mut self, volumes: &Volumes) {
+        self.busy = volumes.is_busy(&self.jobs);
+        if volumes.mark(&mut self.settings) {
+            self.decided = None;
         }
     }
 
@@ -211,13 +224,15 @@ impl Case {
             // What may begin waits for its turn; buckets of files are looked at beside all this.
             && self.decision.starts.is_empty()
             && self.tenant.spec.buckets.is_empty()
+            && !self.busy
     }
 }
 
 /// Whether a Tenant has something to back up, or had once.
 fn concerns(tenant: &Tenant) -> bool {
     let namespaces = tenant.status.as_ref().map(|status| status.namespaces.as_slice()).unwrap_or_default();
-    let listed = !tenant.spec.databases.is_empty() || !tenant.spec.buckets.is_empty();
+    let spec = &tenant.spec;
+    let listed = !(spec.databases.is_empty() && spec.volumes.is_empty() && spec.buckets.is_empty());
     listed || namespaces.iter().any(|one| one.purpose == Purpose::Backup)
 }
 

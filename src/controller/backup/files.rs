@@ -11,13 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::{Tenant, conditions::reasons, data::Bucket},
-    backup::{
-        buckets::judge,
-        store::{Credentials, Store, checks::Judgement},
-        task::StoreAddress,
-    },
+    backup::buckets::judge,
     controller::context::Context,
     observe::secrets,
+    store::{Credentials, Store, StoreAddress, verdict::Judgement},
 };
 
 /// Time between two looks at a bucket: its versions are listed.
@@ -48,7 +45,7 @@ impl Files {
             async move {
                 let late = "it didn't answer in time; it is asked again";
                 let look = tokio::time::timeout(LOOK, look(&ctx, &one.bucket, days, one.set)).await;
-                let found = look.unwrap_or_else(|_| Judgement::unasked(reasons::STORE_UNREACHABLE, late));
+                let found = look.unwrap_or_else(|_| Judgement::no(reasons::STORE_UNREACHABLE, late));
                 (one.tenant, one.bucket.name, found)
             }
         });
@@ -90,7 +87,7 @@ fn is_old((judgement, at): &(Judgement, Timestamp), now: Timestamp) -> bool {
 async fn look(ctx: &Context, bucket: &Bucket, days: u32, set: bool) -> Judgement {
     let store = match open(ctx, bucket).await {
         Ok(store) => store,
-        Err(problem) => return Judgement::unasked(reasons::INPUT_UNREADABLE, problem),
+        Err(problem) => return Judgement::no(reasons::INPUT_UNREADABLE, problem),
     };
     judge(&bucket.bucket, &store.look_at_files(days, set).await, days)
 }

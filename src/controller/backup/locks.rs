@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use crate::backup::{
-    known,
-    layout::Place,
-    store::{Store, inventory::locked_percent},
+use crate::{
+    backup::{known, layout::Place, store::inventory::locked_percent},
+    store::Store,
 };
 
 /// Time after which it is counted again: locks end by themselves.

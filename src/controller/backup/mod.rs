@@ -5,6 +5,7 @@
 //! - [`pass`]: one round over a Platform's Tenants; [`case`]: what the last one knew of each
 //! - [`locks`]: how much is under Object Lock
 //! - [`files`]: buckets with files of Tenants
+//! - [`volumes`]: what runs of volumes need beside their Jobs
 //! - [`start`]: a Job, its Secret, its task
 //! - [`tend`]: the Secrets of Jobs that go on, and of those that have ended
 //! - [`asked`]: what people asked for, and what they are told
@@ -17,6 +18,7 @@ mod pass;
 mod start;
 mod tend;
 mod vault;
+mod volumes;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -22,6 +22,7 @@ use super::{
     case::{Case, Cases},
     start, tend,
     vault::Vault,
+    volumes,
 };
 
 /// One round.
@@ -36,8 +37,14 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
     let with_files = cases.iter().filter(|one| !one.tenant.spec.buckets.is_empty());
     let files: Vec<_> = with_files.map(|one| (Arc::clone(&one.tenant), one.settings.active)).collect();
     vault.files.look(ctx, &files, backups.retention_days).await;
+    let with_volumes = cases.iter().filter(|one| !one.tenant.spec.volumes.is_empty());
+    vault.volumes.look(ctx, with_volumes.map(|one| &one.tenant)).await;
     for one in cases.iter_mut() {
+        one.mark(&vault.volumes);
         one.decide(vault.seen(&one.name), |name| asked::of(runs, name), now);
+    }
+    for one in cases.iter().filter(|one| one.awake) {
+        volumes::advance(ctx, vault, &one.tenant, &one.jobs).await;
     }
     begin(ctx, runs, platform, backups, vault, &cases).await;
     for one in cases.iter().filter(|one| one.awake) {
@@ -62,6 +69,7 @@ async fn begin(
     if !vault.tended.is_empty() {
         let there: HashSet<&String> = cases.iter().flat_map(|one| &one.jobs).map(|job| &job.uid).collect();
         vault.tended.retain(|uid, _| there.contains(uid));
+        vault.volumes.forget(&there);
     }
     let ended = tend::ended(vault, cases.iter().flat_map(|one| &one.jobs));
     tend::clear(ctx, vault, ended).await;
@@ -128,7 +136,8 @@ fn tell(ctx: &Context, vault: &Vault, one: &Case) {
         leak: leak(&one.jobs, Timestamp::now()),
         words: one.jobs.iter().filter_map(|job| Some((job.name.clone(), word(job)?))).collect(),
         runs: one.runs.clone(),
-        problem: vault.problems.get(&one.name).cloned().unwrap_or_default(),
+        problem: vault.problems.get(&one.name).cloned().unwrap_or_else(|| vault.volumes.waits(&one.name)),
+        left: vault.volumes.left(&one.name),
         shared_credentials: !vault.is_scoped(),
         buckets: vault.files.of(&one.name),
     };

@@ -4,13 +4,21 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{Platform, Tenant, data::Database, tenant_status::Purpose},
+    api::{
+        Platform, Tenant,
+        backup::Backups,
+        data::{Database, Volume},
+        marks,
+        quantity::Quantity,
+        tenant_status::Purpose,
+    },
     apply::runs::Made,
     backup::{
         connection,
         decide::Want,
         job::{self, Plan},
         task::{Task, Work},
+        volumes::{self, TAKEN},
     },
     controller::context::Context,
     observe::secrets,
@@ -43,12 +51,9 @@ pub(super) async fn start(
         .tools
         .as_deref()
         .ok_or("the operator doesn't know the image that runs are made of; start it with --backup-image")?;
-    let database = tenant.spec.databases.iter().find(|one| one.name == want.database);
-    let engine = database.and_then(|one| one.image.as_deref()).or(backups.postgresql.image.as_deref());
-    let engine = engine.ok_or(
-        "no image has the programs of its database; set Platform.spec.backups.postgresql.image, or the database's own",
-    )?;
-    let user = database.and_then(|one| one.run_as_user).or(backups.postgresql.run_as_user);
+    let subject = Subject::find(tenant, &want.database);
+    let engine = subject.image(backups, tools)?;
+    let user = subject.database.and_then(|one| one.run_as_user).or(backups.postgresql.run_as_user);
     let task = Task {
         id: want.job.clone(),
         install_id: ctx.install_id.to_string(),
@@ -60,7 +65,13 @@ pub(super) async fn start(
         deadline_seconds: backups.run_deadline.0.as_secs(),
         work: want.work.clone(),
     };
-    let files = files(ctx, vault, tenant, database, &want.work).await?;
+    let mut files = vault.files(&ctx.install_id, &name, &want.work).await?;
+    files.extend(connection(ctx, tenant, subject.database, &want.work).await?);
+    let waits = matches!(want.work, Work::Volume(_));
+    if waits {
+        files.insert(TAKEN.to_owned(), String::new());
+    }
+    let claim = format!("{}{}", marks::OWN_PREFIX, want.job);
     let namespace = if want.kind.is_drill() { drill } else { backup };
     let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
     let slot = want.slot.to_string();
@@ -76,11 +87,14 @@ pub(super) async fn start(
         pull_secret: !platform.spec.images.pull_secret_refs.is_empty(),
         resources: &backups.postgresql.resources,
         memory_times: want.memory_times,
-        scratch: database.and_then(|one| one.scratch.as_ref()).or(backups.postgresql.scratch.as_ref()),
+        scratch: subject.scratch(backups),
         tenant_uid,
+        claim: waits.then_some(claim.as_str()),
     });
     job::place_files(&mut job, files.keys().map(String::as_str));
     match ctx.writer.make_job(&job).await.map_err(|error| error.to_string())? {
+        // Its Secret says when the snapshot was taken: there is none yet.
+        Made::New(_) if waits => Ok(true),
         Made::New(uid) => {
             let secret = job::secret(&task, (namespace, &uid), tenant_uid, &files);
             ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
@@ -91,18 +105,37 @@ pub(super) async fn start(
     }
 }
 
-/// What lies beside the task.
-async fn files(
-    ctx: &Context,
-    vault: &mut Vault,
-    tenant: &Tenant,
-    database: Option<&Database>,
-    work: &Work,
-) -> Result<BTreeMap<String, String>, String> {
-    let name = tenant.metadata.name.as_deref().unwrap_or_default();
-    let mut files = vault.files(&ctx.install_id, name, work).await?;
-    files.extend(connection(ctx, tenant, database, work).await?);
-    Ok(files)
+/// What the Tenant says of what a run is about: neither, where it is about the repository or is no longer listed.
+struct Subject<'a> {
+    database: Option<&'a Database>,
+    volume: Option<&'a Volume>,
+}
+
+impl<'a> Subject<'a> {
+    fn find(tenant: &'a Tenant, key: &str) -> Self {
+        let volume = volumes::name_of(key);
+        Self {
+            database: tenant.spec.databases.iter().find(|one| one.name == key),
+            volume: volume.and_then(|name| tenant.spec.volumes.iter().find(|one| one.name == name)),
+        }
+    }
+
+    /// The image that the work is done in.
+    fn image(&self, backups: &'a Backups, tools: &'a str) -> Result<&'a str, &'static str> {
+        if self.volume.is_some() {
+            // What reads files has all it needs with it.
+            return Ok(tools);
+        }
+        let own = self.database.and_then(|one| one.image.as_deref());
+        own.or(backups.postgresql.image.as_deref()).ok_or(
+            "no image has the programs of its database; set Platform.spec.backups.postgresql.image, or the database's own",
+        )
+    }
+
+    fn scratch(&self, backups: &'a Backups) -> Option<&'a Quantity> {
+        let own = self.database.and_then(|one| one.scratch.as_ref());
+        own.or(self.volume.and_then(|one| one.scratch.as_ref())).or(backups.postgresql.scratch.as_ref())
+    }
 }
 
 /// How its database is reached, where it needs one.

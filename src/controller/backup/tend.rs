@@ -10,7 +10,10 @@ use tracing::{info, warn};
 use crate::{
     api::Tenant,
     apply::runs::OfJob,
-    backup::{job, task::Task},
+    backup::{
+        job,
+        task::{Task, Work},
+    },
     controller::context::Context,
     observe::runs::{JobFacts, State},
 };
@@ -57,11 +60,9 @@ fn of(job: &JobFacts) -> OfJob<'_> {
 pub(super) async fn supply(ctx: &Context, vault: &mut Vault, tenant: &Tenant, jobs: &[JobFacts]) {
     let name = tenant.metadata.name.clone().unwrap_or_default();
     for job in jobs.iter().filter(|job| job.state == State::Active) {
-        let due = vault.tended.get(&job.uid).is_none_or(|tended| tended.is_due(Timestamp::now()));
-        let Some(task) = job.task.as_deref().filter(|_| due) else { continue };
-        match one(ctx, vault, tenant, job, task).await {
-            Ok(tended) => {
-                vault.tended.insert(job.uid.clone(), tended);
+        let Some(task) = job.task.as_deref().filter(|task| is_due(vault, job, task)) else { continue };
+        match one(ctx, vault, tenant, (job, task), BTreeMap::new()).await {
+            Ok(()) => {
                 vault.problems.remove(&name);
             }
             Err(problem) => {
@@ -72,13 +73,25 @@ pub(super) async fn supply(ctx: &Context, vault: &mut Vault, tenant: &Tenant, jo
     }
 }
 
-async fn one(
+fn is_due(vault: &Vault, job: &JobFacts, task: &Task) -> bool {
+    match vault.tended.get(&job.uid) {
+        Some(tended) => tended.is_due(Timestamp::now()),
+        // That of a volume says when the snapshot was taken: [`super::volumes`] has it made when there is one.
+        None => !matches!(task.work, Work::Volume(_)),
+    }
+}
+
+/// Renews a Job's Secret, or makes it, with `more` files than every run of its kind has.
+///
+/// # Errors
+/// What is missing, for people.
+pub(super) async fn one(
     ctx: &Context,
     vault: &mut Vault,
     tenant: &Tenant,
-    job: &JobFacts,
-    task: &Task,
-) -> Result<Tended, String> {
+    (job, task): (&JobFacts, &Task),
+    more: BTreeMap<String, String>,
+) -> Result<(), String> {
     let name = tenant.metadata.name.as_deref().unwrap_or_default();
     let mut files = vault.files(&ctx.install_id, name, &task.work).await?;
     let tended = Tended::of(&files);
@@ -88,14 +101,21 @@ async fn one(
         if ends {
             info!(job = job.name, "its credentials are renewed");
         }
-        return Ok(tended);
+    } else if matches!(task.work, Work::Volume(_)) && more.is_empty() {
+        // It was lost: the steps of its volume come to it again.
+        vault.tended.remove(&job.uid);
+        vault.volumes.again(&job.uid);
+        return Ok(());
+    } else {
+        let database = tenant.spec.databases.iter().find(|one| one.name == job.database);
+        files.extend(start::connection(ctx, tenant, database, &task.work).await?);
+        files.extend(more);
+        let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
+        let secret = job::secret(task, (&job.namespace, &job.uid), tenant_uid, &files);
+        ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
     }
-    let database = tenant.spec.databases.iter().find(|one| one.name == job.database);
-    files.extend(start::connection(ctx, tenant, database, &task.work).await?);
-    let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
-    let secret = job::secret(task, (&job.namespace, &job.uid), tenant_uid, &files);
-    ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
-    Ok(tended)
+    vault.tended.insert(job.uid.clone(), tended);
+    Ok(())
 }
 
 /// Jobs that have ended and whose Secrets may still be there.

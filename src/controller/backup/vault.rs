@@ -17,20 +17,23 @@ use crate::{
         known,
         layout::Place,
         store::{
-            Credentials, Store,
-            access::{Access, Base, RoleAddress},
-            checks::{self, Asked, Judgement},
+            checks::{self, Asked},
             inventory::Inventory,
             keys,
             policy::Role,
-            probe,
+            probe_key, scoped,
         },
-        task::{StoreAddress, Work},
+        task::Work,
     },
     controller::context::Context,
     observe::{
         runs::{JobFacts, State},
         secrets,
+    },
+    store::{
+        Credentials, Store, StoreAddress,
+        access::{Access, Base, RoleAddress},
+        verdict::Judgement,
     },
 };
 
@@ -57,6 +60,8 @@ pub(super) struct Vault {
     pub(super) tended: HashMap<String, super::tend::Tended>,
     /// Its Tenants' buckets of files.
     pub(super) files: super::files::Files,
+    /// Its Tenants' volumes, and what their runs need.
+    pub(super) volumes: super::volumes::Volumes,
     /// What the last round knew of its Tenants.
     pub(super) cases: Cases,
     /// Why a Tenant's runs couldn't begin.
@@ -105,13 +110,13 @@ impl Vault {
                     retention_days: backups.retention_days,
                     scoped: open.access.is_scoped(),
                 };
-                let findings = open.store.look(&probe::key(&backups.store.prefix, &name)).await;
+                let findings = open.store.look(&probe_key(&backups.store.prefix, &name)).await;
                 self.open = Some(open);
                 checks::judge(&backups.store.bucket, &asked, &findings)
             }
             Err((reason, problem)) => {
                 self.open = None;
-                Judgement::unasked(reason, problem)
+                Judgement::no(reason, problem)
             }
         };
         self.fit = judgement.fit;
@@ -221,7 +226,7 @@ impl Vault {
         let password = one.password.as_ref().map(Password::expose).unwrap_or_default().to_owned();
         let mut files = BTreeMap::from([("password".to_owned(), password)]);
         put(&mut files, "", &open.credentials(&place, tenant, work).await?);
-        if let Work::Drill(_) = work {
+        if work.is_drill() {
             // Nobody's: what must not open this repository is no other tenant's secret.
             let nobody = Password::new().map_err(|error| error.to_string())?;
             files.insert("other/password".to_owned(), nobody.expose().to_owned());
@@ -246,7 +251,7 @@ impl Open {
     /// Credentials of one run.
     async fn credentials(&self, place: &Place, session: &str, work: &Work) -> Result<Credentials, String> {
         let life = self.backups.run_deadline.0;
-        let made = self.access.scoped(Role::of(work), place, session, life).await;
+        let made = scoped(&self.access, (Role::of(work), place), session, life).await;
         made.map(|made| made.credentials).map_err(|error| error.to_string())
     }
 }

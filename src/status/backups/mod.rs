@@ -22,6 +22,7 @@ use crate::{
         known::{Kind, Past, Point, RunState, Store},
         retention,
         view::View,
+        volumes::name_of,
     },
     validate::{platform::ValidatedPlatform, tenant::ValidatedTenant, text::sanitize},
 };
@@ -54,9 +55,9 @@ pub struct Told {
     pub backups: Vec<BackupStatus>,
     /// `BackupsCurrent`, where the spec asks for backups.
     pub current: Option<Said>,
-    /// `RetentionExact`, where it asks for backups of databases.
+    /// `RetentionExact`, where it asks for backups of databases or volumes.
     pub retention: Option<Said>,
-    /// `RestoreVerified`, where it asks for backups of databases.
+    /// `RestoreVerified`, where it asks for backups of databases or volumes.
     pub verified: Option<Said>,
     /// `status.summary.lastBackup`.
     pub last_backup: Option<String>,
@@ -84,7 +85,11 @@ pub fn tell(
         None => previous.to_vec(),
     };
     let mut told = Told { backups, ..Told::default() };
-    let listed = || told.backups.iter().filter(|one| tenant.databases.iter().any(|own| own.name == one.name));
+    let is_listed = |one: &&BackupStatus| match one.kind {
+        DataKind::PersistentVolumeClaim => tenant.volumes.iter().any(|own| own.name == one.name),
+        _ => tenant.databases.iter().any(|own| own.name == one.name),
+    };
+    let listed = || told.backups.iter().filter(is_listed);
     let oldest = |time: fn(&BackupStatus) -> &Option<String>| {
         let times: Option<Vec<&String>> = listed().map(|one| time(one).as_ref()).collect();
         times.and_then(|times| times.into_iter().min().cloned())
@@ -102,7 +107,7 @@ pub fn tell(
         (None, Some(uncovered)) => Said::Is(uncovered),
         (None, None) => unseen(view, previous, now),
     });
-    if tenant.databases.is_empty() {
+    if tenant.databases.is_empty() && tenant.volumes.is_empty() {
         return told;
     }
     told.retention = Some(match seen {
@@ -165,9 +170,10 @@ fn status(view: &View, store: &Store, name: &str, now: Timestamp) -> BackupStatu
     let passed = || drills.iter().filter(|past| past.succeeded);
     let recent = || passed().filter(|past| now.duration_since(past.started) <= DRILLS);
     let measure = |of: fn(&Past) -> Option<i64>| p95(recent().filter_map(|past| of(past)).collect());
+    let volume = name_of(name);
     BackupStatus {
-        name: name.to_owned(),
-        kind: DataKind::Database,
+        name: volume.unwrap_or(name).to_owned(),
+        kind: if volume.is_some() { DataKind::PersistentVolumeClaim } else { DataKind::Database },
         observed_at: whole_second(store.observed_at),
         newest: time(points.last()),
         oldest: time(points.first()),

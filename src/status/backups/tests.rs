@@ -13,9 +13,9 @@ use crate::{
         known::{Details, Evidence, Run, Snapshot},
         record::reasons as runs,
         settings::{Beside, settings},
-        store::checks::Judgement,
         task::Size,
     },
+    store::verdict::Judgement,
     validate::{platform, tenant},
 };
 
@@ -109,6 +109,7 @@ pub(super) fn view(tenant: &ValidatedTenant, store: Store, runs: Vec<Run>) -> Vi
         gone_early: BTreeMap::new(),
         locked: BTreeMap::new(),
         problem: String::new(),
+        left: vec![],
         shared_credentials: false,
         buckets: BTreeMap::new(),
     }
@@ -240,6 +241,29 @@ fn a_killed_run_is_told_from_its_job() {
 }
 
 #[test]
+fn a_volume_is_told_like_a_database() {
+    let tenant = tenant_of(json!({"volumes": [{"name": "files", "claim": "files-app-0"}]}));
+    let mut view = view(&tenant, store(&[TODAY], vec![]), vec![]);
+    let mut store = view.store.as_deref().cloned().unwrap();
+    store.points.push(Point { database: "volume.files".into(), ..store.points[0].clone() });
+    view.store = Some(Arc::new(store));
+    let told = told(&tenant, &view);
+    let kinds: Vec<_> = told.backups.iter().map(|one| (one.name.as_str(), one.kind, one.points)).collect();
+    let volume = DataKind::PersistentVolumeClaim;
+    assert_eq!(kinds, [("app", DataKind::Database, 1), ("files", volume, 1)]);
+    let current = verdict(told.current);
+    assert!(current.message.starts_with("every database and volume is backed up"), "{current:?}");
+    Arc::make_mut(&mut view.settings).databases[1].unsupported = Some("there is no class".into());
+    let current = verdict(self::told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::VOLUME_NOT_SUPPORTED));
+    assert!(current.message.contains("volume files: there is no class; or leave"), "{}", current.message);
+    Arc::make_mut(&mut view.settings).databases[1].unsupported = None;
+    view.left = vec!["VolumeSnapshot tenantry-backup--files-1".into()];
+    let current = verdict(self::told(&tenant, &view).current);
+    assert_eq!((current.status, current.reason), (ConditionStatus::False, reasons::SNAPSHOTS_LEFT));
+}
+
+#[test]
 fn shared_credentials_are_said() {
     let tenant = tenant_of(json!({}));
     let mut view = view(&tenant, store(&[TODAY], vec![]), vec![]);
@@ -358,7 +382,7 @@ fn a_bucket_of_files_is_kept_broken_or_unknown() {
         let verdict = verdict(told(&tenant, &view).current);
         (verdict.status, verdict.reason, verdict.message)
     };
-    let broken = || Judgement::unasked(reasons::NOT_ENCRYPTED, "set AES-256");
+    let broken = || Judgement::no(reasons::NOT_ENCRYPTED, "set AES-256");
     let (status, reason, _) = current(None);
     assert_eq!((status, reason), (ConditionStatus::Unknown, reasons::BUCKETS_NOT_VERIFIED));
     let (status, _, message) = current(Some((broken(), "2026-11-22T11:00:00Z")));

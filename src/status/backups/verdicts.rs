@@ -45,14 +45,24 @@ pub(super) fn current(
     now: Timestamp,
 ) -> Verdict {
     let mut wrong: Vec<Verdict> = uncovered.into_iter().collect();
-    if let Some(volume) = tenant.volumes.first() {
-        let message =
-            format!("volume {}: claims can't be backed up yet; leave it out with a reason", volume.name);
-        wrong.push(Verdict::no(reasons::VOLUME_NOT_SUPPORTED, message));
-    }
     for database in &view.settings.databases {
+        if let Some(why) = &database.unsupported {
+            let message = format!(
+                "{}: {why}; or leave its claim out in spec.backupExclusions with a reason",
+                database.words()
+            );
+            wrong.push(Verdict::no(reasons::VOLUME_NOT_SUPPORTED, message));
+            continue;
+        }
         let due = view.decision.databases.iter().find(|due| due.database == database.name);
         wrong.extend(one(view, store, database, due, now));
+    }
+    if !view.left.is_empty() {
+        let message = format!(
+            "runs of volumes left behind: {}; nobody needs them any more, and they cost room: see why they can't be removed (kubectl describe)",
+            view.left.join(", ")
+        );
+        wrong.push(Verdict::no(reasons::SNAPSHOTS_LEFT, message));
     }
     wrong.extend(drills::damaged(store).into_iter().take(3).map(|past| damaged(view, past)));
     // What holds up expiry is about retention, and said there.
@@ -139,13 +149,24 @@ fn sum(mut wrong: Vec<Verdict>) -> Option<Verdict> {
     Some(Verdict { message: all.join("; "), ..first })
 }
 
+/// What there is to be backed up, for people.
+fn everything(view: &View) -> &'static str {
+    let volumes = view.settings.databases.iter().filter(|one| one.claim.is_some()).count();
+    match (volumes, view.settings.databases.len() - volumes) {
+        (0, _) => "database",
+        (_, 0) => "volume",
+        _ => "database and volume",
+    }
+}
+
 fn good(view: &View, store: &Store) -> Verdict {
+    let what = everything(view);
     let newest = |database: &Database| store.points_of(&database.name).last().map(|point| point.time);
     let oldest = view.settings.databases.iter().filter_map(newest).min();
     let since =
         oldest.map(|time| format!(", the last of them at {}", super::whole_second(time))).unwrap_or_default();
     let message = format!(
-        "every database is backed up{since}; restore points stay {} days",
+        "every {what} is backed up{since}; restore points stay {} days",
         view.settings.retention_days
     );
     if view.shared_credentials {
@@ -165,7 +186,7 @@ fn one(
     due: Option<&Due>,
     now: Timestamp,
 ) -> Option<Verdict> {
-    let name = &database.name;
+    let (name, what) = (&database.name, database.words());
     let last = last(view, store, name);
     let failed = last.as_ref().filter(|past| !past.succeeded);
     let failure = |past: &Past| {
@@ -175,12 +196,12 @@ fn one(
         format!("{} failed with {}{told}", past.id, past.reason)
     };
     if let (Some(Hold::GivenUp { .. }), Some(past)) = (due.and_then(|due| due.hold.as_ref()), failed) {
-        let message = format!("database {name}: {}; {}", failure(past), step(&past.reason, database, past));
+        let message = format!("{what}: {}; {}", failure(past), step(&past.reason, database, past));
         return Some(Verdict::no(word(&past.reason, ConditionType::BackupsCurrent), message));
     }
     let problem = if view.problem.is_empty() { String::new() } else { format!("; {}", view.problem) };
     let Some(newest) = store.points_of(name).last().map(|point| point.stored) else {
-        let message = format!("database {name} has no restore point yet");
+        let message = format!("{what} has no restore point yet");
         return Some(match failed {
             Some(past) => Verdict::no(
                 word(&past.reason, ConditionType::BackupsCurrent),
@@ -198,7 +219,7 @@ fn one(
         return None;
     }
     let message = format!(
-        "database {name}: the newest restore point is of {}, and one was due at {missed}",
+        "{what}: the newest restore point is of {}, and one was due at {missed}",
         super::whole_second(newest)
     );
     Some(match failed {
@@ -223,7 +244,7 @@ fn step(reason: &str, database: &Database, past: &Past) -> String {
     use crate::backup::record::reasons;
     match reason {
         reasons::SHRUNKEN | reasons::EMPTY_SOURCE => {
-            format!("if that is meant, set acceptShrunken: {} on database {}", past.id, database.name)
+            format!("if that is meant, set acceptShrunken: {} on {}", past.id, database.words())
         }
         reasons::KEY_MISMATCH => "give the operator the Secret with the key of then".to_owned(),
         reasons::REPOSITORY_MISSING => {
@@ -242,7 +263,7 @@ pub(super) fn verified(view: &View, store: &Store, max_age: SignedDuration, now:
         wrong.push(Verdict::no(reasons::DRILL_LEAK, view.leak.clone()));
     }
     for database in &view.settings.databases {
-        let name = &database.name;
+        let what = database.words();
         let at = |time: Timestamp| super::whole_second(time);
         wrong.push(match drills::verified(database, store, max_age, now) {
             Verified::Yes { at } => {
@@ -256,20 +277,20 @@ pub(super) fn verified(view: &View, store: &Store, max_age: SignedDuration, now:
                 let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(": ")) };
                 Verdict::no(
                     word(&reason, ConditionType::RestoreVerified),
-                    format!("database {name}: drill {run} failed with {reason}{told}"),
+                    format!("{what}: drill {run} failed with {reason}{told}"),
                 )
             }
             Verified::TooOld { at: time } => Verdict::no(
                 reasons::DRILL_TOO_OLD,
-                format!("database {name}: the newest drill that passed is of {}, more than {days} days ago; make a RestoreDrill to try it now", at(time)),
+                format!("{what}: the newest drill that passed is of {}, more than {days} days ago; make a RestoreDrill to try it now", at(time)),
             ),
             Verified::Never => Verdict::no(
                 reasons::NEVER_DRILLED,
-                format!("database {name}: none of its restore points was ever restored; make a RestoreDrill to try one now"),
+                format!("{what}: none of its restore points was ever restored; make a RestoreDrill to try one now"),
             ),
             Verified::NotYet => Verdict::unknown(
                 reasons::NOT_DRILLED_YET,
-                format!("database {name}: its first drill comes after its first restore point"),
+                format!("{what}: its first drill comes after its first restore point"),
             ),
         });
     }
@@ -277,7 +298,8 @@ pub(super) fn verified(view: &View, store: &Store, max_age: SignedDuration, now:
         let since = oldest
             .map(|time| format!(", the last of them at {}", super::whole_second(time)))
             .unwrap_or_default();
-        Verdict::yes(reasons::SUCCEEDED, format!("every database was restored and looked into{since}"))
+        let what = everything(view);
+        Verdict::yes(reasons::SUCCEEDED, format!("every {what} was restored and looked into{since}"))
     })
 }
 

@@ -48,9 +48,15 @@ pub(super) fn step(name: &str, space: &str, reason: &str) -> Option<String> {
         | runs::INTERRUPTED
         | runs::DEADLINE_EXCEEDED
         | runs::DUMP_FAILED
+        | runs::SNAPSHOT_FAILED
         | runs::PARTIAL_READ
         | runs::LOCK_HELD
         | runs::NOT_DURABLE => format!("see the runs and their logs: {jobs}"),
+        reasons::SNAPSHOTS_LEFT => {
+            format!(
+                "see why they stay: kubectl get volumesnapshots,pvc -n {space}-backup; kubectl get volumesnapshots -n {space}"
+            )
+        }
         reasons::BUCKETS_NOT_VERIFIED => {
             "see what the message names: the operator sets a bucket's rules where its credentials may"
                 .to_owned()

@@ -9,9 +9,9 @@ use tenantry::audit::ship::checks::{judge, may_ship};
 use tenantry::audit::ship::look::look;
 use tenantry::audit::ship::sink::{Place, Sink};
 use tenantry::audit::ship::trouble::Trouble;
-use tenantry::backup::store::access::{Access, Base, RoleAddress};
-use tenantry::backup::store::{Class, Store, StoreError};
-use tenantry::backup::task::Lock;
+use tenantry::store::Lock;
+use tenantry::store::access::{Access, Base, RoleAddress};
+use tenantry::store::{Class, Store, StoreError};
 use tenantry_testbed::{Ministack, Run, StoreKeys, programs};
 
 use super::bed::{BUCKET, address, credentials};

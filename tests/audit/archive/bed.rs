@@ -14,11 +14,11 @@ use tenantry::audit::ship::sink::{Place, Sink};
 use tenantry::audit::verify::report;
 use tenantry::audit::verify::stream::{Keys, verify};
 use tenantry::audit::witness::round::{Round, Witness};
-use tenantry::backup::store::access::{Access, Base};
-use tenantry::backup::store::{Credentials, Store};
-use tenantry::backup::task::{Lock, StoreAddress};
 use tenantry::runtime::backoff::Backoff;
 use tenantry::runtime::shutdown::{Shutdown, Trigger};
+use tenantry::store::access::{Access, Base};
+use tenantry::store::{Credentials, Store};
+use tenantry::store::{Lock, StoreAddress};
 use tenantry_testbed::{
     AUDIT_WRITES, REGION, Run, StoreKeys, Versitygw, audit_policy, eventually, make_bucket, programs,
 };

@@ -3,8 +3,8 @@
 use tenantry::audit::ship::checks::{judge, may_ship};
 use tenantry::audit::ship::look::look;
 use tenantry::audit::ship::sink::Sink;
-use tenantry::backup::store::checks::Judgement;
-use tenantry::backup::task::Lock;
+use tenantry::store::Lock;
+use tenantry::store::verdict::Judgement;
 use tenantry_testbed::{AUDIT_WRITES, Proxy, make_bucket};
 
 use super::bed::{Agent, BUCKET, Bed, DAYS, PREFIX, lock};

@@ -7,8 +7,8 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use tenantry::backup::layout::Place;
 use tenantry::backup::store::inventory::Inventory;
-use tenantry::backup::store::{Credentials, Store};
-use tenantry::backup::task::StoreAddress;
+use tenantry::store::StoreAddress;
+use tenantry::store::{Credentials, Store};
 use tenantry_testbed::{Proxy, REGION, Run, Versitygw, make_bucket};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

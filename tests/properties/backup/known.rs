@@ -33,6 +33,8 @@ pub fn database(tenant: &str, name: &str, line: &str, zone: &str) -> Database {
         checks: vec![],
         room_bytes: 1 << 30,
         rpo_limit_seconds: 26 * 3600,
+        claim: None,
+        unsupported: None,
     }
 }
 

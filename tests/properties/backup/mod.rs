@@ -6,4 +6,5 @@ mod faults;
 mod known;
 mod sixty;
 mod spread;
+mod volumes;
 mod world;

@@ -42,7 +42,7 @@ pub use gitea::Gitea;
 pub use image::{
     ImageConfig, ImageFile, database_image, image_config, oci_layout, operator_image, program_files,
 };
-pub use nodes::{RealNodes, WEB_IMAGE, prepare_real_nodes, skip_real_nodes};
+pub use nodes::{CSI_CLASS, CSI_DRIVER, RealNodes, WEB_IMAGE, prepare_real_nodes, skip_real_nodes};
 pub use operator::{Operator, OperatorOptions};
 pub use owner::run_owner;
 pub use postgres::{

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io, tail};
-pub use clusters::cyclonus;
-pub(crate) use clusters::{etcd_copy, local_path, metrics_server};
+pub(crate) use clusters::{Csi, etcd_copy, local_path, metrics_server, snapshot_crds};
+pub use clusters::{cyclonus, gitea, gitea_sources};
 
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";
@@ -69,41 +69,6 @@ const KWOK: Recipe = Recipe {
     ldflags: "-s -w",
     links: &[],
 };
-
-const GITEA: Recipe = Recipe {
-    name: "gitea",
-    sources: "gitea",
-    tags: "",
-    label: "gitea v1.27.3 (a forge)",
-    package: "gitea.dev",
-    ldflags: "-s -w -X main.Version=1.27.3",
-    links: &[],
-};
-
-/// Gitea, a real forge, without its web pages.
-///
-/// # Errors
-/// Go is missing, or the build fails.
-pub fn gitea() -> Result<PathBuf> {
-    find_or_build(&GITEA)
-}
-
-/// The folder of Gitea's sources: it reads templates and options from there.
-///
-/// # Errors
-/// Go is missing, or doesn't have them.
-pub fn gitea_sources() -> Result<PathBuf> {
-    let folder = repository_root().join("tests/programs/gitea");
-    let args = ["mod", "download", "-json", "gitea.dev"];
-    let output = Command::new("go").args(args).current_dir(folder).output();
-    let output = output.map_err(|_| Error::Missing { program: "go", get: GET_GO })?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = said.lines().find_map(|line| line.trim().strip_prefix("\"Dir\": \"")?.strip_suffix("\","));
-    found.map(PathBuf::from).ok_or_else(|| Error::Command {
-        command: format!("go {}", args.join(" ")),
-        output: format!("{said}{}", String::from_utf8_lossy(&output.stderr)).trim().to_owned(),
-    })
-}
 
 const HELM: Recipe = Recipe {
     name: "helm",
@@ -243,6 +208,23 @@ pub fn cache_folder() -> Result<PathBuf> {
     })?;
     let caches = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
     Ok(home.join(caches).join("tenantry"))
+}
+
+/// The folder of a Go module that a program of ours requires: some read more of it than what is built.
+///
+/// # Errors
+/// Go is missing, or doesn't have it.
+fn module_folder(sources: &str, module: &str) -> Result<PathBuf> {
+    let folder = repository_root().join("tests/programs").join(sources);
+    let args = ["mod", "download", "-json", module];
+    let output = Command::new("go").args(args).current_dir(folder).output();
+    let output = output.map_err(|_| Error::Missing { program: "go", get: GET_GO })?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = said.lines().find_map(|line| line.trim().strip_prefix("\"Dir\": \"")?.strip_suffix("\","));
+    found.map(PathBuf::from).ok_or_else(|| Error::Command {
+        command: format!("go {}", args.join(" ")),
+        output: format!("{said}{}", String::from_utf8_lossy(&output.stderr)).trim().to_owned(),
+    })
 }
 
 fn find_or_build(recipe: &Recipe) -> Result<PathBuf> {

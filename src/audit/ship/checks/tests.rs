@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::address::Written;
 
 fn good() -> Findings {
     Findings {
@@ -17,7 +18,13 @@ fn lock(mode: &str, days: u32) -> Lock {
 }
 
 fn denied() -> StoreError {
-    StoreError { class: Class::Denied, action: "read", place: "b".into(), said: String::new() }
+    StoreError {
+        class: Class::Denied,
+        action: "read",
+        place: "b".into(),
+        said: String::new(),
+        written: Written::Flags,
+    }
 }
 
 fn said(findings: &Findings) -> &'static str {

@@ -57,7 +57,7 @@ fn claims_that_nobody_backs_up_are_named() {
     assert_eq!(with(dumped.clone(), &scaled_down).status, ConditionStatus::True, "what is in it is dumped");
     assert_eq!(with(dumped, &["data-db-backup"]).reason, reasons::UNCOVERED, "no pod of it has that claim");
     let listed = json!({"volumes": [{"name": "files", "claim": "data-db-0"}]});
-    assert_eq!(with(listed, &["data-db-0"]).reason, reasons::VOLUME_NOT_SUPPORTED);
+    assert_eq!(with(listed, &["data-db-0"]).reason, reasons::NO_BACKUP_YET, "it is covered");
 }
 
 #[test]

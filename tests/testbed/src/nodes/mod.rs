@@ -10,6 +10,7 @@
 
 mod cgroups;
 mod containerd;
+mod csi;
 mod dns;
 mod doors;
 mod images;
@@ -24,7 +25,7 @@ mod volumes;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::certs::{Authority, write_private};
@@ -33,6 +34,7 @@ use crate::error::{Error, Result, io};
 use crate::process::Process;
 use crate::programs;
 use crate::registry::Run;
+pub use csi::{CSI_CLASS, CSI_DRIVER};
 pub use images::WEB_IMAGE;
 use kubelet::Facts;
 use node::{Node, Parts};
@@ -87,6 +89,7 @@ pub(crate) struct Fleet {
     dns: OnceLock<Process>,
     metrics: OnceLock<Process>,
     volumes: OnceLock<Process>,
+    snapshots: Mutex<Option<csi::Snapshots>>,
     switch: Space,
     place: Place,
     programs: Programs,
@@ -115,6 +118,7 @@ impl Fleet {
             dns: OnceLock::new(),
             metrics: OnceLock::new(),
             volumes: OnceLock::new(),
+            snapshots: Mutex::new(None),
             switch,
             place,
             programs,

@@ -99,6 +99,14 @@ impl Node {
         }
     }
 
+    /// Starts a program on it that runs on.
+    pub(crate) fn process(&self, run: &Arc<Run>, name: &str, words: &[&str]) -> Result<Process> {
+        match self.running().as_ref() {
+            Some(running) => running.space.process(run, name, words),
+            None => Err(Error::Invalid(format!("node {} is off; switch it on first", self.facts.name))),
+        }
+    }
+
     /// Gives it the image of an archive.
     pub(crate) fn import(&self, archive: &Path) -> Result<()> {
         self.running().as_ref().map_or(Ok(()), |running| images::import(&running.space, archive))

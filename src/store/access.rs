@@ -11,10 +11,8 @@ use aws_sdk_sts::config::Region;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::policy::{self, Role};
+use super::address::{StoreAddress, Written};
 use super::{Class, Credentials, DEADLINE, Store, StoreError, place, signing, wire};
-use crate::backup::layout::Place;
-use crate::backup::task::StoreAddress;
 
 /// Shortest and longest life of assumed credentials, in seconds: STS gives less than an hour only from fifteen minutes
 /// on, and one role that assumes another an hour at most.
@@ -89,29 +87,31 @@ impl Access {
         store
     }
 
-    /// Credentials for one run of one tenant. `session` is its name, which shows in the account's trail.
+    /// The role that is assumed.
+    #[must_use]
+    pub fn role(&self) -> Option<&RoleAddress> {
+        self.role.as_ref()
+    }
+
+    /// The bucket.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        &self.address.bucket
+    }
+
+    /// Credentials that may do what the session policy says, and nothing that the role may not; where there is no role
+    /// they are those of everybody. `session` shows in the account's trail.
     ///
     /// # Errors
-    /// No credentials can be had, or names are too long for a policy.
-    pub async fn scoped(
+    /// No credentials can be had.
+    pub async fn narrowed(
         &self,
-        role: Role,
-        place: &Place,
+        policy: Option<String>,
         session: &str,
         life: Duration,
     ) -> Result<Scoped, StoreError> {
-        let Some(to) = &self.role else {
-            let credentials = self.credentials(session, None, life.as_secs()).await?;
-            return Ok(Scoped { credentials, shared: true });
-        };
-        let policy = policy::document(role, policy::partition(&to.arn), &self.address.bucket, place);
-        if policy.len() > policy::MOST_BYTES {
-            return Err(
-                self.fault(Class::Invalid, "its policy is too long; shorten spec.backups.store.prefix")
-            );
-        }
-        let credentials = self.credentials(session, Some(policy), life.as_secs()).await?;
-        Ok(Scoped { credentials, shared: false })
+        let credentials = self.credentials(session, policy, life.as_secs()).await?;
+        Ok(Scoped { credentials, shared: self.role.is_none() })
     }
 
     async fn credentials(
@@ -190,7 +190,14 @@ impl Access {
         let found = found.map_err(|_| {
             self.fault(
                 Class::BadCredentials,
-                "the operator's pod has none; name a Secret in spec.backups.store.credentials, or give its service account a web identity",
+                match self.address.written {
+                    Written::Platform => {
+                        "the operator's pod has none; name a Secret in spec.backups.store.credentials, or give its service account a web identity"
+                    }
+                    Written::Flags => {
+                        "there are none; name them by --credentials, or give the pod's service account a web identity"
+                    }
+                },
             )
         })?;
         let token = found.session_token();
@@ -205,7 +212,7 @@ impl Access {
         tokio::time::timeout(DEADLINE, call).await.map_err(late)
     }
 
-    fn fault(&self, class: Class, said: impl Into<String>) -> StoreError {
+    pub(crate) fn fault(&self, class: Class, said: impl Into<String>) -> StoreError {
         let at = match &self.role {
             Some(role) => {
                 let host = role.endpoint.as_deref().unwrap_or("AWS");
@@ -213,7 +220,13 @@ impl Access {
             }
             None => place(&self.address, ""),
         };
-        StoreError { class, action: "get credentials of", place: at, said: said.into() }
+        StoreError {
+            class,
+            action: "get credentials of",
+            place: at,
+            said: said.into(),
+            written: self.address.written,
+        }
     }
 }
 

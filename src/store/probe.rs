@@ -1,4 +1,4 @@
-//! A look at a store: before the first byte, and every five minutes.
+//! What a bucket says of itself.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use aws_sdk_s3::types::{
     BucketVersioningStatus, ExpirationStatus, LifecycleRule, ObjectLockConfiguration, ObjectLockEnabled,
 };
 
-use super::checks::{Answer, Findings, Owner};
+use super::verdict::{Answer, Owner};
 use super::{Class, Lock, Store};
 
-/// Time between two looks.
+/// Time between two looks at a store.
 pub const EVERY: Duration = Duration::from_secs(300);
 
 /// What lies under the key that conditional writes are tried on.
@@ -18,37 +18,7 @@ const PROBE: &[u8] = b"Tenantry tries here whether the store refuses to overwrit
 /// An account that owns nothing: a store that gives a bucket to who expects this owner doesn't check it.
 pub(super) const NOBODY: &str = "000000000001";
 
-/// The key that conditional writes are tried on, below the Platform's part. No tenant has a dot in its name.
-#[must_use]
-pub fn key(prefix: &str, platform: &str) -> String {
-    super::super::layout::Place::of(prefix, platform, "store.probe").prefix
-}
-
 impl Store {
-    /// Asks everything that [`super::checks::judge`] wants to know. Writes one object, once.
-    pub async fn look(&self, probe_key: &str) -> Findings {
-        let bucket = self.owned().await;
-        // The rest would fail in the same way, or be asked of a stranger.
-        if !matches!(bucket, Ok(Owner::Right | Owner::NotAsked | Owner::Untold)) {
-            let untold = || bucket.clone().err().unwrap_or_else(|| self.fault(Class::Denied, "ask", "", ""));
-            return Findings {
-                versioned: Err(untold()),
-                lock: Err(untold()),
-                noncurrent_days: Err(untold()),
-                conditional: Err(untold()),
-                ahead: self.clock.ahead(),
-                bucket,
-            };
-        }
-        let (versioned, lock, noncurrent_days, conditional) = tokio::join!(
-            self.versioned(),
-            self.default_lock(),
-            self.noncurrent_days(),
-            self.refuses_to_overwrite(probe_key)
-        );
-        Findings { bucket, versioned, lock, noncurrent_days, conditional, ahead: self.clock.ahead() }
-    }
-
     async fn reach(&self, owner: Option<String>) -> Answer<()> {
         // A listing rather than HEAD, whose refusals say nothing.
         let request = self.client.list_objects_v2().bucket(&self.address.bucket).max_keys(1);
@@ -56,7 +26,11 @@ impl Store {
         self.call("list", "", request.send()).await.map(drop)
     }
 
-    pub(super) async fn owned(&self) -> Answer<Owner> {
+    /// Who owns the bucket, asked by a listing.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn owned(&self) -> Answer<Owner> {
         let Some(owner) = self.owner() else { return self.reach(None).await.map(|()| Owner::NotAsked) };
         match self.reach(Some(owner)).await {
             Ok(()) => {
@@ -107,8 +81,12 @@ impl Store {
         }
     }
 
-    /// The object is written once for the life of the bucket, so that a lock costs one version.
-    async fn refuses_to_overwrite(&self, key: &str) -> Answer<bool> {
+    /// Whether a second write of this key is refused. The object is written once for the life of the bucket, so that a
+    /// lock costs one version.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn refuses_to_overwrite(&self, key: &str) -> Answer<bool> {
         match self.get(key, PROBE.len()).await {
             Ok(_) => {}
             Err(error) if error.class == Class::Unexpected => {}
@@ -134,7 +112,7 @@ fn default_of(lock: &ObjectLockConfiguration) -> Option<Lock> {
 }
 
 /// What one rule does to every old version of the bucket; `None` when it leaves some.
-pub(super) fn noncurrent_of(rule: &LifecycleRule) -> Option<u32> {
+pub(crate) fn noncurrent_of(rule: &LifecycleRule) -> Option<u32> {
     let everywhere = rule.filter.as_ref().is_none_or(|filter| {
         let prefix = filter.prefix.as_deref().unwrap_or_default();
         prefix.is_empty()

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::calls::Put;
-use super::checks::{Answer, Owner};
 use super::probe::NOBODY;
+use super::verdict::{Answer, Owner};
 use super::{Class, Store, StoreError, wire};
 
 /// What S3 says while another write of the same key goes on; unlike a 412 it doesn't say that anything is there.

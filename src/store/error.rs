@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backup::record::reasons as record;
+use super::address::Written;
 
 /// What kind of trouble it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,27 +124,34 @@ impl Class {
     }
 
     /// The next step.
-    fn next(&self) -> &'static str {
-        match self {
-            Self::BadCredentials => "check the access key in the Secret that the Platform names",
+    fn next(&self, written: Written) -> String {
+        let field = |name| written.field(name);
+        let step = match self {
+            Self::BadCredentials => match written {
+                Written::Platform => "check the access key in the Secret that the Platform names",
+                Written::Flags => "check the access key in the folder that --credentials names",
+            },
+            Self::NoBucket => {
+                return format!("make the bucket, with Object Lock, or correct {}", field("bucket"));
+            }
+            Self::OtherRegion => return format!("correct {} or {}", field("region"), field("endpoint")),
+            Self::Unreachable => return format!("check {}, DNS and network policies", field("endpoint")),
+            Self::Tls => return format!("name the certificate authority in {}", field("ca")),
+            Self::Unexpected => return format!("check {}", field("endpoint")),
+            Self::Invalid => "check how the store is named and set up",
             Self::Expired => {
                 "new ones are asked for with the next run; check the role and the token if it stays"
             }
             Self::Denied => "give the credentials this right in the bucket's policy, or in their own",
             Self::NotFound => "nothing was done",
-            Self::NoBucket => "make the bucket, with Object Lock, or correct spec.backups.store.bucket",
             Self::Exists => "nothing was overwritten",
             Self::ClockSkew => "set the clock of the node (NTP), or that of the store",
-            Self::OtherRegion => "correct spec.backups.store.region or endpoint",
             Self::Unsupported => "take another store where this is promised",
             Self::NotConfigured => "set it on the bucket",
             Self::Busy | Self::Server | Self::Timeout(_) => "it is tried again",
-            Self::Unreachable => "check spec.backups.store.endpoint, DNS and network policies",
-            Self::Tls => "name the certificate authority in spec.backups.store.ca",
-            Self::Invalid => "check spec.backups.store",
-            Self::Unexpected => "check spec.backups.store.endpoint",
-            Self::NotDurable => "do not trust this store with backups before it is understood",
-        }
+            Self::NotDurable => "do not trust this store before it is understood",
+        };
+        step.to_owned()
     }
 
     /// Whether a call that failed like this may have been done all the same: no answer, or one from half way.
@@ -170,7 +177,7 @@ impl Class {
 
 /// Why a call to a store brought nothing. It names the object, and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("can't {action} {place}: {}{}; {}", class.words(), aside(said), class.next())]
+#[error("can't {action} {place}: {}{}; {}", class.words(), aside(said), class.next(*written))]
 pub struct StoreError {
     /// What kind of trouble.
     pub class: Class,
@@ -180,6 +187,8 @@ pub struct StoreError {
     pub place: String,
     /// The store's own words, made harmless and bounded; may be empty.
     pub said: String,
+    /// Where people wrote where the store is.
+    pub written: Written,
 }
 
 fn aside(said: &str) -> String {
@@ -187,17 +196,6 @@ fn aside(said: &str) -> String {
 }
 
 impl StoreError {
-    /// The word of a record that fails because of it.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self.class {
-            Class::ClockSkew => record::CLOCK_SKEW,
-            Class::Expired => record::CREDENTIALS_EXPIRED,
-            Class::NotDurable => record::NOT_DURABLE,
-            _ => record::STORE_UNREACHABLE,
-        }
-    }
-
     /// Whether the object, or the setting, is simply not there.
     #[must_use]
     pub fn is_absent(&self) -> bool {
@@ -239,12 +237,19 @@ mod tests {
             action: "write",
             place: "backups/a/key.json at https://s3".into(),
             said: "AccessDenied".into(),
+            written: Written::Flags,
         };
         assert_eq!(
             error.to_string(),
             "can't write backups/a/key.json at https://s3: the store denies it (AccessDenied); give the \
              credentials this right in the bucket's policy, or in their own"
         );
-        assert_eq!(error.reason(), "StoreUnreachable");
+        // What to correct is named as it was written.
+        for (written, field) in
+            [(Written::Flags, "--bucket"), (Written::Platform, "spec.backups.store.bucket")]
+        {
+            let error = StoreError { class: Class::NoBucket, written, ..error.clone() };
+            assert!(error.to_string().ends_with(&format!("correct {field}")), "{error}");
+        }
     }
 }
