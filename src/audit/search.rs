@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{Record, Source};
 
+mod books;
+
 /// What is looked for; everything that is asked for must fit.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -15,8 +17,10 @@ pub struct Query {
     pub tenant: Option<String>,
     /// Who did it, by the API server's user name.
     pub user: Option<String>,
-    /// `get`, `create`, `patch`, …
+    /// `get`, `create`, `patch`, …; of what the operator wrote down `change`, `condition`, `backup`, `drill`, …
     pub verb: Option<String>,
+    /// From where, as [`Hit::source`].
+    pub source: Option<String>,
     /// Received not before.
     pub since: Option<Timestamp>,
     /// Received before.
@@ -24,7 +28,7 @@ pub struct Query {
 }
 
 /// An event in a line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hit {
     /// When it was received, RFC 3339.
@@ -46,6 +50,9 @@ pub struct Hit {
     pub object: String,
     /// The answer's code.
     pub code: Option<i64>,
+    /// What a record that is no event says.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub said: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -117,6 +124,17 @@ impl Seen {
     }
 }
 
+impl Hit {
+    /// What it is known by when it comes twice: its id, and the stage of a request or what a run was about.
+    #[must_use]
+    pub fn identity(&self) -> (&str, &str) {
+        (&self.audit_id, if self.stage.is_empty() { &self.object } else { &self.stage })
+    }
+}
+
+/// Every [`Hit::source`].
+pub const SOURCES: [&str; 5] = ["Audit", "ChangeTrail", "Health", "Backup", "Agent"];
+
 impl Query {
     /// The event of a record, if it fits.
     #[must_use]
@@ -125,13 +143,28 @@ impl Query {
         if self.since.is_some_and(|since| time < since) || self.until.is_some_and(|until| time >= until) {
             return None;
         }
-        // Own records and the change trail are events of another shape: shown when nothing of an event is asked for.
-        let event: Event<'_> = serde_json::from_slice(record.bytes).unwrap_or_default();
         let is = |asked: &Option<String>, found: &str| asked.as_ref().is_none_or(|asked| asked == found);
-        let fits =
-            is(&self.user, &event.user.username) && is(&self.verb, &event.verb) && self.of_tenant(&event);
-        fits.then(|| Hit {
-            time: time.to_string(),
+        let (hit, of_tenant) = match record.source {
+            Source::ChangeTrail | Source::Health | Source::Backup => {
+                let (hit, tenant) = books::line(record)?;
+                (hit, is(&self.tenant, &tenant))
+            }
+            _ => self.event(record),
+        };
+        let fits = of_tenant
+            && is(&self.user, &hit.user)
+            && is(&self.verb, &hit.verb)
+            && is(&self.source, hit.source);
+        fits.then(|| Hit { time: time.to_string(), ..hit })
+    }
+
+    /// An event, and whether it is about the Tenant that is asked for. The agent's own records are of another shape: shown
+    /// when nothing of an event is asked for.
+    fn event(&self, record: &Record<'_>) -> (Hit, bool) {
+        let event: Event<'_> = serde_json::from_slice(record.bytes).unwrap_or_default();
+        let of_tenant = self.of_tenant(&event);
+        let hit = Hit {
+            time: String::new(),
             seq: record.seq,
             audit_id: event.audit_id.into_owned(),
             stage: event.stage.into_owned(),
@@ -144,7 +177,9 @@ impl Query {
             verb: event.verb.into_owned(),
             object: object(&event.object_ref, &event.uri),
             code: event.response_status.code,
-        })
+            said: String::new(),
+        };
+        (hit, of_tenant)
     }
 
     fn of_tenant(&self, event: &Event<'_>) -> bool {
@@ -192,5 +227,42 @@ mod tests {
         assert!(Query { until: Some(time), ..Query::default() }.hit(&record(event)).is_none());
         let mut seen = Seen::default();
         assert!(seen.is_new("a", "Panic") && !seen.is_new("a", "Panic") && seen.is_new("a", "b"));
+    }
+
+    #[test]
+    fn what_the_operator_wrote_down_is_found_by_its_tenant() {
+        let of = |source, text: &str| {
+            let bytes = text.as_bytes().to_vec();
+            move |query: &Query| query.hit(&Record { source, ..record(&bytes) })
+        };
+        let turn = of(
+            Source::Health,
+            r#"{"sequence":2,"previous":"x","condition":{"time":"2026-01-01T00:00:00Z","object":{"kind":"Tenant","name":"acme","uid":"u"},"type":"Isolated","from":"True","to":"False","reason":"Reachable"}}"#,
+        );
+        let run = of(
+            Source::Backup,
+            r#"{"sequence":2,"previous":"x","run":{"id":"drill-app-1","kind":"drill","tenant":"acme","database":"app","reason":"Succeeded"}}"#,
+        );
+        let acme = Query { tenant: Some("acme".into()), ..Query::default() };
+        let hit = turn(&acme).unwrap();
+        assert_eq!(
+            (hit.source, hit.verb.as_str(), hit.object.as_str(), hit.said.as_str()),
+            ("Health", "condition", "Tenant/acme", "Isolated: True -> False (Reachable)")
+        );
+        let hit = run(&acme).unwrap();
+        assert_eq!(
+            (hit.verb.as_str(), hit.object.as_str(), hit.said.as_str()),
+            ("drill", "acme/app", "Succeeded")
+        );
+        assert_eq!(hit.identity(), ("drill-app-1", "acme/app"));
+        for other in [
+            Query { tenant: Some("acm".into()), ..Query::default() },
+            Query { source: Some("Audit".into()), ..Query::default() },
+            Query { user: Some("eve".into()), ..Query::default() },
+        ] {
+            assert!(turn(&other).is_none() && run(&other).is_none(), "{other:?}");
+        }
+        let head = of(Source::Health, r#"{"sequence":1,"previous":"x","segment":{"format":1,"number":1}}"#);
+        assert_eq!(head(&Query::default()), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Whatever else is answered makes the API server send the same once more. It does so four times in a minute and a half
 //! and then drops it, which is why its log file is the better source; with both, an event counts once by its id and
-//! stage. The listener has no TLS: it is for the API server of the same node.
+//! stage. Without TLS the listener is for the API server of the same node alone.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,7 @@ use super::spool::Spool;
 use super::spool::batch::Batch;
 use crate::runtime::http::{BindError, Bounds, Server};
 use crate::runtime::shutdown::Shutdown;
+use crate::runtime::tls::Tls;
 
 /// Longest body: the API server sends 400 events at once, and cuts them at 10 MB in all if it is told to.
 pub const BODY: usize = 32 * 1024 * 1024;
@@ -57,12 +58,16 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Binds its address.
+    /// Binds its address; with `tls`, only secured connections are taken.
     ///
     /// # Errors
     /// As [`Server::bind`].
-    pub async fn bind(addr: SocketAddr) -> Result<Self, BindError> {
+    pub async fn bind(addr: SocketAddr, tls: Option<Tls>) -> Result<Self, BindError> {
         let server = Server::bind(addr, "the audit webhook").await?;
+        let server = match tls {
+            Some(tls) => server.secured(tls),
+            None => server,
+        };
         Ok(Self { server, answers: Arc::default(), state: Arc::default() })
     }
 

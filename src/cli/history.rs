@@ -9,6 +9,7 @@ use crate::{
     trail::{
         chain::{Piece, Verified, verify_some},
         disk,
+        keeper::TRAIL,
         record::{Change, Outcome as What},
     },
     validate::text::sanitize,
@@ -16,7 +17,7 @@ use crate::{
 
 use super::{
     Outcome, out,
-    run::{DATA, TRAIL},
+    run::DATA,
     status::Form,
     style::{BAD, GOOD, OPEN, count, paint},
     table::table,

@@ -52,8 +52,6 @@ const LEASE_CALLS: usize = 2;
 
 /// The operator's folder, where nobody says another.
 pub const DATA: &str = "/var/lib/tenantry";
-/// The change trail's folder in it.
-pub const TRAIL: &str = "trail";
 
 /// Time between two looks for what must be there at the start.
 const RETRY: Duration = Duration::from_secs(2);
@@ -73,7 +71,7 @@ pub struct Args {
     /// The operator's own namespace: it holds the Lease and the Secrets that Platforms name
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE", default_value = "tenantry-system")]
     pub namespace: String,
-    /// Folder for Git repositories, which are not worth a backup, and for the change trail, which is
+    /// Folder for Git repositories, which are not worth a backup, and for what the operator writes down, which is
     #[arg(long, value_name = "FOLDER", env = "TENANTRY_DATA", default_value = DATA)]
     pub data_dir: PathBuf,
     /// Address of /healthz, /readyz and /metrics
@@ -137,12 +135,12 @@ async fn operate(args: Args) -> Outcome {
     let (mut definitions, _watch) = Definitions::watch(&client, known, &health);
     let ground = ground(&client, &args.namespace, &mut definitions, &health);
     let Some(who) = shutdown.unless_requested(ground).await else { return Ok(ExitCode::SUCCESS) };
-    let identity = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
+    let replica = lease::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "tenantry".to_owned()));
     let lease = KubeLease::new(lease_client, &args.namespace, lease::NAME);
-    let (elector, leadership) = Elector::new(lease, lease::Settings::new(identity));
+    let (elector, leadership) = Elector::new(lease, lease::Settings::new(replica.clone()));
     metrics.watch_leadership(leadership.clone());
     let electing = tokio::spawn(elect(elector, definitions, shutdown.clone()));
-    let trail = Trail::start(args.data_dir.join(TRAIL), metrics.clone())?;
+    let trail = Trail::start(&args.data_dir, metrics.clone())?;
     let proofs = Proofs {
         period: args.proof_interval.0,
         image: args.probe_image.clone(),
@@ -154,7 +152,7 @@ async fn operate(args: Args) -> Outcome {
         },
         leadership: leadership.clone(),
     };
-    let ctx = context(&args, client, proofs, metrics, who, trail);
+    let ctx = context(&args, client, proofs, metrics, (who, replica), trail);
     let hooks = Hooks { ctx: ctx.clone(), leadership: leadership.clone() };
     let hooking = listener.map(|server| {
         info!(hooks = %server.addr(), "taking push hooks");
@@ -237,7 +235,7 @@ fn context(
     client: Client,
     proofs: Proofs,
     metrics: Metrics,
-    who: Identity,
+    (who, replica): (Identity, String),
     trail: Trail,
 ) -> Context {
     let reporter = Reporter { controller: "tenantry".into(), instance: std::env::var("POD_NAME").ok() };
@@ -270,6 +268,7 @@ fn context(
         operator: who.user.into(),
         tools: args.backup_image.as_deref().map(Into::into),
         namespace: args.namespace.as_str().into(),
+        identity: replica.into(),
         data: Arc::new(args.data_dir.clone()),
         trail,
         count_every: args.zone_loss_interval.0,

@@ -5,7 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use crate::{audit::complete::judge::judge, observe::audit, status::audit::Report};
+use crate::{
+    audit::complete::judge::{judge, unheard},
+    observe::audit,
+    status::audit::Report,
+};
 
 use super::context::Context;
 
@@ -35,7 +39,7 @@ pub async fn run(ctx: Context) {
                 Ok(agents) => Report { verdict: judge(&agents, now), agents, at: now },
                 Err(error) => {
                     warn!(%error, platform = name, "what audit agents say can't be read");
-                    Report { verdict: judge(&[], now), agents: Vec::new(), at: now }
+                    Report { verdict: unheard(&error.to_string()), agents: Vec::new(), at: now }
                 }
             };
             let same = told.get(&name).is_some_and(|before| {

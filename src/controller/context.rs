@@ -15,6 +15,7 @@ use kube::{Client, runtime::events::Recorder};
 use tokio::sync::Notify;
 
 use crate::{
+    api::conditions::Condition,
     apply::Writer,
     backup::view::View,
     forge::tokens::Tokens,
@@ -32,7 +33,7 @@ use crate::{
     validate::{ground::PullSecret, manifest::Schemas},
 };
 
-use super::prove::Proofs;
+use super::{health, prove::Proofs};
 
 /// Pods come and go in crowds: one look for all of them.
 const SOON: Duration = Duration::from_millis(200);
@@ -66,9 +67,11 @@ pub struct Context {
     pub operator: Arc<str>,
     /// Namespace that holds the Secrets that Platforms name.
     pub namespace: Arc<str>,
+    /// Who this process is among the replicas.
+    pub identity: Arc<str>,
     /// Folder for repositories.
     pub data: Arc<PathBuf>,
-    /// Where changes are written down.
+    /// Where everything is written down.
     pub trail: Trail,
     /// Time between two counts of the room that a lost zone's pods would need.
     pub count_every: Duration,
@@ -108,6 +111,8 @@ pub struct Board {
     pub stores: HashMap<String, (Judgement, Timestamp)>,
     /// What audit agents said last, by Platform.
     pub audits: HashMap<String, AuditReport>,
+    /// What objects said before a write of which nobody knows whether it came through.
+    pub unsure: HashMap<String, Vec<Condition>>,
     /// Tokens of GitHub Apps that are still good.
     pub tokens: Tokens,
 }
@@ -176,6 +181,7 @@ impl Context {
                 let names = self.world().tenant_names();
                 names.into_iter().for_each(|name| self.tenants.add(name));
             }
+            Signal::Node(turn) => health::node(self, turn),
         }
     }
 

@@ -10,6 +10,7 @@
 //! - [`turn`]: how far a pass over a Tenant may go
 //! - [`outcome`]: what a pass came to → when the next one is due
 //! - [`pause`]: people can always stop it
+//! - [`health`]: what turned is written down
 //! - [`events`]: for people who describe a Tenant
 //! - [`supervise`]: starts and stops them with leadership
 
@@ -18,6 +19,7 @@ pub mod backup;
 pub mod context;
 pub mod events;
 pub mod forge;
+mod health;
 pub mod hooks;
 pub mod outcome;
 pub mod pause;

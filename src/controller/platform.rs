@@ -10,10 +10,11 @@ use crate::{
     observe::secrets,
     runtime::call::CallError,
     status::platform::{self as status, Facts},
+    trail::record,
     validate::platform::validate,
 };
 
-use super::{context::Context, hooks, outcome::Next};
+use super::{context::Context, health, hooks, outcome::Next};
 
 /// One pass over a Platform.
 pub async fn reconcile(ctx: &Context, name: &str) -> Next {
@@ -47,13 +48,17 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
     };
     let status = status::status(&facts);
     count(ctx);
+    let object = record::object(&*platform);
+    let before = platform.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     // Nothing else tells when a look at the store has become too old.
     let next = if store.is_some() { next.sooner(Next::After(status::AGAIN)) } else { next };
     if platform.status.as_ref() == Some(&status) {
+        health::said(ctx, &object, before, before);
         return next;
     }
     match ctx.writer.platform_status(&platform, &status).await {
         Ok(written) => {
+            health::said(ctx, &object, before, &status.conditions);
             let signals = ctx.world().platform_written(Arc::new(written));
             signals.into_iter().for_each(|signal| ctx.signal(signal));
             // The source waits for its word to be said: see there.
@@ -62,8 +67,12 @@ pub async fn reconcile(ctx: &Context, name: &str) -> Next {
             }
             next
         }
-        Err(CallError::NotFound(_)) => next,
+        Err(CallError::NotFound(_)) => {
+            health::gone(ctx, &object);
+            next
+        }
         Err(error) => {
+            health::unsure(ctx, &object, before);
             warn!(%error, platform = name, "status not written");
             Next::Retry
         }

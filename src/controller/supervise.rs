@@ -18,7 +18,7 @@ use crate::{
 use super::{
     audit, backup,
     context::{Context, Wake},
-    forge,
+    forge, health as turned,
     outcome::Next,
     platform, prove, room, source, tenant,
 };
@@ -42,11 +42,13 @@ pub async fn run(ctx: &Context, mut leadership: Leadership, health: &Health, shu
     loop {
         let Some(term) = shutdown.unless_requested(leadership.leading()).await else { return };
         info!(term, "leading");
+        turned::leads(ctx, true, "Elected");
         let mut tasks = start(ctx, health);
         tokio::select! {
             () = leadership.lost(term) => warn!(term, "leadership lost"),
             () = shutdown.requested() => {}
         }
+        turned::leads(ctx, false, if shutdown.is_requested() { "Stopped" } else { "Lost" });
         tasks.shutdown().await;
         health.forget_workers();
         if shutdown.is_requested() {

@@ -35,6 +35,7 @@ use crate::{
         rollout,
         tenant::{self as status, Facts, Outcome, ReadOnly, Work},
     },
+    trail::record,
     validate::{
         ground::{self, Ground, Held, Inputs},
         platform::{self, ValidatedPlatform},
@@ -45,7 +46,7 @@ use crate::{
 
 use super::{
     context::Context,
-    events,
+    events, health,
     outcome::{self, Next},
     pause,
     turn::{self, Turn},
@@ -324,6 +325,8 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
     // A pass may have announced its inventory: compare with what is known now.
     let known = ctx.world().tenant(name);
     let before = known.as_ref().and_then(|tenant| tenant.status.clone());
+    let object = record::object(&**tenant);
+    let conditions = before.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_out = status.applied.as_ref().is_some_and(|applied| applied.rolling_out);
     let mut next = next;
     let wait = before.as_ref().and_then(|before| patience(ctx, name, before, &status, &left));
@@ -332,19 +335,23 @@ async fn finish(ctx: &Context, tenant: &Arc<Tenant>, status: TenantStatus, left:
     } else if before.as_ref() != Some(&status) {
         match ctx.writer.tenant_status(tenant, &status).await {
             Ok(written) => {
+                health::said(ctx, &object, conditions, &status.conditions);
                 ctx.world().spoke(name, Instant::now());
                 ctx.platforms.add_after(written.spec.platform_ref.name.clone(), ROLL_UP);
                 let signals = ctx.world().tenant_written(Arc::new(written));
                 signals.into_iter().for_each(|signal| ctx.signal(signal));
             }
-            Err(CallError::NotFound(_)) => {}
+            Err(CallError::NotFound(_)) => health::gone(ctx, &object),
             Err(error) => {
+                health::unsure(ctx, &object, conditions);
                 warn!(%error, reason = reasons::APPLY_FAILED, "status not written");
                 next = if matches!(next, Next::Rest | Next::Again) { Next::from(&error) } else { next };
                 // Rejected would mean never: a status must come through.
                 next = if next == Next::Rest { Next::Retry } else { next };
             }
         }
+    } else {
+        health::said(ctx, &object, conditions, conditions);
     }
     turn::settle(ctx, tenant, is_out);
     let moved = ctx.world().finish(name, left);

@@ -201,6 +201,7 @@ pub struct SlimNode {
 #[allow(missing_docs)]
 pub struct NodeStatus {
     pub addresses: Vec<NodeAddress>,
+    pub conditions: Vec<SlimCondition>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

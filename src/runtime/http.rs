@@ -23,6 +23,7 @@ use tokio::time::{Sleep, sleep};
 use super::health::Health;
 use super::metrics::{self, Metrics};
 use super::shutdown::Shutdown;
+use super::tls::{Secured, Tls};
 
 /// A connection ends after this long, whatever it does: a slow client cannot
 /// hold one for ever. Scrapers and probes open a new one.
@@ -56,6 +57,7 @@ pub struct Bounds {
 pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Server {
@@ -67,7 +69,13 @@ impl Server {
         let error = |source| BindError { addr, purpose, source };
         let listener = TcpListener::bind(addr).await.map_err(error)?;
         let addr = listener.local_addr().map_err(error)?;
-        Ok(Self { listener, addr })
+        Ok(Self { listener, addr, tls: None })
+    }
+
+    /// Secures it: plain connections are no longer taken.
+    #[must_use]
+    pub fn secured(self, tls: Tls) -> Self {
+        Self { tls: Some(Arc::new(tls)), ..self }
     }
 
     /// The address that it listens on.
@@ -80,13 +88,39 @@ impl Server {
     pub async fn serve(self, router: Router, bounds: Bounds, shutdown: Shutdown) {
         let room = Arc::new(Semaphore::new(bounds.connections));
         let listener = Bounded { listener: self.listener, life: bounds.life, room };
-        let stop = shutdown.clone();
-        let serving =
-            axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
-        tokio::select! {
-            _ = serving.into_future() => {} // never an error, says axum
-            () = async { shutdown.requested().await; sleep(LAST_ANSWERS).await } => {}
+        match self.tls {
+            None => serve_on(listener, router, shutdown).await,
+            Some(tls) => serve_on(Safe { listener, tls }, router, shutdown).await,
         }
+    }
+}
+
+async fn serve_on<L: Listener<Addr = SocketAddr>>(listener: L, router: Router, shutdown: Shutdown) {
+    let stop = shutdown.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
+    tokio::select! {
+        _ = serving.into_future() => {} // never an error, says axum
+        () = async { shutdown.requested().await; sleep(LAST_ANSWERS).await } => {}
+    }
+}
+
+/// A listener whose connections are secured.
+struct Safe {
+    listener: Bounded,
+    tls: Arc<Tls>,
+}
+
+impl Listener for Safe {
+    type Io = Secured<BoundedStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        let (stream, peer) = self.listener.accept().await;
+        (self.tls.secure(stream), peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 

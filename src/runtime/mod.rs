@@ -13,3 +13,4 @@ pub mod metrics;
 pub mod queue;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;

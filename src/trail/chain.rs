@@ -5,8 +5,9 @@
 //! came after still holds.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::health::Transition;
 use super::record::{Change, canonical, hash};
 
 /// The form of these records.
@@ -30,8 +31,24 @@ pub struct Link {
 pub enum Entry {
     /// A change.
     Change(Box<Change>),
+    /// A condition that turned.
+    Condition(Box<Transition>),
+    /// What a run of a backup, a drill or a restore left, as it left it.
+    Run(Value),
     /// The first line of a segment.
     Segment(Segment),
+}
+
+impl From<Change> for Entry {
+    fn from(change: Change) -> Self {
+        Self::Change(Box::new(change))
+    }
+}
+
+impl From<Transition> for Entry {
+    fn from(transition: Transition) -> Self {
+        Self::Condition(Box::new(transition))
+    }
 }
 
 /// The first line of a segment.
@@ -217,7 +234,7 @@ pub fn verify_some(pieces: &[Piece<'_>]) -> Verified {
         }
         let changes = checked.lines.iter().filter_map(|(_, entry)| match entry {
             Entry::Change(change) => Some(change.as_ref().clone()),
-            Entry::Segment(_) => None,
+            _ => None,
         });
         verified.changes.extend(changes);
         before = Some((piece, checked));

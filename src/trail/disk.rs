@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Checked, Entry, FORMAT, Piece, Segment, Tip, Verified, check, verify};
-use super::record::{Change, hash};
+use super::record::hash;
 
 /// A segment that is longer is followed by another one.
 const SEGMENT: u64 = 4 * 1024 * 1024;
@@ -121,18 +121,48 @@ impl Disk {
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Appends changes: when this returns they are safe on disk.
+    /// Appends records: when this returns they are safe on disk.
     ///
     /// # Errors
     /// The disk. Then open it again: what was cut off is cut away.
-    pub fn append(&mut self, changes: Vec<Change>) -> io::Result<()> {
+    pub fn append<E: Into<Entry>>(&mut self, records: Vec<E>) -> io::Result<()> {
         if self.length >= self.most {
             self.number += 1;
             self.segment = file(&self.folder.join(name(self.number)))?;
             self.length = 0;
             self.start(None)?;
         }
-        self.write(changes.into_iter().map(|change| Entry::Change(Box::new(change))).collect())
+        self.write(records.into_iter().map(Into::into).collect())
+    }
+
+    /// Which segment is being written.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Removes all but the newest segments.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn keep(&self, newest: usize) -> io::Result<()> {
+        let names = names(&self.folder)?;
+        let old = names.len().saturating_sub(newest.max(1));
+        names[..old].iter().try_for_each(|name| fs::remove_file(self.folder.join(name)))
+    }
+
+    /// What the newest segments hold, as far as it verifies.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn newest(&self, segments: usize) -> io::Result<Vec<Entry>> {
+        let names = names(&self.folder)?;
+        let mut entries = Vec::new();
+        for name in &names[names.len().saturating_sub(segments)..] {
+            let lines = check(&fs::read(self.folder.join(name))?).lines;
+            entries.extend(lines.into_iter().map(|(_, entry)| entry));
+        }
+        Ok(entries)
     }
 
     fn write(&mut self, entries: Vec<Entry>) -> io::Result<()> {

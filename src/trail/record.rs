@@ -60,6 +60,17 @@ pub struct Object {
     pub uid: String,
 }
 
+/// An object of ours, as records name it.
+#[must_use]
+pub fn object<K: kube::Resource<DynamicType = ()>>(of: &K) -> Object {
+    let meta = of.meta();
+    Object {
+        kind: K::kind(&()).into_owned(),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+    }
+}
+
 /// What came of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {

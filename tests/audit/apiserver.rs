@@ -7,13 +7,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use http::Request;
 use serde_json::json;
 use tenantry::audit::frame::Source;
-use tenantry_testbed::{Cluster, Options, Run, eventually, programs};
+use tenantry_testbed::{Cluster, Options, Run, eventually, mutual_tls, programs};
 
-use crate::play::agent::{Desk, SOON};
-use crate::play::{Kept, Outcome, missing, proved, records, segments};
+use crate::play::agent::{Desk, SOON, post};
+use crate::play::{Kept, Outcome, event, list, missing, proved, records, segments};
 
-/// Flags for an API server that records writes of ConfigMaps with their bodies, in files of 1 MB, and posts them.
-fn flags(folder: &Path, desk: &Desk) -> Outcome<Vec<String>> {
+/// Flags for an API server that records writes of ConfigMaps with their bodies, in files of 1 MB, and posts them: over
+/// TLS, where a folder has its files.
+fn flags(folder: &Path, desk: &Desk, tls: Option<&Path>) -> Outcome<Vec<String>> {
     let policy = json!({
         "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
         "rules": [
@@ -21,10 +22,18 @@ fn flags(folder: &Path, desk: &Desk) -> Outcome<Vec<String>> {
             {"level": "Metadata"},
         ],
     });
+    let at = format!("127.0.0.1:{}/events", desk.webhook);
+    let (user, cluster) = match tls {
+        None => (json!({}), json!({"server": format!("http://{at}")})),
+        Some(tls) => (
+            json!({"client-certificate": tls.join("client.crt"), "client-key": tls.join("client.key")}),
+            json!({"server": format!("https://{at}"), "certificate-authority": tls.join("ca.crt")}),
+        ),
+    };
     let webhook = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "agent", "users": [{"name": "none", "user": {}}],
-        "clusters": [{"name": "agent", "cluster": {"server": format!("http://127.0.0.1:{}/events", desk.webhook)}}],
-        "contexts": [{"name": "agent", "context": {"cluster": "agent", "user": "none"}}],
+        "apiVersion": "v1", "kind": "Config", "current-context": "agent", "users": [{"name": "apiserver", "user": user}],
+        "clusters": [{"name": "agent", "cluster": cluster}],
+        "contexts": [{"name": "agent", "context": {"cluster": "agent", "user": "apiserver"}}],
     });
     let file = |name: &str, content: String| -> Outcome<PathBuf> {
         let path = folder.join(name);
@@ -77,12 +86,17 @@ fn created(records: &[Kept]) -> BTreeMap<Source, BTreeSet<String>> {
 
 /// Waits until the creation of all of them came both ways.
 async fn both(desk: &Desk, count: usize) -> Outcome {
+    came(desk, count, &[Source::AuditFile, Source::AuditWebhook]).await
+}
+
+/// Waits until the creation of all of them came each of these ways.
+async fn came(desk: &Desk, count: usize, ways: &[Source]) -> Outcome {
     let wanted: BTreeSet<String> = (0..count).map(|number| format!("seen-{number}")).collect();
-    eventually(SOON, "all events both ways", || async {
+    eventually(SOON, "all events", || async {
         let all = segments(&desk.spool).map_err(|error| error.to_string())?;
         let created = created(&records(&all));
-        for source in [Source::AuditFile, Source::AuditWebhook] {
-            let gone = created.get(&source).map_or(count, |have| wanted.difference(have).count());
+        for source in ways {
+            let gone = created.get(source).map_or(count, |have| wanted.difference(have).count());
             if gone > 0 {
                 return Err(format!("{gone} of {count} are missing from {source:?}"));
             }
@@ -102,7 +116,7 @@ async fn every_event_of_a_real_api_server_arrives_both_ways() -> Outcome {
     let desk = Desk::new(crate::BINARY, &run, "apiserver")?;
     let desk = desk.clone().with(&["--file", &desk.file().display().to_string()]);
     let folder = desk.spool.parent().ok_or("a folder")?.to_owned();
-    let apiserver_args = flags(&folder, &desk)?;
+    let apiserver_args = flags(&folder, &desk, None)?;
     let agent = desk.start()?;
     agent.answers().await?;
     let cluster = Cluster::start(Options { apiserver_args, ..Options::api_only() }).await?;
@@ -141,6 +155,57 @@ async fn every_event_of_a_real_api_server_arrives_both_ways() -> Outcome {
         records.len(),
         webhook.len()
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_api_server_posts_over_tls_and_shows_who_it_is() -> Outcome {
+    if programs::skip() {
+        return Ok(());
+    }
+    let run = Run::start()?;
+    let tls = run.folder("webhook-tls")?;
+    mutual_tls(&tls)?;
+    let file = |name: &str| tls.join(name).display().to_string();
+    let (cert, key, ca) = (file("server.crt"), file("server.key"), file("ca.crt"));
+    let desk = Desk::new(crate::BINARY, &run, "tls")?;
+    let desk = desk.with(&["--webhook-cert", &cert, "--webhook-key", &key, "--webhook-client-ca", &ca]);
+    let folder = desk.spool.parent().ok_or("a folder")?.to_owned();
+    let apiserver_args = flags(&folder, &desk, Some(&tls))?;
+    let agent = desk.start()?;
+    agent.answers().await?;
+    let cluster = Cluster::start(Options { apiserver_args, ..Options::api_only() }).await?;
+    create(&cluster, 0..50).await?;
+    came(&desk, 50, &[Source::AuditWebhook]).await?;
+    // Whoever shows no certificate is not let in, whatever he says.
+    let posted = post(desk.webhook, &list(&[event("forged", 0)])).await;
+    assert!(!matches!(posted, Ok(200)), "{posted:?}");
+    cluster.stop_apiserver()?;
+    assert!(agent.stop().is_some_and(|status| status.success()), "{}", agent.process.logs());
+    let records = proved(&segments(&desk.spool)?)?;
+    assert!(records.iter().all(|record| record.identity().0 != "forged"));
+    Ok(())
+}
+
+#[test]
+fn an_address_that_others_reach_is_refused_without_tls() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let mut command = std::process::Command::new(crate::BINARY);
+    command.args([
+        "audit",
+        "agent",
+        "--cluster",
+        "eu",
+        "--agent",
+        "cp-1",
+        "--webhook",
+        "0.0.0.0:0",
+        "--spool",
+    ]);
+    let output = command.arg(folder.path().join("spool")).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("or listen on 127.0.0.1"), "{said}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod play;
 
 mod apiserver;
 mod archive;
+mod counters;
 mod crashes;
 mod faults;
 mod whole;

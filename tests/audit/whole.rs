@@ -12,7 +12,7 @@ use tenantry_testbed::{AuditArchive, Cluster, Options, eventually, programs};
 use crate::archive::oracle::fsck;
 use crate::play::Outcome;
 
-const USER: &str = "system:serviceaccount:tenantry-system:tenantry-audit";
+const USER: &str = "system:serviceaccount:tenantry-audit:tenantry-audit";
 /// Sealed after 20 s, shipped, cosigned and heard again after 15 s, twice over.
 const SOON: Duration = Duration::from_secs(180);
 
@@ -40,7 +40,9 @@ async fn an_auditor_needs_two_keys_and_no_cluster() -> Outcome {
     let options = Options { audit_policy: Some(policy), ..Options::api_only() };
     let cluster = Cluster::start(options).await?;
     let root = programs::repository_root();
-    for file in ["manifests/install/namespace.yaml", "manifests/audit/rbac.yaml"] {
+    for file in
+        ["manifests/install/namespace.yaml", "manifests/audit/namespace.yaml", "manifests/audit/rbac.yaml"]
+    {
         cluster.apply_path(root.join(file)).await?;
     }
     let archive = AuditArchive::start(cluster.run(), Path::new(crate::BINARY), "eu", "cp-1").await?;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alerts;
+mod audit;
 mod image;
 mod live;
 mod render;
@@ -85,6 +86,7 @@ fn all_options() -> Value {
         },
         "serviceMonitor": {"enabled": true, "interval": "1m", "labels": {"release": "prometheus"}},
         "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}},
+        "audit": audit::options(),
         "watchdog": {"enabled": true, "schedule": "*/2 * * * *", "silentFor": 90, "resources": {"limits": {"memory": "64Mi"}}},
     })
 }

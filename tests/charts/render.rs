@@ -23,12 +23,12 @@ pub(crate) fn id(object: &Value) -> String {
     format!("{} {}", text(object, "/kind"), name(object))
 }
 
-fn find<'v>(objects: &'v [Value], wanted: &str) -> &'v Value {
+pub(crate) fn find<'v>(objects: &'v [Value], wanted: &str) -> &'v Value {
     objects.iter().find(|one| id(one) == wanted).unwrap_or_else(|| panic!("there is no {wanted}"))
 }
 
 /// Every document of a folder's YAML files.
-fn documents(folder: &str) -> Vec<Value> {
+pub(crate) fn documents(folder: &str) -> Vec<Value> {
     let entries = std::fs::read_dir(top(folder)).expect("the folder is there");
     let files = entries.map(|entry| entry.expect("the folder can be read").path());
     let text = files.map(|file| std::fs::read_to_string(file).expect("the file can be read"));
@@ -113,12 +113,13 @@ fn pods_are_confined() -> Outcome {
             assert_eq!(spec["automountServiceAccountToken"], false);
             assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
             assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-            let container = &spec["containers"][0];
-            let expected = json!({
-                "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
-            });
-            assert_eq!(container["securityContext"], expected);
-            assert!(container["resources"]["limits"]["memory"].is_string());
+            for container in spec["containers"].as_array().into_iter().flatten() {
+                let expected = json!({
+                    "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+                });
+                assert_eq!(container["securityContext"], expected);
+                assert!(container["resources"]["limits"]["memory"].is_string());
+            }
             for volume in spec["volumes"].as_array().into_iter().flatten() {
                 let bounded = volume.get("emptyDir").is_none_or(|one| one["sizeLimit"].is_string());
                 assert!(bounded && volume.get("hostPath").is_none(), "{volume}");
@@ -226,6 +227,7 @@ async fn the_api_server_takes_every_object() -> Outcome {
     for (kind, plural) in [("ServiceMonitor", "servicemonitors"), ("PrometheusRule", "prometheusrules")] {
         cluster.apply_yaml(&foreign_kind(kind, plural).to_string()).await?;
     }
+    cluster.apply_path(top("manifests/audit/namespace.yaml")).await?;
     let home = tempfile::tempdir()?;
     let mut available = all_options();
     merge(

@@ -61,6 +61,16 @@ fn a_wrong_value_is_named() -> Outcome {
         (json!({"prometheusRule": {"enabled": "yes"}}), "/prometheusRule/enabled"),
         (json!({"watchdog": {"schedule": "every minute"}}), "/watchdog/schedule"),
         (json!({"watchdog": {"silentFor": 5}}), "/watchdog/silentFor"),
+        (json!({"audit": {"enabled": true}}), "/audit/cluster"),
+        (json!({"audit": {"logFile": "audit.log"}}), "/audit/logFile"),
+        (json!({"audit": {"spool": {"hostPath": "spool"}}}), "/audit/spool/hostPath"),
+        (json!({"audit": {"spool": {"most": "much"}}}), "/audit/spool/most"),
+        (json!({"audit": {"archive": {"url": "https://bucket"}}}), "/audit/archive/url"),
+        (json!({"audit": {"archive": {"role": "writer"}}}), "/audit/archive/role"),
+        (json!({"audit": {"archive": {"externalId": "a b"}}}), "/audit/archive/externalId"),
+        (json!({"audit": {"archive": {"lockDays": 0}}}), "/audit/archive/lockDays"),
+        (json!({"audit": {"archive": {"key": "x"}}}), "key"),
+        (json!({"audit": {"records": {"enabled": true}}}), "/audit/records/keySecret"),
     ];
     for (change, name) in wrong {
         let mut values = least();
@@ -157,6 +167,24 @@ fn every_value_is_used() -> Outcome {
         ("priorityClassName", json!("")),
         ("cache", json!({"sizeLimit": "1Gi"})),
         ("replicas", json!(1)),
+        ("audit", json!({"enabled": false})),
+        ("audit", json!({"cluster": "us"})),
+        ("audit", json!({"logFile": "/var/log/other/audit.log"})),
+        ("audit", json!({"apiServerPort": 443})),
+        ("audit", json!({"spool": {"hostPath": "/other"}})),
+        ("audit", json!({"spool": {"most": ""}})),
+        ("audit", json!({"keys": {"secret": ""}})),
+        ("audit", json!({"archive": {"region": "eu-west-1"}})),
+        ("audit", json!({"archive": {"lockDays": 30}})),
+        ("audit", json!({"archive": {"endpoint": ""}})),
+        ("audit", json!({"archive": {"tokenService": ""}})),
+        ("audit", json!({"archive": {"pathStyle": false}})),
+        ("audit", json!({"archive": {"credentialsSecret": ""}})),
+        ("audit", json!({"archive": {"readerCredentialsSecret": ""}})),
+        ("audit", json!({"archive": {"externalId": ""}})),
+        ("audit", json!({"records": {"enabled": false}})),
+        ("audit", json!({"tolerations": []})),
+        ("audit", json!({"resources": {"limits": {"memory": "1Gi"}}})),
     ] {
         let mut values = all_options();
         merge(&mut values, &json!({value: off}));

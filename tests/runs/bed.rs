@@ -161,7 +161,10 @@ pub fn ended(phase: &str, terminated: Value) -> Value {
 }
 
 async fn start() -> Outcome<Shared> {
-    let world = World::start(Options { zones: Vec::new(), ..Options::default() }).await?;
+    let policy =
+        std::process::Command::new(env!("CARGO_BIN_EXE_tenantry")).args(["audit", "policy"]).output()?;
+    let audit_policy = Some(String::from_utf8(policy.stdout)?);
+    let world = World::start(Options { zones: Vec::new(), audit_policy, ..Options::default() }).await?;
     let store = Ministack::start_in(world.cluster.run()).await?;
     make_bucket(&store.client(ACCOUNTS.1), "backups", None).await?;
     let (keys, role) = store.trusted(ACCOUNTS, "shop", "backups").await?;

@@ -11,3 +11,4 @@ mod bed;
 mod ends;
 mod restore;
 mod secrets;
+mod written;

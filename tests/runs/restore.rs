@@ -18,7 +18,7 @@ use crate::support::{
     objects::{name, text},
 };
 
-fn record(kind: &str, id: &str) -> Record {
+pub fn record(tenant: &str, kind: &str, id: &str) -> Record {
     let now = Timestamp::now();
     Record {
         neighbours: None,
@@ -26,8 +26,8 @@ fn record(kind: &str, id: &str) -> Record {
         kind: kind.into(),
         id: id.into(),
         install_id: "i".into(),
-        platform: "back".into(),
-        tenant: "back".into(),
+        platform: tenant.into(),
+        tenant: tenant.into(),
         database: "app".into(),
         slot: String::new(),
         generation: 1,
@@ -47,8 +47,8 @@ fn record(kind: &str, id: &str) -> Record {
 }
 
 /// The run of a backup ends well, and the store has what it says.
-async fn backed_up(bed: &Bed) -> Outcome {
-    let job = bed.job("back", "app", |_| true).await?;
+pub async fn backed_up(bed: &Bed, tenant: &str) -> Outcome<String> {
+    let job = bed.job(tenant, "app", |_| true).await?;
     let (snapshot, manifest) = ("a1".repeat(32), "b2".repeat(32));
     let point = Point {
         snapshot: snapshot.clone(),
@@ -60,17 +60,17 @@ async fn backed_up(bed: &Bed) -> Outcome {
         stored_bytes: 100,
         manifest_sha256: "c3".repeat(32),
     };
-    let record = Record { point: Some(point), ..record("backup", name(&job)) };
-    let (place, words) = (Place::of("", "back", "back"), serde_json::to_string(&record)?);
+    let record = Record { point: Some(point), ..record(tenant, "backup", name(&job)) };
+    let (place, words) = (Place::of("", tenant, tenant), serde_json::to_string(&record)?);
     for id in [snapshot, manifest] {
         bed.put(&format!("{}{id}", place.snapshots(1)), "x").await?;
     }
     let started = record.started.parse()?;
     bed.put(&place.record(started, "backup", &record.id), &words).await?;
     bed.end(&job, ended("Succeeded", json!({"exitCode": 0, "message": words}))).await?;
-    let path = at("tenants", "", "back");
+    let path = at("tenants", "", tenant);
     bed.kit.object(&path, "a restore point", |now| now["status"]["backups"][0]["points"] == 1).await?;
-    Ok(())
+    Ok(record.id)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn a_restore_is_asked_for_and_told_on_the_terminal() -> Outcome {
     assert_eq!(code, Some(2));
     assert!(said.contains("Tenant back lists no database web; it lists: app"), "{said}");
 
-    backed_up(&bed).await?;
+    backed_up(&bed, "back").await?;
     for (to, good) in [("app_then", true), ("app_again", false)] {
         let before = Timestamp::now() + SignedDuration::from_mins(1);
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"));
@@ -126,12 +126,12 @@ async fn finish(bed: &Bed, to: &str, good: bool) -> Outcome {
         database: to.into(),
         ..Restored::default()
     };
-    let whole = Record { restored: Some(restored), ..record("restore", &id) };
+    let whole = Record { restored: Some(restored), ..record("back", "restore", &id) };
     let bad = Record {
         succeeded: false,
         reason: reasons::TARGET_EXISTS.into(),
         message: format!("{to} is there already"),
-        ..record("restore", &id)
+        ..record("back", "restore", &id)
     };
     let (phase, code, record) = if good { ("Succeeded", 0, whole) } else { ("Failed", 1, bad) };
     let words = serde_json::to_string(&record)?;

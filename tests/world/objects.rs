@@ -177,7 +177,7 @@ pub fn node(name: &str, zone: &str, address: &str) -> SlimNode {
     let mut metadata = labels(&[("topology.kubernetes.io/zone", zone)]);
     metadata.name = Some(name.into());
     let address = NodeAddress { type_: "InternalIP".into(), address: address.into() };
-    SlimNode { metadata, status: NodeStatus { addresses: vec![address] } }
+    SlimNode { metadata, status: NodeStatus { addresses: vec![address], ..NodeStatus::default() } }
 }
 
 pub fn deployment(child: &Child, replicas: i32, available: i32) -> SlimDeployment {

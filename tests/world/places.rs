@@ -2,8 +2,8 @@
 
 use tenantry::api::kinds::Kind;
 use tenantry::desired::ScaleRule;
-use tenantry::observe::slim::SlimDeployment;
-use tenantry::observe::world::{Left, Signal, World};
+use tenantry::observe::slim::{SlimCondition, SlimDeployment};
+use tenantry::observe::world::{Left, NodeTurn, Signal, World};
 
 use crate::objects::{Child, deployment, node, pod, remember, world};
 
@@ -89,6 +89,38 @@ fn heartbeats_of_nodes_are_silent() {
     assert_eq!(world.node_seen(&node("n1", "b", "10.0.0.9")), [Signal::AllTenants]);
     assert_eq!(world.node_gone(&node("n1", "b", "10.0.0.9")), [Signal::AllTenants]);
     assert_eq!(world.infrastructure().count(), 0);
+}
+
+#[test]
+fn a_node_whose_health_turned_is_told_once() {
+    let mut world = world();
+    let told = |status: &str, reason: &str| {
+        let mut node = node("n1", "a", "10.0.0.1");
+        node.metadata.uid = Some("u1".into());
+        node.status.conditions = vec![SlimCondition {
+            type_: "Ready".into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: String::new(),
+        }];
+        node
+    };
+    assert_eq!(world.node_seen(&told("True", "KubeletReady")), [Signal::AllTenants], "the first word");
+    assert_eq!(world.node_seen(&told("True", "KubeletReady")), none());
+    let turn = |from: &str, to: Option<&str>, reason: &str| {
+        Signal::Node(NodeTurn {
+            name: "n1".into(),
+            uid: "u1".into(),
+            from: from.into(),
+            to: to.map(str::to_owned),
+            reason: reason.into(),
+        })
+    };
+    let lost = told("Unknown", "NodeStatusUnknown");
+    assert_eq!(world.node_seen(&lost), [turn("True", Some("Unknown"), "NodeStatusUnknown")]);
+    assert_eq!(world.node_seen(&lost), none());
+    let gone = world.node_gone(&lost);
+    assert_eq!(gone, [turn("Unknown", None, "NodeStatusUnknown"), Signal::AllTenants]);
 }
 
 /// A dual-stack cluster has a slice a family, and endpoints come in any order; the Service has addresses

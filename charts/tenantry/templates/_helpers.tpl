@@ -98,3 +98,23 @@ tolerations: {{ toJson . }}
     {{- end }}
   {{- end }}
 {{- end }}
+
+{{- /* Arguments of an agent that say where its archive is, and who reaches it, as JSON. */ -}}
+{{- define "tenantry.archive" -}}
+{{- $archive := .audit.archive -}}
+{{- $args := list (printf "--archive=%s" $archive.url) -}}
+{{- with $archive.region }}{{ $args = append $args (printf "--region=%s" .) }}{{ end -}}
+{{- $args = append $args (printf "--owner=%s" $archive.owner) -}}
+{{- with $archive.role }}{{ $args = append $args (printf "--role=%s" .) }}{{ end -}}
+{{- with $archive.readerRole }}{{ $args = append $args (printf "--reader-role=%s" .) }}{{ end -}}
+{{- with $archive.externalId }}{{ $args = append $args (printf "--external-id=%s" .) }}{{ end -}}
+{{- $args = append $args (printf "--log-key=/etc/tenantry-audit/%s" .key) -}}
+{{- $args = append $args "--witness-key=/etc/tenantry-audit/witness.pub" -}}
+{{- if ne (int $archive.lockDays) 365 }}{{ $args = append $args (printf "--lock-days=%d" (int $archive.lockDays)) }}{{ end -}}
+{{- with $archive.endpoint }}{{ $args = append $args (printf "--endpoint=%s" .) }}{{ end -}}
+{{- if $archive.pathStyle }}{{ $args = append $args "--path-style" }}{{ end -}}
+{{- with $archive.tokenService }}{{ $args = append $args (printf "--token-service=%s" .) }}{{ end -}}
+{{- if $archive.credentialsSecret }}{{ $args = append $args "--credentials=/etc/tenantry-archive/writer" }}{{ end -}}
+{{- if $archive.readerCredentialsSecret }}{{ $args = append $args "--reader-credentials=/etc/tenantry-archive/reader" }}{{ end -}}
+{{- toJson $args -}}
+{{- end }}

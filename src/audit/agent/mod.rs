@@ -32,7 +32,7 @@ use super::spool::batch::Batch;
 use crate::runtime::http::Server;
 use crate::runtime::shutdown::{GRACE, Shutdown, drain};
 use feed::Feed;
-use pages::{Pages, Row};
+use pages::{Pages, Row, Shown};
 
 /// Time without a record after which the agent says that it lives. With the 20 s after which a segment is sealed, a
 /// checkpoint follows the last one within a minute.
@@ -89,7 +89,8 @@ impl Agent {
         let Self { cluster, agent, spool, feeds, rows, shipper, others } = self;
         let states = feeds.iter().map(|feed| (feed.name().to_owned(), feed.state())).collect();
         let status = shipper.as_ref().map(|shipper| shipper.status());
-        let pages = Pages::new(cluster, agent, spool.clone(), states, rows, status);
+        let spooled = spool.clone();
+        let pages: Pages = Shown { cluster, agent, spool: spooled, states, rows, shipper: status }.into();
         let mut parts: JoinSet<String> = JoinSet::new();
         let listening = shutdown.clone();
         parts.spawn(async move {

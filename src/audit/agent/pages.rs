@@ -36,13 +36,26 @@ pub type States = Vec<(String, Arc<Mutex<State>>)>;
 #[derive(Clone)]
 pub struct Pages(Arc<Shown>);
 
-struct Shown {
-    cluster: String,
-    agent: String,
-    spool: Spool,
-    states: States,
-    rows: Vec<Row>,
-    shipper: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
+/// What there is to show of an agent.
+pub struct Shown {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Its own.
+    pub agent: String,
+    /// Where records go.
+    pub spool: Spool,
+    /// Where they come from.
+    pub states: States,
+    /// Further numbers.
+    pub rows: Vec<Row>,
+    /// What is known of shipping.
+    pub shipper: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
+}
+
+impl From<Shown> for Pages {
+    fn from(shown: Shown) -> Self {
+        Self(Arc::new(shown))
+    }
 }
 
 impl fmt::Debug for Pages {
@@ -52,19 +65,6 @@ impl fmt::Debug for Pages {
 }
 
 impl Pages {
-    /// Pages of an agent.
-    #[must_use]
-    pub fn new(
-        cluster: String,
-        agent: String,
-        spool: Spool,
-        states: States,
-        rows: Vec<Row>,
-        shipper: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
-    ) -> Self {
-        Self(Arc::new(Shown { cluster, agent, spool, states, rows, shipper }))
-    }
-
     /// Serves them until the stop is asked for.
     pub async fn serve(&self, server: Server, shutdown: Shutdown) {
         let router = Router::new()

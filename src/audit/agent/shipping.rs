@@ -42,18 +42,6 @@ impl Shipper for Shipping {
     }
 
     fn run(self: Box<Self>, spool: Spool, shutdown: Shutdown) -> BoxFuture<'static, ()> {
-        let mut state = self.tell.subscribe();
-        let stop = shutdown.clone();
-        Box::pin(async move {
-            let ships = run(self.shipper, self.sink, self.settings, shutdown, self.tell);
-            // Files that the shipper removed give their room back to the spool's count.
-            let sweeps = async {
-                while let Some(Ok(())) = stop.unless_requested(state.changed()).await {
-                    spool.sweep();
-                }
-                stop.requested().await;
-            };
-            tokio::join!(ships, sweeps);
-        })
+        Box::pin(run(self.shipper.of(spool), self.sink, self.settings, shutdown, self.tell))
     }
 }

@@ -90,7 +90,15 @@ async fn the_pages_say_how_it_does() {
     let (_folder, agent, ..) = agent(Vec::new()).await;
     let states = vec![("fleeting".to_owned(), Fleeting.state())];
     agent.spool.append(Batch::own(b"{}".to_vec())).await.unwrap();
-    let pages = Pages::new("eu".into(), "cp-1".into(), agent.spool.clone(), states, agent.rows.clone(), None);
+    let pages: Pages = Shown {
+        cluster: "eu".into(),
+        agent: "cp-1".into(),
+        spool: agent.spool.clone(),
+        states,
+        rows: agent.rows.clone(),
+        shipper: None,
+    }
+    .into();
     let status = pages.status();
     assert_eq!((&status["spool"]["records"], &status["sources"][0]["behindBytes"]), (&2.into(), &3.into()));
     let mut registry = prometheus_client::registry::Registry::with_prefix("tenantry_audit");

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::warn;
 
 use super::servers::ApiServer;
 use crate::api::conditions::reasons;
 use crate::audit::complete::canary::Canaries;
-use crate::audit::complete::counters::Reconciled;
+use crate::audit::complete::counters::{Counted, Failures, Reconciled};
 use crate::audit::complete::pairs::Pairs;
 use crate::audit::complete::state::{Agent, Gap, Server, Trouble};
-use crate::audit::frame::{Found, Lost, Source, scan};
+use crate::audit::frame::{Found, Lost, Record, Source, scan};
 use crate::audit::leaf::Identity;
+use crate::audit::own::unread;
 use crate::audit::search::Seen;
 use crate::audit::ship::run::State as Shipped;
 use crate::audit::spool::{self, Segment, Spool};
@@ -29,7 +31,7 @@ const MOST_GAPS: usize = 16;
 struct Known {
     server: ApiServer,
     canaries: Canaries,
-    reconciled: Reconciled,
+    failures: Failures,
     unasked: Option<String>,
 }
 
@@ -45,13 +47,15 @@ pub struct Watch {
     spool: Spool,
     shipped: watch::Receiver<Shipped>,
     known: Vec<Known>,
-    /// Events that were received since the start, each once.
-    received: u64,
+    /// Of all API servers together: an event doesn't say which one it came from.
+    reconciled: Reconciled,
+    every: Duration,
     /// The first record that wasn't read yet.
     next: u64,
     seen: Seen,
     pairs: Pairs,
     gaps: Vec<Gap>,
+    unread: Vec<String>,
     waiting: Vec<Waiting>,
     tell: watch::Sender<Agent>,
 }
@@ -69,7 +73,7 @@ impl Watch {
         let known = servers.into_iter().map(|server| Known {
             server,
             canaries: Canaries::default(),
-            reconciled: Reconciled::default(),
+            failures: Failures::default(),
             unasked: None,
         });
         let next = *spool.seals().borrow();
@@ -78,14 +82,22 @@ impl Watch {
             spool,
             shipped,
             known: known.collect(),
-            received: 0,
+            reconciled: Reconciled::default(),
+            every: EVERY,
             next,
             seen: Seen::default(),
             pairs: Pairs::default(),
             gaps: lost.iter().map(|(first, last)| Gap { first: *first, last: *last }).collect(),
+            unread: Vec::new(),
             waiting: Vec::new(),
             tell: watch::channel(Agent::default()).0,
         }
+    }
+
+    /// Asks API servers that often, instead of [`EVERY`].
+    #[must_use]
+    pub fn every(self, every: Duration) -> Self {
+        Self { every, ..self }
     }
 
     /// What it finds.
@@ -97,7 +109,7 @@ impl Watch {
     /// Watches until the stop is asked for.
     pub async fn run(mut self, shutdown: Shutdown) {
         let mut seals = self.spool.seals();
-        let mut ticks = tokio::time::interval(EVERY);
+        let mut ticks = tokio::time::interval(self.every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let work = async {
@@ -125,7 +137,7 @@ impl Watch {
 
     /// Sends a canary through each API server, and reads its counters.
     async fn ask(&mut self) {
-        let only = self.known.len() == 1;
+        let mut all = Vec::new();
         for known in &mut self.known {
             let at = Timestamp::now();
             let (canary, counted) = tokio::join!(known.server.canary(), known.server.counted());
@@ -134,10 +146,13 @@ impl Watch {
                 known.canaries.sent(id, at);
             }
             if let Ok(counted) = counted {
-                // Who of several instances an event came from it doesn't say: their sum can't be told from one's loss.
-                let received = if only { self.received } else { counted.events };
-                known.reconciled.look(&counted, received);
+                known.failures.look(&counted);
+                all.push(counted);
             }
+        }
+        // Without one of them, the others' sum says nothing.
+        if !all.is_empty() && all.len() == self.known.len() {
+            self.reconciled.look(&Counted::sum(&all), all.len() == 1, Timestamp::now());
         }
         self.pairs.age(Timestamp::now().as_millisecond());
     }
@@ -163,14 +178,18 @@ impl Watch {
             let Found::Record { record, .. } = found else { continue };
             begin.get_or_insert(record.received);
             said.record(&record);
+            if record.source == Source::Agent {
+                self.unread.extend(unread(record.bytes));
+            }
             if !matches!(record.source, Source::AuditFile | Source::AuditWebhook) {
                 continue;
             }
-            let id = Identity::of(record.bytes);
+            let event = Event::of(&record);
+            let id = event.id;
             if !self.seen.is_new(&id.audit_id, &id.stage) {
                 continue;
             }
-            self.received += 1;
+            self.reconciled.received(event.at);
             self.pairs.event(&id.audit_id, &id.stage, record.received);
             for known in self.known.iter_mut().filter(|known| known.canaries.waits()) {
                 known.canaries.received(&id.audit_id, record.seq);
@@ -179,8 +198,24 @@ impl Watch {
         self.gaps.extend(said.gaps.into_iter().map(|gap| Gap { first: gap.first, last: gap.last }));
         let extra = self.gaps.len().saturating_sub(MOST_GAPS);
         self.gaps.drain(..extra);
+        let extra = self.unread.len().saturating_sub(MOST_GAPS);
+        self.unread.drain(..extra);
         let received = begin.and_then(|at| Timestamp::from_millisecond(at).ok());
         self.waiting.extend(received.map(|received| Waiting { last: segment.last, received }));
+    }
+
+    /// What is known of each, and of all together: of several nobody can say who lost an event.
+    fn servers(&self, now: Timestamp) -> Vec<Server> {
+        let mut all: Vec<Server> = self.known.iter().map(|known| known.told(self.pairs.unended())).collect();
+        let dropped = self.reconciled.dropped(now);
+        if let [one] = all.as_mut_slice() {
+            one.dropped = dropped;
+        } else if dropped > 0 {
+            let address = all.iter().map(|one| one.address.as_str()).collect::<Vec<_>>().join(" or ");
+            let canary = all.iter().map(|one| one.canary).min().flatten();
+            all.push(Server { address, dropped, canary, ..Server::default() });
+        }
+        all
     }
 
     fn settle(&mut self, now: Timestamp) {
@@ -210,9 +245,29 @@ impl Watch {
             spool_bytes: figures.bytes,
             troubles,
             gaps: self.gaps.clone(),
-            servers: self.known.iter().map(|known| known.told(self.pairs.unended())).collect(),
+            unread: self.unread.clone(),
+            servers: self.servers(now),
         };
         self.tell.send_replace(state);
+    }
+}
+
+/// An event, as far as it matters here.
+struct Event<'a> {
+    id: Identity<'a>,
+    at: Timestamp,
+}
+
+impl<'a> Event<'a> {
+    fn of(record: &Record<'a>) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename_all = "camelCase")]
+        struct Time {
+            stage_timestamp: Option<Timestamp>,
+        }
+        let Time { stage_timestamp } = serde_json::from_slice(record.bytes).unwrap_or_default();
+        let received = || Timestamp::from_millisecond(record.received).unwrap_or_default();
+        Self { id: Identity::of(record.bytes), at: stage_timestamp.unwrap_or_else(received) }
     }
 }
 
@@ -220,8 +275,8 @@ impl Known {
     fn told(&self, unended: u64) -> Server {
         Server {
             address: self.server.address().to_owned(),
-            dropped: self.reconciled.dropped(),
-            failed: self.reconciled.failed().values().sum(),
+            dropped: 0,
+            failed: self.failures.failed().values().sum(),
             canary: self.canaries.arrived(),
             unasked: self.unasked.clone(),
             unended,

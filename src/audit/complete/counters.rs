@@ -1,6 +1,8 @@
 //! What an API server counts, and how that fits what was received. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
 
 /// What `/metrics` of an API server says of its audit log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +13,18 @@ pub struct Counted {
     pub events: u64,
     /// `apiserver_audit_error_total`: events that a backend lost, by plugin.
     pub errors: BTreeMap<String, u64>,
+}
+
+impl Counted {
+    /// What several API servers count together. `started` is another one when any of them began anew.
+    #[must_use]
+    pub fn sum<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        all.into_iter().fold(Self::default(), |sum, one| Self {
+            started: sum.started + one.started,
+            events: sum.events + one.events,
+            errors: BTreeMap::new(),
+        })
+    }
 }
 
 impl Counted {
@@ -49,43 +63,140 @@ fn whole(value: f64) -> u64 {
     value.max(0.0) as u64
 }
 
-/// Looks in a row that must agree before an event counts as lost: events are on their way for a moment.
-const LOOKS: u32 = 3;
+/// How far apart an event's own time and that at which it was counted may be: the time of a request for the counters,
+/// and clocks of two machines.
+const SLACK: SignedDuration = SignedDuration::from_secs(2);
+/// Time after which an event has arrived and was read again, if it ever does: a segment is sealed after 20 s.
+const ARRIVED: SignedDuration = SignedDuration::from_secs(45);
+/// Looks that are kept of a process.
+const LOOKS: usize = 8;
+/// Processes whose events may still be on their way.
+const PROCESSES: usize = 4;
+/// How long it is known when events were, so that a process that began meanwhile is counted from its begin.
+const RECENT: SignedDuration = SignedDuration::from_mins(5);
 
-/// One API server's counters against what was received from it.
+/// Counters of API servers against what was received from them.
 ///
-/// `events - received` is what is on its way, plus a constant: what was made before the first look. An event that never
-/// arrives raises it for good.
+/// An event has a time of its own. Those until a look must arrive, however many come after it, and however late: what
+/// never does is missing for good. What it says is never too much; events of [`SLACK`] before and after a look may hide as
+/// many that are lost.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciled {
-    started: f64,
-    /// The least difference seen: nothing was on its way then.
-    least: Option<i128>,
-    /// Differences of the last looks.
-    last: Vec<i128>,
-    errors: Option<BTreeMap<String, u64>>,
+    processes: VecDeque<Process>,
+    /// Of those that are no longer kept.
     dropped: u64,
-    failed: BTreeMap<String, u64>,
+    /// Events of the last minutes by the second.
+    recent: BTreeMap<i64, u64>,
+}
+
+/// One life of the API servers' counters.
+#[derive(Clone, Debug)]
+struct Process {
+    started: f64,
+    /// Events from here on must arrive, and what was counted then.
+    begin: Timestamp,
+    counted: u64,
+    /// Events that were received since.
+    received: u64,
+    looks: VecDeque<Look>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: Timestamp,
+    /// Events that were counted since the begin.
+    counted: u64,
+    /// Of those until then, received since the begin.
+    received: u64,
 }
 
 impl Reconciled {
-    /// Takes a look in: `received` counts events of this API server that were acknowledged, each once, read after
-    /// `counted` was.
-    pub fn look(&mut self, counted: &Counted, received: u64) {
-        if (counted.started - self.started).abs() > 1.0 {
-            // A new process counts from zero; what the old one lost stays lost.
-            let (dropped, failed) = (self.dropped + self.missing(), std::mem::take(&mut self.failed));
-            *self = Self { started: counted.started, dropped, failed, ..Self::default() };
+    /// An event arrived that happened then; each once.
+    pub fn received(&mut self, at: Timestamp) {
+        *self.recent.entry(at.as_second()).or_default() += 1;
+        for process in &mut self.processes {
+            if at.duration_since(process.begin) > -SLACK {
+                process.received += 1;
+                let until = |look: &&mut Look| at.duration_since(look.at) <= SLACK;
+                process.looks.iter_mut().filter(until).for_each(|look| look.received += 1);
+            }
         }
-        let difference = i128::from(counted.events) - i128::from(received);
-        self.least = Some(self.least.map_or(difference, |least| least.min(difference)));
-        self.last.push(difference);
-        if self.last.len() > LOOKS as usize {
-            self.last.remove(0);
+    }
+
+    /// Takes a look in. `alone` is whether one API server was asked: then it is known where its counters began.
+    pub fn look(&mut self, counted: &Counted, alone: bool, at: Timestamp) {
+        let oldest = at.as_second() - RECENT.as_secs();
+        self.recent.retain(|second, _| *second >= oldest);
+        let same = self.processes.back().is_some_and(|one| (counted.started - one.started).abs() <= 1.0);
+        if !same {
+            self.begin(counted, alone, at);
+        }
+        let Some(process) = self.processes.back_mut() else { return };
+        let events = counted.events.saturating_sub(process.counted);
+        process.looks.push_back(Look { at, counted: events, received: process.received });
+        if process.looks.len() > LOOKS {
+            process.looks.pop_front();
+        }
+    }
+
+    /// Another process. The first one that is seen is counted from now on, a later one from its own begin.
+    fn begin(&mut self, counted: &Counted, alone: bool, at: Timestamp) {
+        #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
+        let started = Timestamp::from_millisecond((counted.started * 1000.0) as i64).unwrap_or(at);
+        let is_known = alone
+            && !self.processes.is_empty()
+            && (SignedDuration::ZERO..RECENT).contains(&at.duration_since(started));
+        let (begin, before) = if is_known { (started, 0) } else { (at, counted.events) };
+        // An event in the second of the begin may be of the process before: it hides one that is lost, at most.
+        let from = begin.as_second() - SLACK.as_secs();
+        let received = self.recent.range(from..).map(|(_, count)| count).sum();
+        self.processes.push_back(Process {
+            started: counted.started,
+            begin,
+            counted: before,
+            received,
+            looks: VecDeque::new(),
+        });
+        if self.processes.len() > PROCESSES {
+            let old = self.processes.pop_front();
+            self.dropped += old.map_or(0, |old| old.missing(at));
+        }
+    }
+
+    /// Events that the API servers made and nobody received, at least.
+    #[must_use]
+    pub fn dropped(&self, now: Timestamp) -> u64 {
+        self.dropped + self.processes.iter().map(|one| one.missing(now)).sum::<u64>()
+    }
+}
+
+impl Process {
+    /// By the newest look whose events must have arrived.
+    fn missing(&self, now: Timestamp) -> u64 {
+        let old = |look: &&Look| now.duration_since(look.at) >= ARRIVED;
+        let look = self.looks.iter().rev().find(old);
+        look.map_or(0, |look| look.counted.saturating_sub(look.received))
+    }
+}
+
+/// What one API server says that it lost itself.
+#[derive(Clone, Debug, Default)]
+pub struct Failures {
+    started: f64,
+    errors: Option<BTreeMap<String, u64>>,
+    failed: BTreeMap<String, u64>,
+}
+
+impl Failures {
+    /// Takes a look in.
+    pub fn look(&mut self, counted: &Counted) {
+        if (counted.started - self.started).abs() > 1.0 {
+            // Counters begin again with the process; those of the first one are of a time that nothing is claimed of.
+            let again = self.errors.is_some();
+            (self.started, self.errors) = (counted.started, again.then(BTreeMap::new));
         }
         let before = self.errors.replace(counted.errors.clone());
         for (plugin, errors) in &counted.errors {
-            // Errors from before the first look are of a time that nothing is claimed of.
             let known = before.as_ref().map_or(*errors, |before| before.get(plugin).copied().unwrap_or(0));
             let more = errors.saturating_sub(known);
             if more > 0 {
@@ -94,21 +205,7 @@ impl Reconciled {
         }
     }
 
-    fn missing(&self) -> u64 {
-        let (Some(least), Some(now)) = (self.least, self.last.iter().min()) else { return 0 };
-        if self.last.len() < LOOKS as usize {
-            return 0;
-        }
-        u64::try_from(now - least).unwrap_or(0)
-    }
-
-    /// Events that the API server made and nobody received, at least.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped + self.missing()
-    }
-
-    /// Events that the API server itself says it lost, by plugin, since the first look.
+    /// Events that it says it lost, by plugin, since the first look.
     #[must_use]
     pub fn failed(&self) -> &BTreeMap<String, u64> {
         &self.failed
@@ -116,40 +213,4 @@ impl Reconciled {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counted(started: f64, events: u64, failed: u64) -> Counted {
-        Counted { started, events, errors: [("webhook".to_owned(), failed)].into() }
-    }
-
-    #[test]
-    fn metrics_are_read() {
-        let text = "# HELP x\napiserver_audit_event_total 42\napiserver_audit_error_total{plugin=\"log\"} 2\n\
-                    apiserver_audit_error_total{plugin=\"webhook\"} 1e+06\nprocess_start_time_seconds 1.79e+09\nother 1\n";
-        let found = Counted::parse(text).unwrap();
-        assert_eq!((found.events, found.errors["log"], found.errors["webhook"]), (42, 2, 1_000_000));
-        assert!((found.started - 1.79e9).abs() < 1.0);
-        assert_eq!(Counted::parse("other 1\n"), None);
-    }
-
-    #[test]
-    fn events_on_their_way_are_no_loss_and_others_are() {
-        let mut one = Reconciled::default();
-        for (events, received) in [(1000, 10), (1100, 105), (1200, 205), (1300, 310), (1400, 400)] {
-            one.look(&counted(1.0, events, 0), received);
-        }
-        assert_eq!(one.dropped(), 0, "one look is none");
-        one.look(&counted(1.0, 1400, 0), 410);
-        assert_eq!(one.dropped(), 0, "they had been on their way");
-        for received in [500, 600, 700] {
-            one.look(&counted(1.0, received + 990 + 7, 0), received);
-        }
-        assert_eq!(one.dropped(), 7);
-        // The process begins again; what it lost stays lost.
-        one.look(&counted(99.0, 5, 3), 705);
-        assert_eq!((one.dropped(), one.failed().len()), (7, 0));
-        one.look(&counted(99.0, 9, 4), 709);
-        assert_eq!(one.failed()["webhook"], 1);
-    }
-}
+mod tests;

@@ -32,6 +32,7 @@ fn says(status: ConditionStatus, reason: &'static str, message: String) -> Verdi
 /// Every reason that the log isn't complete, as far as anybody knows.
 pub const REASONS: &[&str] = &[
     AGENT_MISSING,
+    reasons::INPUT_UNREADABLE,
     CANARY_MISSING,
     EVENTS_LOST,
     SOURCE_DROPPED,
@@ -61,6 +62,15 @@ pub const REASONS: &[&str] = &[
 /// An agent's reason, if it is one of ours: another release may know more.
 fn known(reason: &str) -> &'static str {
     REASONS.iter().find(|known| **known == reason).copied().unwrap_or(UNVERIFIED)
+}
+
+/// What agents say can't be read: nobody knows, and it isn't they who are silent.
+#[must_use]
+pub fn unheard(problem: &str) -> Verdict {
+    let words = format!(
+        "what audit agents say can't be read: {problem}; the operator may get ConfigMaps tenantry-audit-<agent> of its own namespace by manifests/install: see its Role"
+    );
+    says(ConditionStatus::Unknown, reasons::INPUT_UNREADABLE, words)
 }
 
 /// Judges what the agents say that must be heard.
@@ -104,6 +114,12 @@ fn broken(agent: &Agent, now: Timestamp) -> Option<Verdict> {
             format!(
                 "records {first} to {last} of epoch {epoch} were acknowledged and are lost; the log itself says so"
             ),
+        );
+    }
+    if let Some(unread) = agent.unread.last() {
+        return no(
+            EVENTS_LOST,
+            format!("{unread}; keep rotated files for longer than the agent may be away"),
         );
     }
     if agent.servers.is_empty() {
@@ -218,6 +234,7 @@ mod tests {
             "SinkDenied",
         );
         is(&|agent| agent.gaps.push(Gap { first: 1, last: 2 }), False, EVENTS_LOST);
+        is(&|agent| agent.unread.push("a file is gone".into()), False, EVENTS_LOST);
         is(&|agent| agent.servers[0].failed = 1, False, SOURCE_DROPPED);
         is(&|agent| agent.servers[0].dropped = 2, False, SOURCE_DROPPED);
         is(&|agent| agent.servers[0].canary = ago(91), False, CANARY_MISSING);

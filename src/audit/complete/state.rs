@@ -42,6 +42,8 @@ pub struct Agent {
     pub troubles: Vec<Trouble>,
     /// Records that were acknowledged and are lost; the newest ones.
     pub gaps: Vec<Gap>,
+    /// Parts of sources that were gone before they were read, in words; the newest ones.
+    pub unread: Vec<String>,
     /// API servers that it gets events from.
     pub servers: Vec<Server>,
 }

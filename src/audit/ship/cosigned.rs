@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::note::{Note, PublicKey, Signed};
+use crate::audit::witness::refused::Refusal;
 
 use super::history::History;
 use super::trouble::Trouble;
@@ -77,6 +78,16 @@ fn fork(path: &str, size: u64, said: &str) -> Trouble {
     Trouble::Fork { path: path.to_owned(), said }
 }
 
+/// What the witness says against our log, if it says so and didn't cosign since.
+#[must_use]
+pub fn refusal(bytes: &[u8], keys: &Keys, last: Option<&Verified>) -> Option<Trouble> {
+    let note = Note::parse(bytes).ok()?;
+    let Signed::Yes(Some(at)) = note.signed(&keys.witness) else { return None };
+    let refusal = Refusal::of(&note).filter(|refusal| refusal.origin == keys.log.name())?;
+    let is_over = last.is_some_and(|last| last.at > at);
+    (!is_over).then(|| Trouble::Refused { since: at.to_string(), said: refusal.said })
+}
+
 /// Whether the witness is missed, by what it said last and since when we listen.
 #[must_use]
 pub fn stale(path: &str, last: Option<&Verified>, begin: Timestamp, now: Timestamp) -> Option<Trouble> {
@@ -129,6 +140,36 @@ mod tests {
             let trouble = judge(&bytes, last).unwrap_err();
             assert_eq!(trouble.reason(), reason, "{trouble}");
         }
+    }
+
+    #[test]
+    fn a_refusal_counts_until_the_next_cosignature() {
+        let (log, witness) = (key("o/e1", Kind::Log, 1), key("w", Kind::Witness, 2));
+        let keys = Keys { log: log.public().clone(), witness: witness.public().clone() };
+        let said = |origin: &str, signer: &PrivateKey| {
+            let refusal = Refusal { origin: origin.into(), said: "rewritten\nat 5".into() };
+            signer.sign(refusal.note(), now()).bytes()
+        };
+        let at = |seconds| Verified { size: 1, next: 1, at: now() + SignedDuration::from_secs(seconds) };
+        let ours = said("o/e1", &witness);
+        for last in [None, Some(at(-60)), Some(at(0))] {
+            let found = refusal(&ours, &keys, last.as_ref()).expect("a refusal");
+            assert_eq!(found.reason(), "WitnessRefused");
+            assert!(found.to_string().contains("rewritten"), "{found}");
+        }
+        assert_eq!(refusal(&ours, &keys, Some(&at(1))), None, "cosigned since");
+        for other in [
+            b"rubbish".to_vec(),
+            said("o/e2", &witness),
+            said("o/e1", &key("w", Kind::Witness, 3)),
+            said("o/e1", &log),
+            witness.sign(Checkpoint { origin: "o/e1".into(), size: 1, root: [1; 32] }.note(), now()).bytes(),
+        ] {
+            assert_eq!(refusal(&other, &keys, None), None);
+        }
+        // And no refusal is a checkpoint, whoever reads it.
+        let note = Note::parse(&ours).unwrap();
+        assert!(Checkpoint::of(&note).is_err());
     }
 
     #[test]

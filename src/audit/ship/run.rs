@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::audit::layout;
 use crate::audit::log::note::PublicKey;
+use crate::audit::witness::refused::REFUSAL;
 use crate::runtime::backoff::{Backoff, stretched, unit};
 use crate::runtime::shutdown::Shutdown;
 use crate::store::verdict::Judgement;
@@ -247,13 +248,14 @@ impl Running {
     /// What the witness says.
     async fn listen(&mut self) {
         self.next_listen = Instant::now() + self.settings.pace.witness;
-        let Some(keys) = self.keys.as_ref().filter(|_| self.sink.is_read()) else { return };
-        let key = format!("{}/{}", self.shipper.stream().folder(self.sink.prefix()), layout::CHECKPOINT);
+        let Some(keys) = self.keys.clone().filter(|_| self.sink.is_read()) else { return };
+        let folder = self.shipper.stream().folder(self.sink.prefix());
+        let key = format!("{folder}/{}", layout::CHECKPOINT);
         let found = match self.sink.checkpoint(&key).await {
             Ok(None) => Ok(None),
             Ok(Some(bytes)) => {
                 let last = self.state.verified.as_ref();
-                cosigned::judge(&key, &bytes, keys, self.shipper.history(), last).map(Some)
+                cosigned::judge(&key, &bytes, &keys, self.shipper.history(), last).map(Some)
             }
             // Who may not list is denied what isn't there yet.
             Err(error) if error.class == Class::Denied && self.state.verified.is_none() => Ok(None),
@@ -267,6 +269,11 @@ impl Running {
             let kept = self.shipper.forked(path, said);
             kept.unwrap_or_else(|error| error!(%error, "that somebody else writes this log is not kept"));
         }
+        // Who may not list is denied what isn't there; and what can't be read now is read the next time.
+        let refusal = self.sink.checkpoint(&format!("{folder}/{REFUSAL}")).await.ok().flatten();
+        let last = self.state.verified.as_ref();
+        let refused = refusal.and_then(|bytes| cosigned::refusal(&bytes, &keys, last));
+        let told = told.or(refused);
         let late = || cosigned::stale(&key, self.state.verified.as_ref(), self.begin, Timestamp::now());
         let told = told.or_else(late).map(|trouble| (trouble.reason(), trouble.to_string()));
         if let Some((reason, message)) = told.as_ref().filter(|_| self.state.witness != told) {

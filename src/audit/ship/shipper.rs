@@ -12,6 +12,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::note::{Malformed, PrivateKey};
 use crate::audit::pack::pack;
 use crate::audit::prove::{Object, Prover};
+use crate::audit::spool::Spool;
 use crate::store::{Class, Put, Store, StoreError};
 use crate::trail::record::hash;
 
@@ -123,6 +124,12 @@ impl Shipper {
     #[must_use]
     pub fn key(&self) -> &PrivateKey {
         &self.key
+    }
+
+    /// Beside who writes the spool: it is told what is forgotten.
+    #[must_use]
+    pub fn of(self, spool: Spool) -> Self {
+        Self { folder: self.folder.of(spool), ..self }
     }
 
     /// The spool.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::audit::files;
+use crate::audit::spool::Spool;
 use crate::audit::spool::names::{EPOCH, Epoch, Name, SEGMENTS};
 
 use super::trouble::Trouble;
@@ -31,18 +32,28 @@ impl Sealed {
 
 /// A spool.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// Who writes there, and counts what lies there; `None` when that is another process.
+    writer: Option<Spool>,
+}
 
 impl Folder {
     /// Reads nothing yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), writer: None }
+    }
+
+    /// Whose folder it is.
+    #[must_use]
+    pub fn of(self, writer: Spool) -> Self {
+        Self { writer: Some(writer), ..self }
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The epoch that its records belong to.
@@ -62,7 +73,7 @@ impl Folder {
     pub fn sealed(&self) -> Result<Vec<Sealed>, Trouble> {
         let failed = |error: io::Error| trouble(SEGMENTS, &error);
         let mut found = Vec::new();
-        for entry in fs::read_dir(self.0.join(SEGMENTS)).map_err(failed)? {
+        for entry in fs::read_dir(self.path.join(SEGMENTS)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let Some(Name::Sealed(first, last)) = name.to_str().and_then(Name::of) else { continue };
@@ -86,7 +97,7 @@ impl Folder {
     /// It can't be read.
     pub fn read(&self, sealed: &Sealed) -> Result<Vec<u8>, Trouble> {
         let name = format!("{SEGMENTS}/{}", sealed.name());
-        fs::read(self.0.join(&name)).map_err(|error| trouble(&name, &error))
+        fs::read(self.path.join(&name)).map_err(|error| trouble(&name, &error))
     }
 
     /// A small file; `None` when there is none.
@@ -94,7 +105,7 @@ impl Folder {
     /// # Errors
     /// It can't be read.
     pub fn load(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
-        files::load(&self.0.join(name)).map_err(|error| trouble(name, &error))
+        files::load(&self.path.join(name)).map_err(|error| trouble(name, &error))
     }
 
     /// Replaces a small file: whole or not at all, and on disk when this returns.
@@ -102,7 +113,7 @@ impl Folder {
     /// # Errors
     /// It can't be written.
     pub fn save(&self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
-        files::save(&self.0.join(name), bytes).map_err(|error| trouble(name, &error))
+        files::save(&self.path.join(name), bytes).map_err(|error| trouble(name, &error))
     }
 
     /// Adds a line to a small file, on disk when this returns.
@@ -110,7 +121,7 @@ impl Folder {
     /// # Errors
     /// It can't be written.
     pub fn append(&self, name: &str, line: &str) -> Result<(), Trouble> {
-        files::append(&self.0.join(name), line).map_err(|error| trouble(name, &error))
+        files::append(&self.path.join(name), line).map_err(|error| trouble(name, &error))
     }
 
     /// Removes segments whose records are all below `below`, and that were sealed before `before` where that is given.
@@ -125,7 +136,11 @@ impl Folder {
         let mut removed = 0;
         for one in sealed.iter().filter(old) {
             let name = format!("{SEGMENTS}/{}", one.name());
-            fs::remove_file(self.0.join(&name)).map_err(|error| trouble(&name, &error))?;
+            let done = match &self.writer {
+                Some(writer) => writer.forget(one.first),
+                None => fs::remove_file(self.path.join(&name)),
+            };
+            done.map_err(|error| trouble(&name, &error))?;
             removed += 1;
         }
         Ok(removed)

@@ -33,6 +33,17 @@ pub enum Trouble {
         /// What is wrong with it.
         said: String,
     },
+    /// The witness doesn't cosign this log any more. A person has to act.
+    #[error(
+        "the witness refuses this log since {since}: {said}; nothing is forgotten in the spool, which still has what wasn't \
+         cosigned"
+    )]
+    Refused {
+        /// Since when, RFC 3339, by its clock.
+        since: String,
+        /// What it says.
+        said: String,
+    },
     /// The witness said nothing for too long; shipping goes on.
     #[error(
         "no witness has cosigned {path} since {since}; segments stay in the spool. See whether `tenantry witness` runs in \
@@ -67,6 +78,7 @@ impl Trouble {
             },
             Self::Fork { .. } => reasons::FORK_DETECTED,
             Self::Mismatch { .. } => reasons::REMOTE_MISMATCH,
+            Self::Refused { .. } => reasons::WITNESS_REFUSED,
             Self::Stale { .. } => reasons::WITNESS_STALE,
             Self::Spool { .. } => reasons::SPOOL_DAMAGED,
         }

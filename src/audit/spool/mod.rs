@@ -259,17 +259,6 @@ impl Spool {
         self.0.shared.forget(first, |segment| self.0.disk.remove(&self.path(segment)))
     }
 
-    /// Takes segments out of the list whose files somebody else removed: the shipper, when they were safe.
-    pub fn sweep(&self) {
-        for segment in self.sealed() {
-            if self.path(segment).exists() {
-                return;
-            }
-            // There is nothing left to remove.
-            let _ = self.forget(segment.first);
-        }
-    }
-
     /// Writes what waits, if it can be written, and ends.
     pub async fn close(&self) {
         self.0.shared.close();

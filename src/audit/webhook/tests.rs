@@ -31,7 +31,7 @@ async fn events_are_taken_rubbish_is_not_and_a_full_spool_says_when_to_come_agai
     let settings =
         Settings { reserve: 0, most: Some(2000), ..Settings::new(folder.path().into(), "eu", "cp") };
     let (spool, _) = Spool::open(settings).unwrap();
-    let webhook = Webhook::bind(LOCAL).await.unwrap();
+    let webhook = Webhook::bind(LOCAL, None).await.unwrap();
     let (addr, answers) = (webhook.addr(), webhook.answers());
     let (_trigger, shutdown) = Shutdown::new();
     let state = webhook.state();

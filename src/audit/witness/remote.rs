@@ -15,7 +15,7 @@ use crate::audit::prove::Object;
 use crate::audit::verify::nodes::Tiles;
 use crate::store::{Class, Store, StoreError};
 
-use super::refused::{Trouble, refused};
+use super::refused::{REFUSAL, Trouble, refused};
 
 /// Paths of one listing.
 const PAGE: usize = 1000;
@@ -151,6 +151,16 @@ impl<'a> Remote<'a> {
     /// It can't be written.
     pub async fn cosigned(&self, note: &Note) -> Result<(), StoreError> {
         Box::pin(self.store.put_over(&self.key(layout::CHECKPOINT), &note.bytes())).await
+    }
+}
+
+impl Remote<'_> {
+    /// Says where the agent looks that its stream is refused.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub async fn refuse(&self, note: &Note) -> Result<(), StoreError> {
+        Box::pin(self.store.put_over(&self.key(REFUSAL), &note.bytes())).await
     }
 }
 

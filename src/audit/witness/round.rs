@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{error, info, warn};
 
@@ -13,7 +14,7 @@ use crate::store::Store;
 use crate::validate::text::sanitize;
 
 use super::memory::Memory;
-use super::refused::Trouble;
+use super::refused::{Refusal, Trouble};
 use super::remote::Remote;
 use super::walk::{Walk, Walked};
 
@@ -85,6 +86,10 @@ impl Witness {
         let streams = Box::pin(bucket::streams(store, &self.prefix)).await?;
         for (stream, _) in streams.iter().filter(|(stream, _)| is_plain(stream)) {
             let found = self.stream(store, stream).await;
+            if let Err(error) = self.tell(store, stream, &found).await {
+                // The next round says it again; without a word, the agent finds out that its witness is silent.
+                warn!(%stream, %error, "the agent can't be told whether its stream is refused");
+            }
             let seen = seen(stream, found);
             match &seen.trouble {
                 Some((reason, message)) => error!(%stream, reason, "{message}"),
@@ -116,6 +121,32 @@ impl Witness {
         };
         let remote = Remote::new(store, folder);
         Box::pin(Walk::new(remote, log.named(stream.origin()), &self.key, memory, &keep).go()).await
+    }
+
+    /// Leaves a refusal where the agent looks, once. One that is over needs no word: a cosignature is younger then.
+    async fn tell(
+        &self,
+        store: &Store,
+        stream: &Stream,
+        found: &Result<Walked, Trouble>,
+    ) -> Result<(), Trouble> {
+        let path = self.state.join(format!("{}@{}@{}.refused", stream.cluster, stream.agent, stream.epoch));
+        let failed = |error: std::io::Error| Trouble::Memory(format!("{}: {error}", path.display()));
+        let said = match found {
+            Err(trouble @ Trouble::Refused { .. }) => trouble.to_string(),
+            Err(_) => return Ok(()),
+            Ok(_) => String::new(),
+        };
+        let before = files::load(&path).map_err(failed)?.unwrap_or_default();
+        if before == said.as_bytes() {
+            return Ok(());
+        }
+        if !said.is_empty() {
+            let refusal = Refusal { origin: stream.origin(), said: said.clone() };
+            let note = self.key.sign(refusal.note(), Timestamp::now());
+            Remote::new(store, stream.folder(&self.prefix)).refuse(&note).await?;
+        }
+        self.save(&path, said.as_bytes())
     }
 
     fn memory(&self, path: &Path) -> Result<Memory, Trouble> {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::door::DoorArgs;
 use super::optional::Optional;
 use super::sink::{Opened, SinkArgs};
 use crate::api::quantity::Quantity;
@@ -61,16 +62,15 @@ pub struct Args {
     /// Audit log of a kube-apiserver: its --audit-log-path
     #[arg(long, value_name = "FILE")]
     pub file: Vec<PathBuf>,
-    /// Address for kube-apiserver's audit webhook; plain HTTP, so keep it on this node
-    #[arg(long, value_name = "ADDRESS")]
-    pub webhook: Option<SocketAddr>,
-    /// Folder of an operator's change trail
+    #[command(flatten)]
+    door: DoorArgs,
+    /// Folder of an operator's change trail: trail in its --data-dir
     #[arg(long, value_name = "FOLDER")]
     pub trail: Option<PathBuf>,
-    /// Folder of *.jsonl files with changes of conditions
+    /// Folder of conditions that turned: health in the operator's --data-dir
     #[arg(long, value_name = "FOLDER")]
     pub health: Option<PathBuf>,
-    /// Folder of *.jsonl files with records of backup runs and drills
+    /// Folder of what runs of backups and drills left: backups in the operator's --data-dir
     #[arg(long, value_name = "FOLDER")]
     pub backups: Option<PathBuf>,
     /// Most bytes that the spool may have; the disk's free space when absent
@@ -118,8 +118,11 @@ fn bytes(text: &str) -> Result<u64, String> {
 /// The spool or an address can't be used, or a source ended.
 pub fn main(args: Args) -> Outcome {
     telemetry::init(args.log_format, &args.log)?;
-    if args.file.is_empty() && args.webhook.is_none() {
-        return Err("there is nothing to take: give --file, --webhook or both".into());
+    let folders = [&args.trail, &args.health, &args.backups];
+    if args.file.is_empty() && args.door.webhook.is_none() && folders.iter().all(|one| one.is_none()) {
+        return Err(
+            "there is nothing to take: give --file, --webhook or both, or a folder of the operator's".into(),
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     runtime.block_on(work(args))
@@ -130,8 +133,8 @@ async fn work(args: Args) -> Outcome {
     shutdown::on_signals(trigger)?;
     let (spool, lost) = open(&args)?;
     let (mut feeds, mut rows) = (follow(&args), Vec::new());
-    if let Some(addr) = args.webhook {
-        let webhook = Webhook::bind(addr).await?;
+    if let Some(addr) = args.door.webhook {
+        let webhook = Webhook::bind(addr, args.door.tls()?).await?;
         info!(webhook = %webhook.addr(), "listening");
         rows.extend(count(&webhook.answers()));
         feeds.push(Box::new(webhook));

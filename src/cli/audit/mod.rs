@@ -1,12 +1,14 @@
 //! `tenantry audit`: an audit log, from a node to its archive, and what can be said of the archive without a cluster.
 //!
 //! - [`agent`]: takes records on a node, and ships them
+//! - [`door`]: the address of the webhook, and who may come in
 //! - [`verify`]: whether it is what was written
 //! - [`prove`]: evidence for one event, or that a later log continues an earlier one; [`check`]: whether it holds
 //! - [`search`]: which events there are
 //! - [`policy`]: what the API server should log
 //! - [`keygen`]: keys for agents and witnesses
 //! - [`sink`]: the archive as an agent or the witness reaches it
+//! - [`store`]: the store that it lies in
 //! - [`optional`]: flags that are there together or not at all
 //! - [`place`]: where it lies, and whose keys are believed
 
@@ -14,6 +16,7 @@ use super::Outcome;
 
 pub mod agent;
 pub mod check;
+pub mod door;
 pub mod keygen;
 pub mod optional;
 pub mod place;
@@ -21,6 +24,7 @@ pub mod policy;
 pub mod prove;
 pub mod search;
 pub mod sink;
+pub mod store;
 pub mod verify;
 
 /// Arguments of `tenantry audit`.

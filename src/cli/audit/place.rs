@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::runtime::Runtime;
 
-use crate::audit::doors::{Door, bucket, folder};
+use super::store::{StoreArgs, bucket};
+use crate::audit::doors::{self, Door, folder};
 use crate::audit::layout::{Stream, key_name};
 use crate::audit::log::note::{Kind, PublicKey};
-use crate::store::StoreAddress;
 use crate::store::access::{Access, Base};
-use crate::store::address::Written;
 
 /// An archive.
 #[derive(Debug, clap::Args)]
@@ -17,21 +16,11 @@ pub struct Place {
     /// A folder that was downloaded, or s3://BUCKET/PREFIX with the credentials of the environment
     #[arg(value_name = "ARCHIVE")]
     pub archive: String,
-    /// The store's address, when it isn't AWS
-    #[arg(long, value_name = "URL")]
-    pub endpoint: Option<String>,
-    /// The bucket's region
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", default_value = "us-east-1")]
-    pub region: String,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Account that must own the bucket
     #[arg(long, value_name = "ACCOUNT")]
     pub owner: Option<String>,
-    /// Ask for ENDPOINT/BUCKET rather than BUCKET.ENDPOINT
-    #[arg(long)]
-    pub path_style: bool,
-    /// Certificate authority of the store, in PEM, besides the system's
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
     /// This stream alone: CLUSTER/AGENT/EPOCH, or its beginning
     #[arg(long, value_name = "STREAM", default_value = "")]
     pub stream: String,
@@ -57,7 +46,7 @@ impl Place {
     /// # Errors
     /// It can't be read, or has none.
     pub fn open(&self) -> Result<Opened, Box<dyn std::error::Error>> {
-        let (streams, runtime) = match self.archive.strip_prefix("s3://") {
+        let (streams, runtime) = match bucket(&self.archive) {
             Some(place) => self.bucket(place)?,
             None => (self.folder()?, None),
         };
@@ -84,24 +73,13 @@ impl Place {
         Ok(found.into_iter().map(|(stream, folder)| (stream, Door::Folder(folder))).collect())
     }
 
-    fn bucket(&self, place: &str) -> Result<Found, Box<dyn std::error::Error>> {
-        let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let ca = self.ca.as_ref().map(std::fs::read_to_string).transpose()?;
-        let address = StoreAddress {
-            endpoint: self.endpoint.clone(),
-            region: self.region.clone(),
-            bucket: name.to_owned(),
-            expected_owner: self.owner.clone(),
-            path_style: self.path_style,
-            ca,
-            lock: None,
-            written: Written::Flags,
-        };
+    fn bucket(&self, (name, prefix): (&str, &str)) -> Result<Found, Box<dyn std::error::Error>> {
+        let address = self.store.address(name, self.owner.as_deref(), None)?;
         // Its worker drives the connection while the calls block this thread.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let streams = runtime.block_on(async {
             let store = Access::new(address, Base::Pod, None).store().await?;
-            bucket::streams(&store, prefix).await
+            doors::bucket::streams(&store, prefix).await
         })?;
         let doors = streams.into_iter().map(|(stream, bucket)| (stream, Door::Bucket(bucket)));
         Ok((doors.collect(), Some(runtime)))

@@ -10,7 +10,7 @@ use crate::audit::archive::Archive;
 use crate::audit::frame::{Found, scan};
 use crate::audit::layout::segment_of;
 use crate::audit::pack::unpack;
-use crate::audit::search::{Hit, Query, Seen};
+use crate::audit::search::{Hit, Query, SOURCES, Seen};
 use crate::cli::status::Form;
 use crate::cli::table::table;
 use crate::cli::{Outcome, out};
@@ -20,11 +20,13 @@ use crate::validate::text::sanitize;
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Search an archive by tenant, user, verb and time",
-    long_about = "Search an archive by tenant, user, verb and time.\n\n\
+    long_about = "Search an archive by tenant, user, verb and time: events of the API server, changes from Git, \
+                  conditions that turned, runs of backups and drills.\n\n\
                   An event that came by file and by webhook is shown once. What is shown is not verified: `tenantry \
                   audit verify` does that, and `audit prove` proves one event.\n\n\
                   Ends with 0 when something was found, 1 when nothing was, 2 when that can't be said.",
-    after_help = "Examples:\n  tenantry audit search ./archive --tenant acme --verb delete --since 2026-11-01T00:00:00Z"
+    after_help = "Examples:\n  tenantry audit search ./archive --tenant acme --verb delete --since 2026-11-01T00:00:00Z\n  \
+                  tenantry audit search ./archive --tenant acme --source Health"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -35,9 +37,12 @@ pub struct Args {
     /// By this user, as the API server names it
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// With this verb: get, list, create, patch, delete, …
+    /// With this verb: get, list, create, patch, delete, …; or change, condition, backup, drill, restore, …
     #[arg(long, value_name = "VERB")]
     verb: Option<String>,
+    /// From this source alone
+    #[arg(long, value_name = "SOURCE", value_parser = SOURCES)]
+    source: Option<String>,
     /// Received at this time or later
     #[arg(long, value_name = "RFC 3339")]
     since: Option<Timestamp>,
@@ -61,6 +66,7 @@ pub fn main(args: &Args) -> Outcome {
         tenant: args.tenant.clone(),
         user: args.user.clone(),
         verb: args.verb.clone(),
+        source: args.source.clone(),
         since: args.since,
         until: args.until,
     };
@@ -102,13 +108,16 @@ fn find(
             if hits.len() >= limit {
                 return Ok(());
             }
-            hits.extend(query.hit(&record).filter(|hit| seen.is_new(&hit.audit_id, &hit.stage)));
+            hits.extend(query.hit(&record).filter(|hit| {
+                let (id, of) = hit.identity();
+                seen.is_new(id, of)
+            }));
         }
     }
     Ok(())
 }
 
-const HEAD: [&str; 7] = ["TIME", "USER", "VERB", "OBJECT", "CODE", "STAGE", "AUDIT ID"];
+const HEAD: [&str; 7] = ["TIME", "USER", "VERB", "OBJECT", "CODE", "STAGE OR WORDS", "ID"];
 
 fn row(hit: &Hit) -> Vec<(String, Style)> {
     let plain = |text: &str, most| (sanitize(text, most), Style::new());
@@ -118,7 +127,7 @@ fn row(hit: &Hit) -> Vec<(String, Style)> {
         plain(&hit.verb, 20),
         plain(&hit.object, 120),
         plain(&hit.code.map(|code| code.to_string()).unwrap_or_default(), 5),
-        plain(&hit.stage, 20),
+        plain(if hit.said.is_empty() { &hit.stage } else { &hit.said }, 160),
         plain(&hit.audit_id, 64),
     ]
 }

@@ -10,11 +10,11 @@ use crate::audit::log::note::{Kind, PrivateKey};
 use crate::audit::ship::run::{Pace, Settings};
 use crate::audit::ship::sink::{Place, Sink};
 use crate::store::Credentials;
+use crate::store::Lock;
 use crate::store::access::{Access, Base, RoleAddress};
-use crate::store::address::Written;
-use crate::store::{Lock, StoreAddress};
 
 use super::place;
+use super::store::{StoreArgs, bucket};
 
 /// Where an archive's bucket is, and who asks it.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,21 +22,11 @@ pub struct BucketArgs {
     /// s3://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     archive: String,
-    /// The store's address, when it isn't AWS
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// The bucket's region
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", default_value = "us-east-1")]
-    region: String,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Account that must own the bucket; asked on each request
     #[arg(long, value_name = "ACCOUNT")]
     owner: String,
-    /// Ask for ENDPOINT/BUCKET rather than BUCKET.ENDPOINT
-    #[arg(long)]
-    path_style: bool,
-    /// Certificate authority of the store, in PEM, besides the system's
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
     /// Folder with aws-access-key-id and aws-secret-access-key; what the pod or the environment has when absent
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
@@ -57,10 +47,7 @@ impl BucketArgs {
     /// # Errors
     /// It isn't `s3://BUCKET/PREFIX`.
     pub fn place(&self) -> Result<(&str, &str), String> {
-        let rest = self.archive.strip_prefix("s3://").unwrap_or_default();
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let wrong = || format!("--archive {}: write s3://BUCKET/PREFIX", self.archive);
-        if bucket.is_empty() { Err(wrong()) } else { Ok((bucket, prefix.trim_end_matches('/'))) }
+        bucket(&self.archive).ok_or_else(|| format!("--archive {}: write s3://BUCKET/PREFIX", self.archive))
     }
 
     /// Who asks, with the role that was named.
@@ -77,20 +64,7 @@ impl BucketArgs {
         role: Option<&str>,
         lock: Option<Lock>,
     ) -> Result<Access, String> {
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path)
-                .map_err(|error| format!("{} can't be read: {error}", path.display()))
-        };
-        let address = StoreAddress {
-            endpoint: self.endpoint.clone(),
-            region: self.region.clone(),
-            bucket: self.place()?.0.to_owned(),
-            expected_owner: Some(self.owner.clone()),
-            path_style: self.path_style,
-            ca: self.ca.as_ref().map(read).transpose()?,
-            lock,
-            written: Written::Flags,
-        };
+        let address = self.store.address(self.place()?.0, Some(&self.owner), lock)?;
         let base = credentials.map_or(Ok(Base::Pod), |folder| given(folder).map(Base::Given))?;
         let role = role.map(|arn| RoleAddress {
             arn: arn.to_owned(),

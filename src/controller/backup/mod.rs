@@ -23,6 +23,7 @@ mod volumes;
 use std::{collections::HashMap, time::Duration};
 
 use futures::{StreamExt, future::join_all, stream};
+use serde_json::json;
 use tracing::warn;
 
 use crate::{
@@ -74,7 +75,10 @@ async fn listen(ctx: &Context, runs: &Runs) {
     stream::iter(runs.unread())
         .for_each_concurrent(AT_ONCE, |job| async move {
             match runs::words(&ctx.client, &job).await {
-                Ok(words) => runs.told(&job, words),
+                Ok(words) => {
+                    words.record.iter().for_each(|record| ctx.trail.ran(json!(record)));
+                    runs.told(&job, words);
+                }
                 Err(error) => {
                     warn!(job = job.name, error = report(&error), "its last words can't be read now")
                 }

@@ -29,7 +29,7 @@ mod proof;
 mod room;
 mod workloads;
 
-pub use nodes::{NodeFacts, PodFacts};
+pub use nodes::{NodeFacts, NodeTurn, PodFacts};
 pub use workloads::{Scaled, Workload};
 
 /// Something that a controller should look at.
@@ -43,6 +43,8 @@ pub enum Signal {
     Platform(String),
     /// Every Tenant: nodes, zones.
     AllTenants,
+    /// A node that isn't what it was.
+    Node(NodeTurn),
 }
 
 /// What a child should look like in the cluster, from the last pass.

@@ -40,6 +40,21 @@ impl PodFacts {
     }
 }
 
+/// A node whose health turned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeTurn {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its condition `Ready` before.
+    pub from: String,
+    /// And now; `None` when the node is gone.
+    pub to: Option<String>,
+    /// Why, as the node says.
+    pub reason: String,
+}
+
 /// A node's zone, health and addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFacts {
@@ -47,6 +62,8 @@ pub struct NodeFacts {
     pub labels: BTreeMap<String, String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// Its condition `Ready`, and why.
+    pub ready: Option<(String, String)>,
 }
 
 impl World {
@@ -134,13 +151,17 @@ impl World {
         let name = node.name_any();
         self.is_listed(NODES, &name);
         let addresses = node.status.addresses.iter().filter_map(|one| one.address.parse().ok());
-        let facts = NodeFacts { labels: node.labels().clone(), addresses: addresses.collect() };
+        let ready = node.status.conditions.iter().find(|one| one.type_ == "Ready");
+        let ready = ready.map(|one| (one.status.clone(), one.reason.clone()));
+        let facts = NodeFacts { labels: node.labels().clone(), addresses: addresses.collect(), ready };
         let before = self.nodes.insert(name, facts.clone());
-        let same = before.is_some_and(|before| {
+        let same = before.as_ref().is_some_and(|before| {
             before.addresses == facts.addresses
                 && self.zone_keys().all(|key| before.labels.get(key) == facts.labels.get(key))
         });
-        if same { Vec::new() } else { vec![Signal::AllTenants] }
+        let mut signals = if same { Vec::new() } else { vec![Signal::AllTenants] };
+        signals.extend(turned(node, before, facts.ready));
+        signals
     }
 
     /// The labels that Platforms take for zones: others change as they like.
@@ -150,8 +171,9 @@ impl World {
 
     /// A node is gone.
     pub fn node_gone(&mut self, node: &SlimNode) -> Vec<Signal> {
-        self.nodes.remove(&node.name_any());
-        vec![Signal::AllTenants]
+        let before = self.nodes.remove(&node.name_any());
+        let turn = turned(node, before, None);
+        turn.into_iter().chain([Signal::AllTenants]).collect()
     }
 
     /// The nodes.
@@ -183,4 +205,12 @@ impl World {
             .flat_map(|node| node.addresses.iter().copied())
             .chain(self.api_servers.values().flatten().copied())
     }
+}
+
+/// Whether a node that was known says something else than before; the first word about one turns nothing.
+fn turned(node: &SlimNode, before: Option<NodeFacts>, now: Option<(String, String)>) -> Option<Signal> {
+    let (from, why) = before?.ready?;
+    let (to, reason) = now.map_or((None, why), |(to, reason)| (Some(to), reason));
+    let turn = NodeTurn { name: node.name_any(), uid: node.uid().unwrap_or_default(), from, to, reason };
+    (turn.to.as_ref() != Some(&turn.from)).then_some(Signal::Node(turn))
 }

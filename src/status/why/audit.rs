@@ -24,6 +24,8 @@ pub(super) fn step(reason: &str) -> Option<String> {
         reasons::SPOOL_FULL | reasons::SPOOL_FAILING | reasons::SPOOL_DAMAGED => {
             "see the disk of that node, and /status of the agent on it: curl 127.0.0.1:9445/status"
         }
+        // Not the audit log's alone.
+        reasons::INPUT_UNREADABLE => return None,
         other if REASONS.contains(&other) => {
             "see what the agent says of the archive: curl 127.0.0.1:9445/status on its node"
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::trail::record::{Object, Outcome, Person};
+use crate::trail::record::{Change, Object, Outcome, Person};
 
 fn change(name: &str) -> Change {
     Change {
@@ -117,4 +117,22 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(&path).unwrap();
     change(&mut bytes);
     fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn the_oldest_segments_go_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut disk, _) = open(folder.path());
+    for _ in 0..10 {
+        disk.append(vec![change("a"), change("b")]).unwrap();
+    }
+    let before = names(folder.path()).unwrap();
+    assert!(before.len() > 3);
+    disk.keep(2).unwrap();
+    assert_eq!(names(folder.path()).unwrap(), before[before.len() - 2..]);
+    disk.append(vec![change("after")]).unwrap();
+    let newest = disk.newest(2).unwrap();
+    assert_eq!(newest.last(), Some(&Entry::from(change("after"))));
+    drop(disk);
+    assert_eq!(open(folder.path()).1, Found::default());
 }

@@ -65,6 +65,28 @@ async fn no_refusal_of_the_archive_loses_a_record() -> Outcome {
     Ok(())
 }
 
+/// A5: a put of which nothing is heard ends by its deadline and is made again; what waits is shipped then.
+#[tokio::test]
+async fn a_put_that_hangs_ends_by_its_deadline() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let proxy = Proxy::http(&bed.server.url())?;
+    let (mut spool, sink) = (Spool::new()?, bed.sink_at(&proxy.url(&bed.server.url()), PREFIX));
+    let agent = Agent::start(spool.shipper()?, sink, None);
+    agent.until("a look at the archive", |state| state.archive.as_ref().is_some_and(|one| one.0)).await?;
+    let hangs = proxy.fail(Matcher::path("/segments/").method("PUT"), Fault::Hang);
+    spool.seal(7)?;
+    let state = agent.until("the put to end", |state| state.trouble.is_some()).await?;
+    let (reason, said) = state.trouble.unwrap_or_default();
+    assert!(reason == "SinkFailing" && said.contains("nothing is lost"), "{reason}: {said}");
+    assert!(proxy.hits(hangs) > 0);
+    proxy.heal_all();
+    proxy.cut();
+    agent.until("all to be shipped", |state| state.next == spool.next() && state.trouble.is_none()).await?;
+    let report = bed.verified(&spool, None).await?;
+    assert!(report.proven == spool.next() && report.faults.is_empty(), "{report:?}");
+    Ok(())
+}
+
 /// A6: the archive did it, and the answer was lost. The second put is refused, and a success.
 #[tokio::test]
 async fn a_lost_answer_is_no_fork_and_makes_no_second_version() -> Outcome {

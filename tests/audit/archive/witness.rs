@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use tenantry::audit::layout;
+use tenantry::audit::witness::refused::REFUSAL;
 use tenantry::audit::witness::round::{Round, Seen};
 
-use super::bed::{Bed, PREFIX};
+use super::bed::{Agent, Bed, PREFIX};
 use super::spool::{CLUSTER, Spool, log_key, ship_all, witness_key};
 use crate::Outcome;
 
@@ -78,6 +79,20 @@ async fn a_history_that_was_rewritten_is_never_cosigned() -> Outcome {
     let second = bed.witness(state.path()).await?;
     assert!(refused(of(&second, &honest)).contains("history was rewritten"), "{second:?}");
     assert_eq!((of(&second, &other).size, of(&second, &other).cosigned), (Some(20), true));
+    // The honest agent learns of it by the door that it hears the witness through; the other one hears nothing.
+    let listens = |spool: &Spool| -> Outcome<Agent> {
+        Ok(Agent::start(spool.shipper()?, bed.sink(), Some(witness_key().public().clone())))
+    };
+    let told = listens(&honest)?
+        .until("the refusal to be heard", |state| matches!(state.witness, Some(("WitnessRefused", _))))
+        .await?;
+    assert!(told.witness.is_some_and(|(_, said)| said.contains("history was rewritten")));
+    let heard = listens(&other)?.until("the witness to be heard", |state| state.verified.is_some()).await?;
+    assert_eq!(heard.witness, None);
+    let said = || fs::metadata(files.join(REFUSAL)).and_then(|file| file.modified());
+    let before_again = said()?;
+    assert!(bed.witness(state.path()).await?.is_refused());
+    assert_eq!(said()?, before_again, "it is said once");
     let forgetful = bed.witness(tempfile::tempdir()?.path()).await?;
     assert!(refused(of(&forgetful, &honest)).contains("history was rewritten"), "{forgetful:?}");
     // Where the checkpoint that it proved was left, one proof shows that the new one doesn't go on from it.

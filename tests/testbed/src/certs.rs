@@ -121,6 +121,19 @@ impl Authority {
     }
 }
 
+/// Files for a server on this machine and a client that know each other: `ca.crt`, `server.crt`, `server.key`,
+/// `client.crt` and `client.key`. Each call makes a new authority.
+///
+/// # Errors
+/// A file can't be written.
+pub fn mutual_tls(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(io("make", folder))?;
+    let authority = Authority::create(folder.to_owned(), Ipv4Addr::LOCALHOST)?;
+    let client = authority.client("kube-apiserver", &[])?;
+    write_private(&authority.path("client.crt"), &client.cert)?;
+    write_private(&authority.path("client.key"), &client.key)
+}
+
 /// TLS for a test's own server under these names, and the PEM of the CA that signed its certificate.
 ///
 /// # Errors

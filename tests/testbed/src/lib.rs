@@ -34,7 +34,7 @@ mod vault;
 mod wait;
 
 pub use archive::{AUDIT_WRITES, AuditArchive, audit_policy};
-pub use certs::server_tls;
+pub use certs::{mutual_tls, server_tls};
 pub use cluster::{ADMIN, Cluster, NodeShape, OPERATOR_USER, Options, Zone, operator_groups};
 pub use error::{Error, Result};
 pub use git::{Credentials, GitServer, Repo, git_as, git_command};

@@ -9,7 +9,7 @@ use tenantry_testbed::{AuditArchive, Cluster, Error, Process, Result, eventually
 
 const CLUSTER: &str = "demo";
 pub(crate) const AGENT: &str = "cp-1";
-const AGENT_USER: &str = "system:serviceaccount:tenantry-system:tenantry-audit";
+const AGENT_USER: &str = "system:serviceaccount:tenantry-audit:tenantry-audit";
 /// Until the newest records are sealed, shipped and cosigned: a minute, with room for slow machines.
 const SOON: Duration = Duration::from_secs(180);
 
@@ -28,14 +28,19 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// Starts the second account's store, the agent and the witness.
-    pub(crate) async fn start(cluster: &Cluster, binary: &Path) -> Result<Self> {
+    /// Starts the second account's store, the agent and the witness. `operator` is where the operator keeps what it writes.
+    pub(crate) async fn start(cluster: &Cluster, binary: &Path, operator: &Path) -> Result<Self> {
         let archive = AuditArchive::start(cluster.run(), binary, CLUSTER, AGENT).await?;
         let groups = ["system:serviceaccounts", "system:authenticated"];
         let kubeconfig = cluster.kubeconfig_for(AGENT_USER, &groups)?;
         let apiserver = cluster.config().cluster_url.to_string();
         let args = ["--apiserver", apiserver.trim_end_matches('/'), "--publish", "tenantry-system"];
-        let agent = archive.agent(&cluster.audit_log(), &kubeconfig, &args.map(str::to_owned))?;
+        let mut args = args.map(str::to_owned).to_vec();
+        // What the operator writes down: there as soon as it runs.
+        for (flag, folder) in [("--trail", "trail"), ("--health", "health"), ("--backups", "backups")] {
+            args.extend([flag.to_owned(), operator.join(folder).display().to_string()]);
+        }
+        let agent = archive.agent(&cluster.audit_log(), &kubeconfig, &args)?;
         let witness = archive.witness()?;
         Ok(Self { archive, agent, witness })
     }
@@ -62,6 +67,14 @@ impl Audit {
         let status = status.map_err(|error| Error::Invalid(format!("{}: {error}", binary.display())))?;
         if !status.success() {
             return Err(Error::Invalid(format!("tenantry audit verify ended with {status}")));
+        }
+        println!("\n$ tenantry audit search ARCHIVE --source Health --limit 5");
+        let mut command = Command::new(binary);
+        command.args(["audit", "search", "--source", "Health", "--limit", "5"]).arg(self.archive.files());
+        let found = tokio::task::spawn_blocking(move || command.status()).await;
+        let found = found.map_err(|error| Error::Invalid(error.to_string()))?;
+        if !found.is_ok_and(|status| status.success()) {
+            return Err(Error::Invalid("the archive has no condition that turned".into()));
         }
         println!(
             "\nWhat that proves: every record that the agent took is there as it came, in order, and was there when the\n\

@@ -189,8 +189,10 @@ impl Demo {
         let mut audit = None;
         if args.context.is_none() {
             say(start, "a second account's store, an audit agent beside the API server, and a witness");
-            cluster.apply_path(samples.root.join("manifests/audit/rbac.yaml")).await?;
-            audit = Some(audit::Audit::start(&cluster, &binary).await?);
+            for file in ["namespace.yaml", "rbac.yaml"] {
+                cluster.apply_path(samples.root.join("manifests/audit").join(file)).await?;
+            }
+            audit = Some(audit::Audit::start(&cluster, &binary, &cluster.run().folder("operator")?).await?);
         }
         cluster.apply_yaml(&samples.platform_for(repo.url())?).await?;
         let options = OperatorOptions {
