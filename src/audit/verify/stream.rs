@@ -149,12 +149,12 @@ pub(super) struct Walk<'a, A> {
 
 impl<'a, A: Archive> Walk<'a, A> {
     fn new(archive: &'a mut A, key: PublicKey, unseen: BTreeSet<String>, start: Option<Start>) -> Self {
-        let mut found = Stream::default();
-        found.expired = start.as_ref().map(|start| Expired {
+        let expired = start.as_ref().map(|start| Expired {
             before: start.next,
             received: Timestamp::from_millisecond(start.received)
                 .map_or_else(|_| String::new(), |time| time.to_string()),
         });
+        let found = Stream { expired, ..Stream::default() };
         let dawn = start.as_ref().map(|start| start.first);
         let (next, prover) = start.map_or_else(Default::default, |start| (start.next, start.prover));
         let size = prover.tree().size();
