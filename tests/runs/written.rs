@@ -21,7 +21,7 @@ async fn drilled(bed: &Bed) -> Outcome<String> {
         "spec": {"tenantRef": {"name": TENANT}, "database": "app"},
     });
     bed.kit.apply(&at("restoredrills", "", "written-drill"), "tess", &drill).await?;
-    let path = at("jobs", &format!("{TENANT}-backup"), "");
+    let path = at("jobs", &format!("{TENANT}-drill"), "");
     let job = eventually(SOON, "the drill's Job", || async {
         let jobs = bed.kit.list(&path).await.map_err(|error| error.to_string())?;
         let names: Vec<&str> = jobs.iter().map(name).collect();

@@ -40,8 +40,6 @@ fn of_condition(hit: &mut Hit, turn: &Transition) -> String {
 fn of_run(hit: &mut Hit, run: &Value) -> String {
     let part = |key: &str| run[key].as_str().unwrap_or_default().to_owned();
     (hit.audit_id, hit.verb, hit.said) = (part("id"), part("kind"), part("reason"));
-    // A replica that takes over may write down once more what another one did.
-    hit.stage = format!("{}/{}", part("tenant"), part("ended"));
     let parts = [part("tenant"), part("database")];
     hit.object = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     part("tenant")
