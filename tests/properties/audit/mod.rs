@@ -73,9 +73,9 @@ proptest! {
     ) {
         let parsers::Target { name, run, seeds } = &parsers::TARGETS[target];
         let (seeds, mut bytes) = (seeds(), Vec::new());
-        bytes.extend_from_slice(seed.get(&seeds));
+        bytes.extend_from_slice(seed.get::<Vec<u8>>(&seeds));
         if changes.len() % 4 == 3 {
-            bytes.extend_from_slice(other.get(&seeds));
+            bytes.extend_from_slice(other.get::<Vec<u8>>(&seeds));
         }
         let bytes = changed(bytes, &changes);
         let most = memory::most(|| run(&bytes));
