@@ -88,7 +88,11 @@ async fn a_condition_that_turned_and_a_drill_are_found_in_the_verified_archive()
     let key = |file| archive.key(file).display().to_string();
     let (log, witness, files) = (key("log.pub"), key("witness.pub"), archive.files().display().to_string());
     let words = ["audit", "verify", "--log-key", &log, "--witness-key", &witness, &files];
-    let (code, out, said) = world.program(&words)?;
-    assert_eq!(code, Some(0), "{out}{said}");
+    // The witness looks every other second.
+    eventually(ARCHIVED, "the archive to verify", || async {
+        let (code, out, said) = world.program(&words).map_err(|error| error.to_string())?;
+        if code == Some(0) { Ok(()) } else { Err(format!("exit {code:?}: {out}{said}")) }
+    })
+    .await?;
     bed.kit.clean_up(TENANT).await
 }
