@@ -8,9 +8,9 @@ mod play;
 
 mod apiserver;
 mod archive;
-mod counters;
 mod crashes;
 mod faults;
+mod gone;
 mod whole;
 
 use play::Outcome;
