@@ -47,43 +47,40 @@ pub fn settings(
         let seed = Seed::of(&[beside.platform_uid, &tenant.name, what, of]);
         Schedule::parse(text, &backups.time_zone, &seed)
     };
-    let mut databases = Vec::new();
-    for database in &tenant.databases {
-        let schedule = database.schedule.as_ref().unwrap_or(&backups.schedule);
-        databases.push(Database {
-            name: database.name.clone(),
+    // What databases and volumes have alike.
+    let one = |name: String, schedule: Option<&String>, scratch: Option<&Quantity>| {
+        Ok::<_, ScheduleError>(Database {
             claim: None,
             unsupported: None,
-            schedule: line(schedule, "backup", &database.name)?,
-            drills: line(&backups.drills.schedule, "drill", &database.name)?,
-            old_points: line(&backups.drills.old_points, "olddrill", &database.name)?,
-            seed: Seed::of(&[beside.platform_uid, &tenant.name, "pick", &database.name]),
-            least_percent: backups.least_percent,
-            sampled_tables: backups.postgresql.sampled_tables,
-            sentinel: database.sentinel,
-            accept_shrunken: database.accept_shrunken.clone(),
-            checks: database.checks.iter().map(check).collect(),
-            room_bytes: room(database.scratch.as_ref().or(backups.postgresql.scratch.as_ref())),
-            rpo_limit_seconds: backups.drills.rpo.whole_seconds().unsigned_abs(),
-        });
-    }
-    for volume in &tenant.volumes {
-        let (name, schedule) = (key(&volume.name), volume.schedule.as_ref().unwrap_or(&backups.schedule));
-        databases.push(Database {
-            claim: Some(volume.claim.clone()),
-            unsupported: None,
-            schedule: line(schedule, "backup", &name)?,
+            schedule: line(schedule.unwrap_or(&backups.schedule), "backup", &name)?,
             drills: line(&backups.drills.schedule, "drill", &name)?,
             old_points: line(&backups.drills.old_points, "olddrill", &name)?,
             seed: Seed::of(&[beside.platform_uid, &tenant.name, "pick", &name]),
             least_percent: backups.least_percent,
-            sampled_tables: SAMPLED_FILES,
+            sampled_tables: backups.postgresql.sampled_tables,
             sentinel: false,
-            accept_shrunken: volume.accept_shrunken.clone(),
+            accept_shrunken: None,
             checks: Vec::new(),
-            room_bytes: room(volume.scratch.as_ref().or(backups.postgresql.scratch.as_ref())),
+            room_bytes: room(scratch.or(backups.postgresql.scratch.as_ref())),
             rpo_limit_seconds: backups.drills.rpo.whole_seconds().unsigned_abs(),
             name,
+        })
+    };
+    let mut databases = Vec::new();
+    for database in &tenant.databases {
+        databases.push(Database {
+            sentinel: database.sentinel,
+            accept_shrunken: database.accept_shrunken.clone(),
+            checks: database.checks.iter().map(check).collect(),
+            ..one(database.name.clone(), database.schedule.as_ref(), database.scratch.as_ref())?
+        });
+    }
+    for volume in &tenant.volumes {
+        databases.push(Database {
+            claim: Some(volume.claim.clone()),
+            sampled_tables: SAMPLED_FILES,
+            accept_shrunken: volume.accept_shrunken.clone(),
+            ..one(key(&volume.name), volume.schedule.as_ref(), volume.scratch.as_ref())?
         });
     }
     Ok(Settings {

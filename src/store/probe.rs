@@ -16,30 +16,63 @@ pub const EVERY: Duration = Duration::from_secs(300);
 const PROBE: &[u8] = b"Tenantry tries here whether the store refuses to overwrite.\n";
 
 /// An account that owns nothing: a store that gives a bucket to who expects this owner doesn't check it.
-pub(super) const NOBODY: &str = "000000000001";
+const NOBODY: &str = "000000000001";
+
+/// What a bucket's owner is asked by.
+#[derive(Clone, Copy)]
+enum By {
+    Listing,
+    Settings,
+}
 
 impl Store {
-    async fn reach(&self, owner: Option<String>) -> Answer<()> {
-        // A listing rather than HEAD, whose refusals say nothing.
-        let request = self.client.list_objects_v2().bucket(&self.address.bucket).max_keys(1);
-        let request = request.prefix("tenantry").set_expected_bucket_owner(owner);
-        self.call("list", "", request.send()).await.map(drop)
-    }
-
     /// Who owns the bucket, asked by a listing.
     ///
     /// # Errors
     /// What went wrong.
     pub async fn owned(&self) -> Answer<Owner> {
-        let Some(owner) = self.owner() else { return self.reach(None).await.map(|()| Owner::NotAsked) };
-        match self.reach(Some(owner)).await {
+        self.owned_by(By::Listing).await
+    }
+
+    /// The same, asked by its settings: whoever only writes can't list.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn owned_by_settings(&self) -> Answer<Owner> {
+        self.owned_by(By::Settings).await
+    }
+
+    async fn owned_by(&self, by: By) -> Answer<Owner> {
+        let Some(owner) = self.owner() else { return self.reach(by, None).await.map(|()| Owner::NotAsked) };
+        match self.reach(by, Some(owner)).await {
             Ok(()) => {
-                let anybody = self.reach(Some(NOBODY.to_owned())).await.is_ok();
+                let anybody = self.reach(by, Some(NOBODY.to_owned())).await.is_ok();
                 Ok(if anybody { Owner::Untold } else { Owner::Right })
             }
-            Err(error) if error.class == Class::Denied && self.reach(None).await.is_ok() => Ok(Owner::Wrong),
+            Err(error) if error.class == Class::Denied && self.reach(by, None).await.is_ok() => {
+                Ok(Owner::Wrong)
+            }
             Err(error) => Err(error),
         }
+    }
+
+    async fn reach(&self, by: By, owner: Option<String>) -> Answer<()> {
+        match by {
+            By::Listing => {
+                // Rather than HEAD, whose refusals say nothing.
+                let request = self.client.list_objects_v2().bucket(&self.address.bucket).max_keys(1);
+                let request = request.prefix("tenantry").set_expected_bucket_owner(owner);
+                self.call("list", "", request.send()).await.map(drop)
+            }
+            By::Settings => self.versioning(owner).await.map(drop),
+        }
+    }
+
+    async fn versioning(&self, owner: Option<String>) -> Answer<Option<BucketVersioningStatus>> {
+        let request = self.client.get_bucket_versioning().bucket(&self.address.bucket);
+        let request = request.set_expected_bucket_owner(owner);
+        let answer = self.call("read the versioning of", "", request.send()).await?;
+        Ok(answer.status)
     }
 
     /// Whether the bucket keeps versions.
@@ -47,10 +80,7 @@ impl Store {
     /// # Errors
     /// What went wrong.
     pub async fn versioned(&self) -> Answer<bool> {
-        let request = self.client.get_bucket_versioning().bucket(&self.address.bucket);
-        let request = request.set_expected_bucket_owner(self.owner());
-        let answer = self.call("read the versioning of", "", request.send()).await?;
-        Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+        Ok(self.versioning(self.owner()).await? == Some(BucketVersioningStatus::Enabled))
     }
 
     /// The bucket's default lock; `None` when it has none.

@@ -8,8 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::calls::Put;
-use super::probe::NOBODY;
-use super::verdict::{Answer, Owner};
 use super::{Class, Store, StoreError, wire};
 
 /// What S3 says while another write of the same key goes on; unlike a 412 it doesn't say that anything is there.
@@ -53,30 +51,6 @@ impl Store {
         let request = self.client.delete_object().bucket(&self.address.bucket).key(key).version_id(version);
         let request = request.set_expected_bucket_owner(self.owner());
         self.call("remove a version of", key, request.send()).await.map(drop)
-    }
-
-    /// Who owns the bucket, asked by its settings: whoever only writes can't list.
-    ///
-    /// # Errors
-    /// What went wrong.
-    pub async fn owned_by_settings(&self) -> Answer<Owner> {
-        let Some(owner) = self.owner() else { return self.settings(None).await.map(|()| Owner::NotAsked) };
-        match self.settings(Some(owner)).await {
-            Ok(()) => {
-                let anybody = self.settings(Some(NOBODY.to_owned())).await.is_ok();
-                Ok(if anybody { Owner::Untold } else { Owner::Right })
-            }
-            Err(error) if error.class == Class::Denied && self.settings(None).await.is_ok() => {
-                Ok(Owner::Wrong)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn settings(&self, owner: Option<String>) -> Answer<()> {
-        let request = self.client.get_bucket_versioning().bucket(&self.address.bucket);
-        let request = request.set_expected_bucket_owner(owner);
-        self.call("read the versioning of", "", request.send()).await.map(drop)
     }
 }
 

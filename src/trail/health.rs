@@ -25,6 +25,10 @@ pub struct Transition {
     pub reason: String,
 }
 
+fn of_type<'a>(list: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    list.iter().find(|one| one.type_ == type_)
+}
+
 /// What turned between two states of an object. A message that changed is no turn.
 #[must_use]
 pub fn transitions(
@@ -33,26 +37,25 @@ pub fn transitions(
     after: &[Condition],
     now: Timestamp,
 ) -> Vec<Transition> {
-    let find = |list: &[Condition], type_: &str| list.iter().find(|one| one.type_ == type_).cloned();
-    let turn = |type_: &str, from: Option<Condition>, to: Option<Condition>| {
-        let said = |one: &Option<Condition>| one.as_ref().map(|one| (one.status, one.reason.clone()));
-        if said(&from) == said(&to) {
+    // Asked at each pass, of which most turn nothing: what is copied is what turned.
+    let turn = |from: Option<&Condition>, to: Option<&Condition>| {
+        let last = to.or(from)?;
+        if from.zip(to).is_some_and(|(from, to)| (from.status, &from.reason) == (to.status, &to.reason)) {
             return None;
         }
-        let status = |one: &Option<Condition>| one.as_ref().map(|one| one.status.as_str().to_owned());
+        let status = |one: Option<&Condition>| one.map(|one| one.status.as_str().to_owned());
         Some(Transition {
             time: now.to_string(),
             object: object.clone(),
-            type_: type_.to_owned(),
-            from: status(&from),
-            to: status(&to),
-            reason: to.or(from).map(|one| one.reason).unwrap_or_default(),
+            type_: last.type_.clone(),
+            from: status(from),
+            to: status(to),
+            reason: last.reason.clone(),
         })
     };
-    let now_there = after.iter().map(|to| turn(&to.type_, find(before, &to.type_), Some(to.clone())));
-    let gone = before.iter().filter(|one| find(after, &one.type_).is_none());
-    let gone = gone.map(|from| turn(&from.type_, Some(from.clone()), None));
-    now_there.chain(gone).flatten().collect()
+    let now_there = after.iter().map(|to| turn(of_type(before, &to.type_), Some(to)));
+    let gone = before.iter().filter(|one| of_type(after, &one.type_).is_none());
+    now_there.chain(gone.map(|from| turn(Some(from), None))).flatten().collect()
 }
 
 #[cfg(test)]

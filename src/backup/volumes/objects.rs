@@ -65,11 +65,17 @@ impl Thing {
     }
 }
 
+/// What everything is called that the run of a Job makes in a namespace; its claim is one of them.
+#[must_use]
+pub fn name(job: &str) -> String {
+    format!("{}{job}", marks::OWN_PREFIX)
+}
+
 impl Bridge<'_> {
     /// Name of all that is in a namespace.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}{}", marks::OWN_PREFIX, self.job)
+        name(self.job)
     }
 
     /// Name of the content: no namespace keeps it from others.

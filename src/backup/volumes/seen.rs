@@ -80,7 +80,8 @@ pub struct Content {
     pub handle: String,
 }
 
-fn text(object: &Value, pointer: &str) -> String {
+/// A text in an object; empty where there is none.
+pub(super) fn text(object: &Value, pointer: &str) -> String {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
@@ -88,8 +89,8 @@ fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
     text(object, pointer).parse().ok()
 }
 
-/// A value of a map whose keys have slashes and dots.
-fn annotation(object: &Value, key: &str) -> String {
+/// An annotation; its key has slashes, so that no pointer leads there.
+pub(super) fn annotation(object: &Value, key: &str) -> String {
     object["metadata"]["annotations"][key].as_str().unwrap_or_default().to_owned()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::seen::Claim;
+use super::seen::{Claim, annotation, text};
 
 /// A VolumeSnapshotClass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,11 @@ impl Class {
     /// From what the API server has.
     #[must_use]
     pub fn read(object: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let default = &object["metadata"]["annotations"]["snapshot.storage.kubernetes.io/is-default-class"];
         Self {
-            name: text(&object["metadata"]["name"]),
-            driver: text(&object["driver"]),
-            deletes: object["deletionPolicy"] == "Delete",
-            default: default == "true",
+            name: text(object, "/metadata/name"),
+            driver: text(object, "/driver"),
+            deletes: text(object, "/deletionPolicy") == "Delete",
+            default: annotation(object, "snapshot.storage.kubernetes.io/is-default-class") == "true",
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::{
         Platform, Tenant,
         backup::Backups,
         data::{Database, Volume},
-        marks,
         quantity::Quantity,
         tenant_status::Purpose,
     },
@@ -73,7 +72,7 @@ pub(super) async fn start(
     if waits {
         files.insert(TAKEN.to_owned(), String::new());
     }
-    let claim = format!("{}{}", marks::OWN_PREFIX, want.job);
+    let claim = volumes::objects::name(&want.job);
     let namespace = if want.kind.is_drill() { drill } else { backup };
     let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
     let slot = want.slot.to_string();
