@@ -58,7 +58,7 @@ pub fn write(record: &Record<'_>, segment: u64, offset: usize, leaf: &mut String
         record.received,
         record.seq,
     );
-    hex(&Sha256::digest(record.bytes), leaf);
+    digest(record.bytes, leaf);
     leaf.push_str(r#"","source":""#);
     leaf.push_str(record.source.as_str());
     leaf.push_str(r#"","stage":"#);
@@ -71,7 +71,7 @@ fn text(id: &str, leaf: &mut String) {
     let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     if id.len() > MOST_ID {
         leaf.push_str("\"sha256:");
-        hex(&Sha256::digest(id.as_bytes()), leaf);
+        digest(id.as_bytes(), leaf);
         leaf.push('"');
     } else if id.bytes().all(plain) {
         leaf.push('"');
@@ -82,13 +82,11 @@ fn text(id: &str, leaf: &mut String) {
     }
 }
 
-fn hex(digest: &[u8], leaf: &mut String) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    for byte in digest {
-        leaf.push(DIGITS[usize::from(byte >> 4)]);
-        leaf.push(DIGITS[usize::from(byte & 15)]);
-    }
+/// The SHA-256 of these bytes.
+fn digest(bytes: &[u8], leaf: &mut String) {
+    let mut digits = [0; 64];
+    let written = hex::encode_to_slice(Sha256::digest(bytes), &mut digits);
+    leaf.push_str(written.ok().and_then(|()| str::from_utf8(&digits).ok()).unwrap_or_default());
 }
 
 #[cfg(test)]

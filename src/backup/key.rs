@@ -41,7 +41,7 @@ impl Password {
     pub fn new() -> Result<Self, KeyError> {
         let mut bytes = [0; PASSWORD / 2];
         rand::fill(&mut bytes).map_err(|_| KeyError::NoRandom)?;
-        Ok(Self(hexadecimal(&bytes)))
+        Ok(Self(hex::encode(bytes)))
     }
 
     /// For a file that only a Job reads, and for who restores without us.
@@ -60,10 +60,6 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Why there is no key to work with.
@@ -156,14 +152,10 @@ impl SecretKey {
     /// # Errors
     /// [`KeyError::NoPlatformKey`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let text = text.trim().as_bytes();
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
-        let bytes: Option<Vec<u8>> = text.chunks(2).map(|two| (two.len() == 2).then(|| pair(two))?).collect();
-        let bytes =
-            bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).ok_or(KeyError::NoPlatformKey)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| KeyError::NoPlatformKey)?;
         let digest = Sha256::new().chain_update(b"tenantry platform key").chain_update(bytes).finalize();
-        Ok(Self { bytes, name: format!("secret-{}", hexadecimal(&digest[..8])) })
+        Ok(Self { bytes, name: format!("secret-{}", hex::encode(&digest[..8])) })
     }
 
     fn kek(&self) -> Result<AesKek, KeyError> {

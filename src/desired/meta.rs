@@ -52,11 +52,7 @@ pub fn pod_selector(plan: Plan<'_>, service: &str) -> LabelSelector {
 
 /// The first `digits` hexadecimal digits of the bytes' SHA-256.
 pub fn short_hash(bytes: &[u8], digits: usize) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-    }
+    let mut text = hex::encode(Sha256::digest(bytes));
     text.truncate(digits);
     text
 }

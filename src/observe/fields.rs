@@ -114,11 +114,7 @@ fn collect(fields: &Value, path: &mut Vec<Step>, found: &mut BTreeSet<Path>) {
 pub fn digest(fields: &Value) -> String {
     let mut hasher = Sha256::new();
     feed(fields, &mut hasher);
-    let mut text = String::with_capacity(24);
-    for byte in hasher.finalize().iter().take(12) {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    hex::encode(&hasher.finalize()[..12])
 }
 
 fn feed(fields: &Value, hasher: &mut Sha256) {

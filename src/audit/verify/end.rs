@@ -7,7 +7,7 @@ use super::super::layout;
 use super::super::log::note::{Note, PublicKey, Signed};
 use super::objects::{self, Stands};
 use super::report::{Reason, Witness};
-use super::stream::Walk;
+use super::walk::Walk;
 
 /// A witness looks every minute, and a copy of an archive takes a while.
 const STALE: SignedDuration = SignedDuration::from_hours(1);
@@ -121,7 +121,7 @@ pub(super) fn finish<A: Archive>(walk: &mut Walk<'_, A>) {
     found.source_gaps.clone_from(&walk.heard.said.source_gaps);
     found.unproven = walk.pending.iter().map(|pending| pending.records).sum();
     let root = walk.roots.last_key_value().map(|(_, root)| root);
-    found.root = root.map(|root| root.iter().map(|byte| format!("{byte:02x}")).collect()).unwrap_or_default();
+    found.root = root.map(hex::encode).unwrap_or_default();
     found.strangers = strangers.into_iter().collect();
     let time = |at: i64| Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string());
     found.received = walk.heard.times.map(|(first, last)| (time(first), time(last)));

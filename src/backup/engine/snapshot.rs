@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+
+use crate::trail::record::hash;
 
 /// restic's last line of a backup.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -87,13 +88,7 @@ pub struct Pack {
 /// Whether an object is what its name says: restic names objects after their SHA-256.
 #[must_use]
 pub fn is_named_after(id: &str, content: &[u8]) -> bool {
-    hex(&Sha256::digest(content)) == id
-}
-
-/// Bytes in hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash(content) == id
 }
 
 #[cfg(test)]

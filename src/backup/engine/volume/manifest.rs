@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::backup::engine::failure::Failure;
-use crate::backup::engine::snapshot::hex;
 use crate::backup::record::reasons;
 use crate::backup::task::Size;
 
@@ -129,7 +128,7 @@ pub fn scan(root: &Path, sample: &Sample) -> Result<Manifest, Failure> {
         }
         open.extend(below.into_iter().rev());
     }
-    manifest.tree = hex(&tree.finalize());
+    manifest.tree = hex::encode(tree.finalize());
     for path in chosen.paths.into_values() {
         let sum = checksum(&root.join(&path), sample)?;
         manifest.samples.insert(path, sum);
@@ -204,7 +203,7 @@ fn checksum(path: &Path, sample: &Sample) -> Result<String, Failure> {
     let (mut sum, mut part) = (Sha256::new(), vec![0; 128 * 1024]);
     loop {
         match file.read(&mut part) {
-            Ok(0) => return Ok(hex(&sum.finalize())),
+            Ok(0) => return Ok(hex::encode(sum.finalize())),
             Ok(read) => sum.update(&part[..read]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(path, &error)),
