@@ -1,6 +1,6 @@
 //! Whether an archive is what was written: no cluster is asked, and nobody is believed but two public keys. Pure.
 //!
-//! - [`stream`]: one stream, from its first segment to its newest checkpoint
+//! - [`stream`]: one stream, from its first segment to its newest checkpoint; `walk`: along its segments
 //! - [`objects`]: every tile, bundle and checkpoint against what the segments make
 //! - [`gaps`]: what the agent itself says is missing
 //! - `end`: what is left when all segments were seen
@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod objects;
 pub mod report;
 pub mod stream;
+mod walk;
 
 #[cfg(test)]
 mod tests;
