@@ -1,7 +1,10 @@
 //! Sources that are not as they should be.
 
+use std::time::Duration;
+
 use tenantry::backup::record::reasons;
 use tenantry::backup::task::{Backup, Size, Work};
+use tenantry_testbed::{Fault, Matcher, Proxy};
 
 use crate::bed::{Bed, DATABASE, Outcome, Tenant, programs_but};
 
@@ -48,6 +51,17 @@ async fn a_dump_that_fails_leaves_no_point() -> Outcome {
     assert_eq!(ran.record.point, None);
     let dumps = tenant.restic_says(&["snapshots", "--json", "--tag", "kind=dump"])?;
     assert_eq!(dumps.trim(), "[]", "a snapshot of half a dump");
+
+    // It fails while the manifest is on its way: what saves that isn't killed, since it would leave its lock.
+    let proxy = Proxy::http(&bed.store.url())?;
+    tenant.through(&proxy);
+    let slow = proxy.fail(Matcher::path("/data/").method("PUT"), Fault::Delay(Duration::from_secs(3)));
+    let refuses = "#!/bin/sh\necho 'pg_dump: error: refused' >&2\nexit 1\n".to_owned();
+    tenant.path = Some(programs_but(&bed, "refuses", &[("pg_dump", refuses)])?);
+    let ran = tenant.run(Work::Backup(tenant.backup())).await?;
+    assert_eq!((ran.record.reason.as_str(), &ran.record.point), (reasons::DUMP_FAILED, &None), "{ran:#?}");
+    assert!(proxy.hits(slow) > 0, "the manifest");
+    assert_eq!(tenant.names("locks").await?, Vec::<String>::new());
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! A backup: the manifest and the dump of one snapshot of the database, saved as two snapshots of the repository.
 
+use std::pin::pin;
+
 use tokio::time::Instant;
 
 use super::failure::Failure;
@@ -8,13 +10,14 @@ use super::postgres::manifest::{DUMP, FILE, Manifest, sample, write_sentinel};
 use super::postgres::neighbours::neighbours;
 use super::postgres::observe;
 use super::postgres::session::Session;
+use super::restic::Presence;
 use super::run::{Found, Run, phase};
 use super::secrets::Variables;
-use super::snapshot::{Summary, hex};
+use super::snapshot::Summary;
 use super::{disk, proof};
 use crate::backup::record::{Point, reasons};
 use crate::backup::task::{Backup, Size};
-use sha2::{Digest, Sha256};
+use crate::trail::record::hash;
 
 /// Dumps one database.
 ///
@@ -38,26 +41,26 @@ pub async fn backup(run: &Run<'_>, backup: &Backup, found: &mut Found) -> Result
 
     let since = Instant::now();
     let indexes = proof::indexes(run).await?;
-    let (text, kept) = keep(run, backup.initialise, &tags(run, backup, "manifest"), &manifest).await?;
-    let dumped = dump(run, backup, &programs, &connection, &exported).await?;
+    let dump = dump(run, backup, &programs, &connection, &exported);
+    let saved = save(run, backup.initialise, (&tags(run, backup, "manifest"), &manifest), dump).await?;
     drop(session);
     phase(&mut found.phases, "dump", since);
     found.neighbours = neighbours(&programs, &connection, run.deadline).await;
 
-    let size = manifest.size(dumped.total_bytes_processed);
+    let size = manifest.size(saved.data.total_bytes_processed);
     found.programs.push(format!("PostgreSQL {}", manifest.header.server_version));
     found.point = Some(Point {
-        snapshot: dumped.snapshot_id.clone(),
-        manifest: kept.snapshot_id.clone(),
+        snapshot: saved.data.snapshot_id.clone(),
+        manifest: saved.manifest.snapshot_id.clone(),
         time: manifest.header.time.clone(),
         lsn: manifest.header.lsn.clone().unwrap_or_default(),
         engine: format!("PostgreSQL {}", manifest.header.server_version),
         size,
-        stored_bytes: dumped.data_added_packed + kept.data_added_packed,
-        manifest_sha256: hex(&Sha256::digest(&text)),
+        stored_bytes: saved.stored_bytes(),
+        manifest_sha256: saved.sha256.clone(),
     });
     let since = Instant::now();
-    proof::durable(run, &[&kept.snapshot_id, &dumped.snapshot_id], &indexes).await?;
+    proof::durable(run, &saved.snapshots(), &indexes).await?;
     phase(&mut found.phases, "proof", since);
     check_bytes(backup, size)
 }
@@ -123,31 +126,60 @@ fn tags(run: &Run<'_>, backup: &Backup, kind: &str) -> Vec<String> {
     vec![format!("kind={kind}"), format!("database={}", backup.database), format!("run={}", run.task.id)]
 }
 
-/// Saves the manifest; makes the repository where it may and there is nothing yet.
+/// The two snapshots of a restore point.
+pub(super) struct Saved {
+    /// That of the manifest.
+    pub(super) manifest: Summary,
+    /// Of the manifest's text.
+    pub(super) sha256: String,
+    /// That of what it is about.
+    pub(super) data: Summary,
+}
+
+impl Saved {
+    /// Bytes that the store has of both, packed.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.manifest.data_added_packed + self.data.data_added_packed
+    }
+
+    /// Ids of both.
+    pub(super) fn snapshots(&self) -> [&str; 2] {
+        [&self.manifest.snapshot_id, &self.data.snapshot_id]
+    }
+}
+
+/// Saves the manifest and, meanwhile, what it is about: restic needs a second to open the repository, each time. Makes the
+/// repository where it may and there is nothing yet.
 ///
 /// # Errors
-/// It isn't saved.
-pub(super) async fn keep<T: serde::Serialize>(
+/// One of the two isn't saved.
+pub(super) async fn save<T: serde::Serialize>(
     run: &Run<'_>,
     initialise: bool,
-    tags: &[String],
-    manifest: &T,
-) -> Result<(Vec<u8>, Summary), Failure> {
+    (tags, manifest): (&[String], &T),
+    data: impl Future<Output = Result<Summary, Failure>>,
+) -> Result<Saved, Failure> {
     let wrong =
         |error: serde_json::Error| Failure::new(reasons::INTERRUPTED, format!("the manifest: {error}"));
     let text = serde_json::to_vec(manifest).map_err(wrong)?;
     let path = run.scratch.join(FILE);
     std::fs::write(&path, &text).map_err(|error| disk("the manifest", &path, &error))?;
-    let host = run.task.tenant.as_str();
-    let saved = match run.repository.save_file(FILE, host, tags).await {
-        Err(failure) if failure.reason == reasons::REPOSITORY_MISSING && initialise => {
-            make(run).await?;
-            run.repository.save_file(FILE, host, tags).await?
+    if initialise && run.repository.presence().await? == Presence::Missing {
+        make(run).await?;
+    }
+    let (mut kept, mut data) = (pin!(run.repository.save_file(FILE, &run.task.tenant, tags)), pin!(data));
+    let (kept, data) = tokio::select! {
+        // Without its manifest it would be no restore point: what saves it is ended.
+        kept = &mut kept => (kept?, data.await?),
+        // Ended in the middle, restic would leave its lock: it is soon done.
+        data = &mut data => {
+            let kept = kept.await;
+            let data = data?;
+            (kept?, data)
         }
-        other => other?,
     };
     let _ = std::fs::remove_file(path);
-    Ok((text, saved))
+    Ok(Saved { manifest: kept, sha256: hash(&text), data })
 }
 
 /// A repository is made only where nothing of one lies: what has lost its settings is damaged, not absent.

@@ -160,10 +160,6 @@ async fn fresh(
 ) -> Result<(), Failure> {
     // Without a sentinel the time is that of the manifest, read from the repository beside the dump.
     restored.rpo_seconds = age(run, &manifest.header.time);
-    let too_old = |restored: &mut Restored, message: String| {
-        restored.failed.push("RPO".to_owned());
-        Err(Failure::new(reasons::RPO_EXCEEDED, message))
-    };
     if let Some(expected) = &manifest.sentinel {
         let mut session = Session::open(programs, &server.superuser(), run.deadline)?;
         observe::begin(&mut session, false).await?;
@@ -178,13 +174,25 @@ async fn fresh(
             return too_old(restored, message);
         }
     }
-    match drill.rpo_limit_seconds.and_then(|limit| i64::try_from(limit).ok()) {
-        Some(limit) if restored.rpo_seconds > limit => {
+    match exceeded(restored, drill.rpo_limit_seconds) {
+        Some(limit) => {
             let message = format!("what was restored is {} s old, more than {limit} s", restored.rpo_seconds);
             too_old(restored, message)
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// The limit, where what was restored is older.
+pub(super) fn exceeded(restored: &Restored, limit_seconds: Option<u64>) -> Option<i64> {
+    limit_seconds.and_then(|limit| i64::try_from(limit).ok()).filter(|limit| restored.rpo_seconds > *limit)
+}
+
+/// # Errors
+/// [`reasons::RPO_EXCEEDED`].
+pub(super) fn too_old(restored: &mut Restored, message: String) -> Result<(), Failure> {
+    restored.failed.push("RPO".to_owned());
+    Err(Failure::new(reasons::RPO_EXCEEDED, message))
 }
 
 /// The user's checks: all of them, and the first failure is told.

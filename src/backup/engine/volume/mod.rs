@@ -7,16 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use self::manifest::{Manifest, Sample, scan};
-use super::backup::{keep, shrunken};
-use super::drill::{FOLDER, alone};
+use super::backup::{save, shrunken};
+use super::drill::{FOLDER, alone, exceeded, too_old};
 use super::failure::Failure;
 use super::restore::{age, judge, read_point, same_point};
 use super::run::{Found, Run, phase};
-use super::snapshot::hex;
 use super::{disk, proof};
 use crate::backup::record::{Point, Restored, reasons};
 use crate::backup::task::{PointRef, Size, Volume, VolumeDrill};
@@ -48,21 +46,22 @@ pub async fn backup(run: &Run<'_>, volume: &Volume, found: &mut Found) -> Result
             [format!("kind={part}"), format!("volume={}", volume.claim), format!("run={}", run.task.id)];
         tags.to_vec()
     };
-    let (text, kept) = keep(run, volume.initialise, &tags("manifest"), &manifest).await?;
-    let saved = run.repository.save_folder(&volume.path, &run.task.tenant, &tags("volume")).await?;
+    let (of_manifest, of_data) = (tags("manifest"), tags("volume"));
+    let data = run.repository.save_folder(&volume.path, &run.task.tenant, &of_data);
+    let saved = save(run, volume.initialise, (&of_manifest, &manifest), data).await?;
     phase(&mut found.phases, "dump", since);
     found.point = Some(Point {
-        snapshot: saved.snapshot_id.clone(),
-        manifest: kept.snapshot_id.clone(),
+        snapshot: saved.data.snapshot_id.clone(),
+        manifest: saved.manifest.snapshot_id.clone(),
         time: manifest.time.clone(),
         lsn: String::new(),
         engine: ENGINE.to_owned(),
         size: manifest.size(),
-        stored_bytes: saved.data_added_packed + kept.data_added_packed,
-        manifest_sha256: hex(&Sha256::digest(&text)),
+        stored_bytes: saved.stored_bytes(),
+        manifest_sha256: saved.sha256.clone(),
     });
     let since = Instant::now();
-    proof::durable(run, &[&kept.snapshot_id, &saved.snapshot_id], &indexes).await?;
+    proof::durable(run, &saved.snapshots(), &indexes).await?;
     phase(&mut found.phases, "proof", since);
     Ok(())
 }
@@ -99,17 +98,15 @@ pub async fn drill(run: &Run<'_>, drill: &VolumeDrill, found: &mut Found) -> Res
     std::fs::create_dir(&folder).map_err(|error| disk("the drill's folder", &folder, &error))?;
     let same = bring_back(run, &drill.point, (&manifest, &folder), (restored, &mut found.phases)).await;
     restored.rpo_seconds = age(run, &manifest.time);
-    let limit = drill.rpo_limit_seconds.and_then(|limit| i64::try_from(limit).ok());
-    let fresh = match limit {
-        Some(limit) if restored.rpo_seconds > limit => {
-            restored.failed.push("RPO".to_owned());
+    let fresh = match exceeded(restored, drill.rpo_limit_seconds) {
+        Some(limit) => {
             let message = format!(
                 "the restored files are {} s old, and may be {limit} s; look why no newer backup is there",
                 restored.rpo_seconds
             );
-            Err(Failure::new(reasons::RPO_EXCEEDED, message))
+            too_old(restored, message)
         }
-        _ => {
+        None => {
             restored.passed += 1;
             Ok(())
         }
