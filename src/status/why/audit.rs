@@ -7,7 +7,7 @@ use crate::audit::complete::judge::REASONS;
 pub(super) fn step(reason: &str) -> Option<String> {
     let words = match reason {
         reasons::AGENT_MISSING => {
-            "see the agents: kubectl -n tenantry-system get pods -l app.kubernetes.io/component=audit-agent -o wide"
+            "see the agents: kubectl get pods -A -l app.kubernetes.io/component=audit-agent -o wide"
         }
         reasons::CANARY_MISSING | reasons::SOURCE_DROPPED => {
             "judge the policy and flags of that API server: tenantry audit policy --lint FILE --apiserver FILE"
@@ -32,4 +32,20 @@ pub(super) fn step(reason: &str) -> Option<String> {
         _ => return None,
     };
     Some(words.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command that looks in the wrong place finds nothing, and says that there is nothing.
+    #[test]
+    fn agents_are_looked_for_where_they_are() {
+        let agent = include_str!("../../../manifests/audit/agent.yaml");
+        let said = step(reasons::AGENT_MISSING).unwrap();
+        let label = "app.kubernetes.io/component: audit-agent";
+        assert!(agent.contains(label) && said.contains(&label.replace(": ", "=")), "{said}");
+        // They aren't in the operator's namespace, and a chart may put them into any.
+        assert!(said.contains(" -A ") && !said.contains(" -n "), "{said}");
+    }
 }
