@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::spool::names::Epoch;
 use crate::trail::record::canonical;
-use crate::validate::text::sanitize;
 
 /// What the agent says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +65,6 @@ pub enum Own<'a> {
         /// Bytes of it.
         bytes: u64,
     },
-}
-
-/// Of a record of the agent's: which part of a source was gone before it was read, in words.
-#[must_use]
-pub fn unread(bytes: &[u8]) -> Option<String> {
-    let value: Value = serde_json::from_slice(bytes).ok()?;
-    let part = |key: &str| value[key].as_str().map(|text| sanitize(text, 300));
-    (value["stage"] == "SourceGap").then_some(())?;
-    let from = value["from"].as_u64()?;
-    Some(format!("{} of source {} from byte {from} on: {}", part("file")?, part("source")?, part("why")?))
 }
 
 impl Own<'_> {
@@ -143,9 +132,5 @@ mod tests {
         }
         let again = gap.record(Timestamp::MAX);
         assert_eq!(Identity::of(&again).audit_id, "gap-19700101T000000Z-00000001-3-5");
-        let gone = Own::SourceGap { source: "s", file: "f", identity: "i", from: 7, to: None, why: "gone" };
-        let said = unread(&gone.record(Timestamp::UNIX_EPOCH));
-        assert_eq!(said.as_deref(), Some("f of source s from byte 7 on: gone"));
-        assert_eq!((unread(&again), unread(b"no JSON")), (None, None));
     }
 }

@@ -8,9 +8,11 @@ mod play;
 
 mod apiserver;
 mod archive;
+mod counters;
 mod crashes;
 mod faults;
 mod gone;
+mod watcher;
 mod whole;
 
 use play::Outcome;

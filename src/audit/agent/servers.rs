@@ -49,22 +49,36 @@ impl ApiServer {
     pub async fn canary(&self) -> Result<String, String> {
         let request = Request::get(CANARY).body(Body::empty()).map_err(|error| error.to_string())?;
         let answer = deadline(READ_DEADLINE, self.client.send(request)).await.map_err(words)?;
-        let id = answer.headers().get(AUDIT_ID).and_then(|id| id.to_str().ok());
-        id.map(str::to_owned).ok_or_else(|| {
+        audit_id(&answer).ok_or_else(|| {
             "its answers have no Audit-Id: it has no audit policy (--audit-policy-file), or one that leaves everything out"
                 .to_owned()
         })
     }
 
-    /// What it counts.
+    /// What it counts, and the id of the question's own events.
     ///
     /// # Errors
     /// It doesn't answer, or refuses: in words.
-    pub async fn counted(&self) -> Result<Counted, String> {
-        let request = Request::get("/metrics").body(Vec::new()).map_err(|error| error.to_string())?;
-        let text = deadline(READ_DEADLINE, self.client.request_text(request)).await.map_err(words)?;
-        Counted::parse(&text).ok_or_else(|| "its metrics have no apiserver_audit_event_total".to_owned())
+    pub async fn counted(&self) -> Result<(Counted, Option<String>), String> {
+        let request = Request::get("/metrics").body(Body::empty()).map_err(|error| error.to_string())?;
+        let asked = async {
+            let answer = self.client.send(request).await?;
+            let (id, status) = (audit_id(&answer), answer.status());
+            Ok::<_, kube::Error>((id, status, answer.into_body().collect_bytes().await?))
+        };
+        let (id, status, body) = deadline(READ_DEADLINE, asked).await.map_err(words)?;
+        if !status.is_success() {
+            return Err(format!(
+                "GET /metrics: {status}; see the agent's ClusterRole in manifests/audit/rbac.yaml"
+            ));
+        }
+        let counted = Counted::parse(&String::from_utf8_lossy(&body));
+        Ok((counted.ok_or("its metrics have no apiserver_audit_event_total")?, id))
     }
+}
+
+fn audit_id(answer: &http::Response<Body>) -> Option<String> {
+    answer.headers().get(AUDIT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "map_err gives it")]

@@ -10,12 +10,12 @@ use tracing::warn;
 use super::servers::ApiServer;
 use crate::api::conditions::reasons;
 use crate::audit::complete::canary::Canaries;
-use crate::audit::complete::counters::{Counted, Failures, Reconciled};
+use crate::audit::complete::counters::{Counted, Failures};
 use crate::audit::complete::pairs::Pairs;
+use crate::audit::complete::reconcile::{Arrived, Asked, Reconciled};
 use crate::audit::complete::state::{Agent, Gap, Server, Trouble};
 use crate::audit::frame::{Found, Lost, Record, Source, scan};
 use crate::audit::leaf::Identity;
-use crate::audit::own::unread;
 use crate::audit::search::Seen;
 use crate::audit::ship::run::State as Shipped;
 use crate::audit::spool::{self, Segment, Spool};
@@ -79,10 +79,10 @@ impl Watch {
         let next = *spool.seals().borrow();
         Self {
             names: (cluster.to_owned(), agent.to_owned()),
+            reconciled: Reconciled::new(spool.sealed_after()),
             spool,
             shipped,
             known: known.collect(),
-            reconciled: Reconciled::default(),
             every: EVERY,
             next,
             seen: Seen::default(),
@@ -129,7 +129,7 @@ impl Watch {
 
     /// Sends a canary through each API server, and reads its counters.
     async fn ask(&mut self) {
-        let mut all = Vec::new();
+        let (began, mut all, mut own) = (Timestamp::now(), Vec::new(), None);
         for known in &mut self.known {
             let at = Timestamp::now();
             let (canary, counted) = tokio::join!(known.server.canary(), known.server.counted());
@@ -137,14 +137,17 @@ impl Watch {
             if let Ok(id) = canary {
                 known.canaries.sent(id, at);
             }
-            if let Ok(counted) = counted {
+            if let Ok((counted, id)) = counted {
                 known.failures.look(&counted);
                 all.push(counted);
+                own = id;
             }
         }
         // Without one of them, the others' sum says nothing.
         if !all.is_empty() && all.len() == self.known.len() {
-            self.reconciled.look(&Counted::sum(&all), all.len() == 1, Timestamp::now());
+            let alone = all.len() == 1;
+            let asked = Asked { began, ended: Timestamp::now(), audit_id: own.filter(|_| alone) };
+            self.reconciled.look(&Counted::sum(&all), alone, asked);
         }
         self.pairs.age(Timestamp::now().as_millisecond());
     }
@@ -170,18 +173,15 @@ impl Watch {
             let Found::Record { record, .. } = found else { continue };
             begin.get_or_insert(record.received);
             said.record(&record);
-            if record.source == Source::Agent {
-                self.unread.extend(unread(record.bytes));
-            }
             if !matches!(record.source, Source::AuditFile | Source::AuditWebhook) {
                 continue;
             }
-            let event = Event::of(&record);
-            let id = event.id;
+            let event = arrived(&record);
+            let id = &event.id;
             if !self.seen.is_new(&id.audit_id, &id.stage) {
                 continue;
             }
-            self.reconciled.received(event.at);
+            self.reconciled.received(&event);
             self.pairs.event(&id.audit_id, &id.stage, record.received);
             for known in self.known.iter_mut().filter(|known| known.canaries.waits()) {
                 known.canaries.received(&id.audit_id, record.seq);
@@ -190,6 +190,7 @@ impl Watch {
         self.gaps.extend(said.gaps.into_iter().map(|gap| Gap { first: gap.first, last: gap.last }));
         let extra = self.gaps.len().saturating_sub(MOST_GAPS);
         self.gaps.drain(..extra);
+        self.unread.extend(said.source_gaps.iter().map(ToString::to_string));
         let extra = self.unread.len().saturating_sub(MOST_GAPS);
         self.unread.drain(..extra);
         let received = begin.and_then(|at| Timestamp::from_millisecond(at).ok());
@@ -244,23 +245,16 @@ impl Watch {
     }
 }
 
-/// An event, as far as it matters here.
-struct Event<'a> {
-    id: Identity<'a>,
-    at: Timestamp,
-}
-
-impl<'a> Event<'a> {
-    fn of(record: &Record<'a>) -> Self {
-        #[derive(Default, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct Time {
-            stage_timestamp: Option<Timestamp>,
-        }
-        let Time { stage_timestamp } = serde_json::from_slice(record.bytes).unwrap_or_default();
-        let received = || Timestamp::from_millisecond(record.received).unwrap_or_default();
-        Self { id: Identity::of(record.bytes), at: stage_timestamp.unwrap_or_else(received) }
+fn arrived<'a>(record: &Record<'a>) -> Arrived<'a> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Time {
+        stage_timestamp: Option<Timestamp>,
     }
+    let Time { stage_timestamp } = serde_json::from_slice(record.bytes).unwrap_or_default();
+    let received = || Timestamp::from_millisecond(record.received).unwrap_or_default();
+    let in_order = record.source == Source::AuditFile;
+    Arrived { id: Identity::of(record.bytes), at: stage_timestamp.unwrap_or_else(received), in_order }
 }
 
 impl Known {

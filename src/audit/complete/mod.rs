@@ -1,7 +1,7 @@
 //! Whether the log is complete: what the source says it sent, what arrived, and what is proved to be in the archive.
 //! Pure.
 //!
-//! - [`counters`]: what an API server counts, and how that fits what was received
+//! - [`counters`]: what an API server counts; [`reconcile`]: how that fits what was received
 //! - [`canary`]: requests of our own that must show up
 //! - [`pairs`]: requests that began and never ended
 //! - [`state`]: what an agent says of itself
@@ -14,4 +14,5 @@ pub mod canary;
 pub mod counters;
 pub mod judge;
 pub mod pairs;
+pub mod reconcile;
 pub mod state;

@@ -233,6 +233,12 @@ impl Spool {
         self.0.shared.seals()
     }
 
+    /// Longest time that a segment with records is not sealed.
+    #[must_use]
+    pub fn sealed_after(&self) -> Duration {
+        self.0.settings.age
+    }
+
     /// All of a sealed segment.
     ///
     /// # Errors

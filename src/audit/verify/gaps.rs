@@ -62,3 +62,24 @@ impl Said {
         self.gaps.iter().any(|gap| gap.first <= first && last <= gap.last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::audit::own::Own;
+
+    #[test]
+    fn what_was_gone_before_it_was_read_is_told_in_words() {
+        let said = |bytes: &[u8]| {
+            let mut said = Said::default();
+            said.record(&Record { seq: 1, synced: 0, received: 0, source: Source::Agent, bytes });
+            said.source_gaps.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let gone = Own::SourceGap { source: "s", file: "f", identity: "i", from: 7, to: None, why: "gone" };
+        assert_eq!(said(&gone.record(Timestamp::UNIX_EPOCH)), ["f of source s from byte 7 on: gone"]);
+        let gap = Own::Gap { epoch: "20260101T000000Z-00000001", first: 3, last: 5, why: "bad" };
+        assert!(said(&gap.record(Timestamp::MAX)).is_empty() && said(b"no JSON").is_empty());
+    }
+}

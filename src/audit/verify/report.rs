@@ -1,6 +1,10 @@
 //! What a verification found. Pure.
 
+use std::fmt;
+
 use serde::Serialize;
+
+use crate::validate::text::sanitize;
 
 /// Of all streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -94,6 +98,14 @@ pub struct SourceGap {
     pub to: Option<u64>,
     /// Why, in the agent's words.
     pub why: String,
+}
+
+impl fmt::Display for SourceGap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |text: &str| sanitize(text, 300);
+        let Self { source, file, from, why, .. } = self;
+        write!(f, "{} of source {} from byte {from} on: {}", plain(file), plain(source), plain(why))
+    }
 }
 
 /// Something that isn't as it was written.
