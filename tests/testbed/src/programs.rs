@@ -6,6 +6,7 @@
 //! platform's cache folder for the user.
 
 mod clusters;
+mod every;
 pub mod stores;
 
 use std::fs::{self, File};
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result, io, tail};
 pub(crate) use clusters::{Csi, etcd_copy, local_path, metrics_server, snapshot_crds};
 pub use clusters::{cyclonus, fsck, gitea, gitea_sources};
+pub use every::every;
 
 /// The Kubernetes version of the control plane.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::{Recipe, find_or_build, module_folder, small};
 use crate::error::Result;
 
-const ETCD_COPY: Recipe = small("etcd", "etcd's tool for copies");
+pub(super) const ETCD_COPY: Recipe = small("etcd", "etcd's tool for copies");
 
-const METRICS_SERVER: Recipe = Recipe {
+pub(super) const METRICS_SERVER: Recipe = Recipe {
     name: "metrics-server",
     sources: "metrics-server",
     tags: "",
@@ -17,7 +17,7 @@ const METRICS_SERVER: Recipe = Recipe {
     links: &[],
 };
 
-const LOCAL_PATH: Recipe = Recipe {
+pub(super) const LOCAL_PATH: Recipe = Recipe {
     name: "local-path",
     sources: "local-path",
     tags: "",
@@ -27,7 +27,7 @@ const LOCAL_PATH: Recipe = Recipe {
     links: &[],
 };
 
-const GITEA: Recipe = Recipe {
+pub(super) const GITEA: Recipe = Recipe {
     name: "gitea",
     sources: "gitea",
     tags: "",
@@ -38,23 +38,23 @@ const GITEA: Recipe = Recipe {
 };
 
 // Not `csi`: old binaries are found by the beginning of their folder's name, and its companions' begin so.
-const CSI_DRIVER: Recipe = Recipe { name: "folders-csi", ..small("csi", "CSI driver of folders") };
+pub(super) const CSI_DRIVER: Recipe = Recipe { name: "folders-csi", ..small("csi", "CSI driver of folders") };
 
-const CSI_SNAPSHOTTER: Recipe = Recipe {
+pub(super) const CSI_SNAPSHOTTER: Recipe = Recipe {
     name: "csi-snapshotter",
     label: "csi-snapshotter v8.7.0",
     package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
     ..CSI_DRIVER
 };
 
-const SNAPSHOT_CONTROLLER: Recipe = Recipe {
+pub(super) const SNAPSHOT_CONTROLLER: Recipe = Recipe {
     name: "snapshot-controller",
     label: "snapshot-controller v8.7.0",
     package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
     ..CSI_DRIVER
 };
 
-const CSI_PROVISIONER: Recipe = Recipe {
+pub(super) const CSI_PROVISIONER: Recipe = Recipe {
     name: "csi-provisioner",
     sources: "csi-provisioner",
     label: "csi-provisioner v6.3.0",
@@ -62,9 +62,9 @@ const CSI_PROVISIONER: Recipe = Recipe {
     ..CSI_DRIVER
 };
 
-const CYCLONUS: Recipe = small("cyclonus", "cyclonus (what network policies mean)");
+pub(super) const CYCLONUS: Recipe = small("cyclonus", "cyclonus (what network policies mean)");
 
-const FSCK: Recipe = small("fsck", "Tessera v1.0.4 (what a transparency log is)");
+pub(super) const FSCK: Recipe = small("fsck", "Tessera v1.0.4 (what a transparency log is)");
 
 /// Checks a transparency log by the code of those who made its format: `tests/programs/fsck`.
 ///

@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{Recipe, cache_folder, find_or_build};
 use crate::error::{Error, Result, io};
 
-const VERSITYGW: Recipe = Recipe {
+pub(super) const VERSITYGW: Recipe = Recipe {
     name: "versitygw",
     sources: "versitygw",
     tags: "",
@@ -17,7 +17,7 @@ const VERSITYGW: Recipe = Recipe {
     links: &[],
 };
 
-const RESTIC: Recipe = Recipe {
+pub(super) const RESTIC: Recipe = Recipe {
     name: "restic",
     sources: "restic",
     tags: "",
