@@ -30,6 +30,8 @@ struct Given {
     /// Addresses of nodes and API servers.
     addresses: Vec<core::net::IpAddr>,
     pull_secret: Option<Pull>,
+    had_backups: bool,
+    volumes_in_use: bool,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +196,8 @@ fn inputs(folder: &Path) -> Inputs {
         pull_secret: given.pull_secret.map(|pull| PullSecret { config: pull.config, version: pull.version }),
         install_id: "00000000-0000-4000-8000-00000000000f".to_owned(),
         operator: marks::OPERATOR.to_owned(),
+        had_backups: given.had_backups,
+        volumes_in_use: given.volumes_in_use,
         ..Inputs::default()
     }
 }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     known::{Choice, Database, Kind, Past, Point, Store},
     record::reasons,
+    retention,
     schedule::{Schedule, Seed},
 };
 
@@ -90,7 +91,10 @@ pub enum Verified {
 /// What drills prove of a database at `now`.
 #[must_use]
 pub fn verified(database: &Database, store: &Store, max_age: SignedDuration, now: Timestamp) -> Verified {
-    let ended = || store.past.iter().filter(|past| past.kind.is_drill() && past.database == database.name);
+    // A clock that was ahead for a while proves nothing until its time has come.
+    let has_been = |past: &&Past| past.started.duration_since(now) <= retention::SKEW;
+    let of_database = |past: &&Past| past.kind.is_drill() && past.database == database.name;
+    let ended = || store.past.iter().filter(of_database).filter(has_been);
     let passed = ended().filter(|past| past.succeeded).map(|past| past.started).max();
     // What ended a drill before it could say anything of the restore point says nothing of it.
     let tells = |past: &&Past| {

@@ -110,6 +110,12 @@ const SAYS: u64 = 60;
 /// Seconds that a pod has to go, after the Job was ended for it.
 const GOES: u64 = 600;
 
+/// Whether a pod should be gone long ago whose Job was over then.
+#[must_use]
+pub fn stays(over: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(over).as_secs() > i64::try_from(GOES).unwrap_or(i64::MAX)
+}
+
 /// Whether a run that was begun then should have ended, and its pod be gone, long ago.
 #[must_use]
 pub fn is_late(task: Option<&Task>, begun: Timestamp, now: Timestamp) -> bool {
@@ -317,6 +323,7 @@ mod tests {
         assert!(!is_late(Some(&task), begun, after(60 + 660)));
         assert!(is_late(Some(&task), begun, after(60 + 661)));
         assert!(!is_late(None, begun, after(1 << 30)), "it has ended");
+        assert!(!stays(begun, after(600)) && stays(begun, after(601)));
     }
 
     #[test]

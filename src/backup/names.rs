@@ -24,10 +24,10 @@ pub fn job(kind: Kind, of: &str, slot: Timestamp, try_: u32) -> String {
     if try_ <= 1 { fit(kind, of, &slot) } else { fit(kind, of, &format!("{slot}-{try_}")) }
 }
 
-/// The Job of what somebody asked for by an object of this name.
+/// The Job of what somebody asked for by an object of this name, made then: one that is made anew asks anew.
 #[must_use]
-pub fn asked(kind: Kind, object: &str, try_: u32) -> String {
-    fit(kind, object, &format!("t{try_}"))
+pub fn asked(kind: Kind, object: &str, made: Timestamp) -> String {
+    fit(kind, object, &base36(made.as_second().max(0).unsigned_abs()))
 }
 
 fn fit(kind: Kind, of: &str, end: &str) -> String {
@@ -71,8 +71,8 @@ mod tests {
         let slot: Timestamp = "2026-11-22T03:17:00Z".parse().unwrap();
         let long = "x".repeat(62);
         let names = [
-            asked(Kind::AskedDrill, &format!("{long}a"), 1),
-            asked(Kind::AskedDrill, &format!("{long}b"), 1),
+            asked(Kind::AskedDrill, &format!("{long}a"), slot),
+            asked(Kind::AskedDrill, &format!("{long}b"), slot),
             job(Kind::OldDrill, &"y".repeat(30), slot, 99),
         ];
         assert!(names.iter().all(|name| name.len() <= LONGEST), "{names:?}");

@@ -1,7 +1,7 @@
 //! What the drivers share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -107,6 +107,8 @@ pub struct Board {
     pub posts: HashMap<String, PostReport>,
     /// What is known of Tenants' backups.
     pub backups: HashMap<String, Arc<View>>,
+    /// Tenants with a run of a volume that goes on or may have left something; `None` until somebody has looked.
+    pub volumes: Option<BTreeSet<String>>,
     /// Whether Platforms' stores are fit, and when that was asked.
     pub stores: HashMap<String, (Judgement, Timestamp)>,
     /// What audit agents said last, by Platform.

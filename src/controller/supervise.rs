@@ -59,6 +59,8 @@ pub async fn run(ctx: &Context, mut leadership: Leadership, health: &Health, shu
 
 fn start(ctx: &Context, health: &Health) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
+    // Another replica may have begun runs since.
+    ctx.board().volumes = None;
     let (tenants, platforms) = {
         let world = ctx.world();
         (world.tenant_names(), world.platforms())

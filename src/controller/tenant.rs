@@ -45,6 +45,7 @@ use crate::{
 };
 
 use super::{
+    backup,
     context::Context,
     events, health,
     outcome::{self, Next},
@@ -130,10 +131,11 @@ async fn judge(ctx: &Context, tenant: &Tenant) -> Result<Ready, Stop> {
             .unwrap_or_else(|| Err(format!("the pull Secrets of Platform {wanted} are not read yet")))
             .map_err(Stop::NoPullSecret)?
     };
-    let inputs =
+    let mut inputs =
         inputs::gather(&ctx.world, &ctx.client, tenant, pull_secret, (&ctx.install_id, &ctx.operator))
             .await
             .map_err(Stop::Unreadable)?;
+    inputs.volumes_in_use = backup::uses_volumes(ctx, tenant);
     let ground = ground::check(&checked, &inputs).map_err(Stop::Held)?;
     Ok(Ready { tenant: checked, source: found, platform, inputs, ground, exceeds })
 }

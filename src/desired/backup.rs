@@ -69,6 +69,16 @@ pub fn purpose_of(workload: &str, name: &str) -> Option<Purpose> {
         .find(|purpose| name_of(workload, *purpose) == name)
 }
 
+/// The tenant's own namespace, by the one that is for a purpose; `None` where that can't be.
+#[must_use]
+pub fn workload_of(name: &str, purpose: Purpose) -> Option<&str> {
+    match purpose {
+        Purpose::Workload => Some(name),
+        Purpose::Backup => name.strip_suffix("-backup"),
+        Purpose::Drill => name.strip_suffix("-drill"),
+    }
+}
+
 /// Names of the namespaces that a Tenant has beside its own, or is about to have.
 #[must_use]
 pub fn beside(workload: &str) -> [String; 2] {
@@ -86,10 +96,10 @@ fn backs_up(plan: Plan<'_>) -> bool {
 
 /// Both namespaces.
 pub fn namespaces(plan: Plan<'_>) -> Vec<Namespace> {
+    let volumes = !plan.tenant.volumes.is_empty() || plan.inputs.volumes_in_use;
     let one = |name: String| {
         // Files of a volume are whoever's wrote them: what reads them all is root, with one capability.
-        let reads =
-            !plan.tenant.volumes.is_empty() && name == name_of(&plan.tenant.namespace, Purpose::Backup);
+        let reads = volumes && name == name_of(&plan.tenant.namespace, Purpose::Backup);
         let level = if reads { "baseline" } else { "restricted" };
         let mut metadata = meta::cluster(plan, name);
         let labels = metadata.labels.get_or_insert_default();
@@ -230,12 +240,12 @@ fn doors(plan: Plan<'_>, database: &Database) -> Vec<NetworkPolicy> {
 }
 
 /// Lets the operator read connection Secrets in the tenant's namespace, take snapshots of volumes there and copy them to
-/// the namespace of backups; each nowhere else.
-pub fn bindings(plan: Plan<'_>) -> Vec<RoleBinding> {
-    if plan.platform.backups.is_none() {
-        return Vec::new();
-    }
-    let (databases, volumes) = (!plan.tenant.databases.is_empty(), !plan.tenant.volumes.is_empty());
+/// the namespace of backups; each nowhere else. What a run of a volume made it takes away, too, whatever is asked for
+/// meanwhile.
+pub fn bindings(plan: Plan<'_>, alive: bool) -> Vec<RoleBinding> {
+    let asked = alive && plan.platform.backups.is_some();
+    let databases = asked && !plan.tenant.databases.is_empty();
+    let volumes = asked && !plan.tenant.volumes.is_empty() || plan.inputs.volumes_in_use;
     let reader = databases.then(|| bound(plan, meta::namespaced(plan, READER), marks::ROLE_SECRET_READER));
     let source = volumes
         .then(|| bound(plan, meta::namespaced(plan, marks::ROLE_VOLUME_SOURCE), marks::ROLE_VOLUME_SOURCE));
@@ -288,8 +298,10 @@ mod tests {
     fn a_purpose_has_its_name_and_back() {
         for purpose in [Purpose::Workload, Purpose::Backup, Purpose::Drill] {
             assert_eq!(purpose_of("acme", &name_of("acme", purpose)), Some(purpose));
+            assert_eq!(workload_of(&name_of("acme", purpose), purpose), Some("acme"));
         }
         assert_eq!(purpose_of("acme", "acme-backups"), None);
+        assert_eq!(workload_of("acme-drill", Purpose::Backup), None);
     }
 
     #[test]

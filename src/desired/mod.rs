@@ -119,13 +119,11 @@ pub fn objects(plan: Plan<'_>) -> Objects<Prepared> {
         quotas: [quota::resource_quota(plan)].into_iter().chain(backup::quotas(plan)).collect(),
         limit_ranges: vec![quota::limit_range(plan)],
         network_policies: [network::policies(plan, alive), backup::policies(plan, alive)].concat(),
-        role_bindings: match alive {
-            true => rbac::bindings(plan).into_iter().chain(backup::bindings(plan)).collect(),
-            false => Vec::new(),
-        }
-        .into_iter()
-        .chain(backup::run_bindings(plan))
-        .collect(),
+        role_bindings: if alive { rbac::bindings(plan) } else { Vec::new() }
+            .into_iter()
+            .chain(backup::bindings(plan, alive))
+            .chain(backup::run_bindings(plan))
+            .collect(),
         secrets: pull_secret::secret(plan).into_iter().chain(backup::pull_secrets(plan)).collect(),
         service_accounts: services.iter().map(|one| workload::service_account(plan, one)).collect(),
         config_maps: services.iter().filter_map(|one| workload::config_map(plan, one)).collect(),

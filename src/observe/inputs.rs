@@ -47,6 +47,7 @@ pub async fn gather(
             install_id: install_id.to_owned(),
             operator: operator.to_owned(),
             had_backups: has_backups(tenant),
+            volumes_in_use: false,
             beside: Vec::new(),
         };
         let known = inputs.namespace.is_some() || inputs.taken_by.is_some();

@@ -2,7 +2,7 @@
 //! asked for. Kept by the leader alone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -66,6 +66,8 @@ pub struct JobFacts {
     pub created: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// Since when it goes on only because its pod is still there.
+    pub over: Option<Timestamp>,
     /// The memory that its container may have.
     pub memory: String,
     /// Its task, while it goes on.
@@ -205,12 +207,21 @@ impl Runs {
         self.lock().jobs.values().filter(|job| job.tenant == tenant).cloned().collect()
     }
 
+    /// Jobs that are so, whoever's they are.
+    pub fn those(&self, wanted: impl Fn(&JobFacts) -> bool) -> Vec<JobFacts> {
+        self.lock().jobs.values().filter(|job| wanted(job)).cloned().collect()
+    }
+
+    /// uids of all Jobs.
+    #[must_use]
+    pub fn uids(&self) -> HashSet<String> {
+        self.lock().jobs.values().map(|job| job.uid.clone()).collect()
+    }
+
     /// Jobs that have ended and whose words were not read yet.
     #[must_use]
     pub fn unread(&self) -> Vec<JobFacts> {
-        let inner = self.lock();
-        let ended = inner.jobs.values().filter(|job| job.state != State::Active && job.words.is_none());
-        ended.cloned().collect()
+        self.those(|job| job.state != State::Active && job.words.is_none())
     }
 
     /// What a Job's pod said.
@@ -288,6 +299,11 @@ pub(super) fn facts(job: &SlimJob) -> JobFacts {
             .unwrap_or_default(),
         created: time(meta.creation_timestamp.as_ref()).unwrap_or_default(),
         ended: ended.and_then(|why| time(why.last_transition_time.as_ref())),
+        over: ["FailureTarget", "SuccessCriteriaMet"]
+            .into_iter()
+            .filter_map(|word| time(condition(word)?.last_transition_time.as_ref()))
+            .chain(time(meta.deletion_timestamp.as_ref()))
+            .min(),
         memory: memory(job),
         task: if state == State::Active { task(job) } else { None },
         words: None,

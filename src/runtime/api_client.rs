@@ -1,9 +1,11 @@
 //! The client of the API server: where it connects to, what it may do at once.
 //!
 //! kube's own retries are off: they can hold one call for minutes. A call has a
-//! deadline (`call::deadline`), a failed pass goes back to the queue.
+//! deadline (`call::deadline`), a failed pass goes back to the queue. A server that
+//! asks everybody to wait is asked nothing meanwhile.
 
 mod gate;
+mod shut;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

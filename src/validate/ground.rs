@@ -23,6 +23,8 @@ pub struct Inputs {
     pub operator: String,
     /// Whether the Tenant has namespaces for backups: no change of its spec takes them away.
     pub had_backups: bool,
+    /// Whether a run of one of its volumes goes on, or may have left something that has to be taken away.
+    pub volumes_in_use: bool,
     /// Namespaces beside the Tenant's own that it has, or would have, and that are there.
     pub beside: Vec<(String, NamespaceFacts)>,
 }

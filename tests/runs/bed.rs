@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tenantry_testbed::{Ministack, Options, REGION, eventually, make_bucket, programs};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -9,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use crate::support::{
     Kit, Outcome, World, at,
     kit::{SOON, merge},
-    objects::{name, text},
+    objects::{condition, name, text},
     world::SYSTEM,
 };
 
@@ -53,9 +54,15 @@ impl Bed {
 
     /// A Tenant with these databases on a Platform of the same name, whose store is fit.
     pub async fn tenant(&mut self, tenant: &str, databases: &[&str]) -> Outcome {
-        self.platform(tenant, &json!({})).await?;
-        self.kit.until_of(&at("platforms", "", tenant), "StoreReady", "True", "").await?;
+        self.fit_platform(tenant).await?;
         self.databases(tenant, databases).await
+    }
+
+    /// A Platform whose store is fit.
+    pub async fn fit_platform(&mut self, name: &str) -> Outcome {
+        self.platform(name, &json!({})).await?;
+        self.kit.until_of(&at("platforms", "", name), "StoreReady", "True", "").await?;
+        Ok(())
     }
 
     /// A Platform whose store has these changes.
@@ -81,7 +88,7 @@ impl Bed {
     }
 
     /// A Tenant with these databases on the last Platform.
-    pub async fn databases(&mut self, tenant: &str, databases: &[&str]) -> Outcome {
+    pub async fn databases(&self, tenant: &str, databases: &[&str]) -> Outcome {
         self.kit.ready_tenant(tenant, json!({})).await?;
         let connection = json!({
             "host": "203.0.113.5", "dbname": "shop", "user": "shop", "password": "canary-database-password",
@@ -104,12 +111,20 @@ impl Bed {
 
     /// The Job of a database's run, once it is there; `more` tells tries apart.
     pub async fn job(&self, tenant: &str, database: &str, more: impl Fn(&str) -> bool) -> Outcome<Value> {
-        let path = at("jobs", &format!("{tenant}-backup"), "");
-        let begin = format!("backup-{database}-");
-        let what = format!("a run of {database}");
+        self.run(&format!("{tenant}-backup"), &format!("backup-{database}-"), more).await
+    }
+
+    /// The Job of a database's scheduled drill, once it is there.
+    pub async fn drill(&self, tenant: &str, database: &str) -> Outcome<Value> {
+        self.run(&format!("{tenant}-drill"), &format!("drill-{database}-"), |_| true).await
+    }
+
+    async fn run(&self, namespace: &str, begin: &str, more: impl Fn(&str) -> bool) -> Outcome<Value> {
+        let path = at("jobs", namespace, "");
+        let what = format!("a Job {namespace}/{begin}…");
         let found = eventually(BEGUN, &what, || async {
             let jobs = self.kit.list(&path).await.map_err(|error| error.to_string())?;
-            let right = |job: &Value| name(job).starts_with(&begin) && more(name(job));
+            let right = |job: &Value| name(job).starts_with(begin) && more(name(job));
             jobs.iter().find(|job| right(job)).cloned().ok_or_else(|| format!("{} Jobs", jobs.len()))
         });
         Ok(found.await?)
@@ -133,8 +148,8 @@ impl Bed {
         Ok(())
     }
 
-    /// Ends a Job's pod with a status; returns its name.
-    pub async fn end(&self, job: &Value, status: Value) -> Outcome<String> {
+    /// The name of a Job's pod.
+    pub async fn pod(&self, job: &Value) -> Outcome<String> {
         let namespace = text(job, "/metadata/namespace");
         let of_job = format!("?labelSelector=batch.kubernetes.io/job-name={}", name(job));
         let path = at("pods", namespace, "") + &of_job;
@@ -142,10 +157,36 @@ impl Bed {
             let pods = self.kit.list(&path).await.map_err(|error| error.to_string())?;
             pods.into_iter().next().ok_or_else(|| "no pod".to_owned())
         });
-        let pod = name(&pod.await?).to_owned();
-        let status_of = at("pods", namespace, &pod) + "/status";
+        Ok(name(&pod.await?).to_owned())
+    }
+
+    /// Ends a Job's pod with a status; returns its name.
+    pub async fn end(&self, job: &Value, status: Value) -> Outcome<String> {
+        let pod = self.pod(job).await?;
+        let status_of = at("pods", text(job, "/metadata/namespace"), &pod) + "/status";
         self.kit.merge(&status_of, "tess", &json!({"status": status})).await?;
         Ok(pod)
+    }
+
+    /// The Job's time is over.
+    pub async fn time_out(&self, job: &Value) -> Outcome {
+        let path = at("jobs", text(job, "/metadata/namespace"), name(job));
+        self.kit.merge(&path, "tess", &json!({"spec": {"activeDeadlineSeconds": 1}})).await?;
+        Ok(())
+    }
+
+    /// Waits until a Job has this condition, and lets so many minutes go by.
+    pub async fn age(&self, job: &Value, type_: &str, minutes: i64) -> Outcome {
+        let path = at("jobs", text(job, "/metadata/namespace"), name(job));
+        let has = |now: &Value| condition(now, type_)["status"] == "True";
+        let now = self.kit.object(&path, type_, has).await?;
+        let then = Timestamp::now() - SignedDuration::from_mins(minutes);
+        let mut conditions = now["status"]["conditions"].clone();
+        for one in conditions.as_array_mut().into_iter().flatten() {
+            one["lastTransitionTime"] = json!(then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        }
+        self.kit.merge(&(path + "/status"), "tess", &json!({"status": {"conditions": conditions}})).await?;
+        Ok(())
     }
 }
 

@@ -1,26 +1,16 @@
 //! How pods end, and what the operator makes of it.
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, ended};
 use crate::support::{
     Outcome, at,
-    objects::{condition, name, text},
+    objects::{name, text},
 };
 
 /// The Job failed a while ago: its retry is due.
 async fn long_ago(bed: &Bed, job: &Value) -> Outcome {
-    let path = at("jobs", text(job, "/metadata/namespace"), name(job));
-    let failed = bed.kit.object(&path, "failed", |now| condition(now, "Failed")["status"] == "True").await?;
-    let then = (Timestamp::now() - SignedDuration::from_mins(10)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut conditions = failed["status"]["conditions"].clone();
-    for one in conditions.as_array_mut().into_iter().flatten() {
-        one["lastTransitionTime"] = json!(then);
-    }
-    let status = json!({"status": {"conditions": conditions}});
-    bed.kit.merge(&(path + "/status"), "tess", &status).await?;
-    Ok(())
+    bed.age(job, "Failed", 10).await
 }
 
 fn memory(job: &Value) -> &str {

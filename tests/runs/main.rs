@@ -8,7 +8,10 @@
 mod support;
 
 mod bed;
+mod crowd;
 mod ends;
+mod leaks;
 mod restore;
 mod secrets;
+mod volumes;
 mod written;

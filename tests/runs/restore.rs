@@ -5,7 +5,9 @@ use std::process::Stdio;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tenantry::backup::{
+    known::Kind,
     layout::Place,
+    names,
     record::{Point, Record, Restored, VERSION, reasons},
     task::Size,
 };
@@ -117,7 +119,8 @@ async fn finish(bed: &Bed, to: &str, good: bool) -> Outcome {
         let found = all.into_iter().find(|one| text(one, "/spec/to") == to);
         found.ok_or_else(|| "not yet".to_owned())
     });
-    let id = format!("restore-{}-t1", name(&asked.await?));
+    let asked = asked.await?;
+    let id = names::asked(Kind::Restore, name(&asked), text(&asked, "/metadata/creationTimestamp").parse()?);
     let job: Value = bed.kit.object(&at("jobs", "back-backup", &id), "begun", |_| true).await?;
     let restored = Restored {
         snapshot: "a1".repeat(32),

@@ -91,7 +91,7 @@ async fn points_are_what_has_a_record_and_both_snapshots() -> Outcome {
         assert!(found.clock.duration_since(now).abs() < SignedDuration::from_secs(60), "{name}");
         // One point is gone, another is new; a run that began long ago ends only now.
         store.remove(&format!("{}{}", place.snapshots(1), id(4))).await?;
-        leave(&store, &place, &record(8, now + SignedDuration::from_hours(1), true)).await?;
+        leave(&store, &place, &record(8, now + SignedDuration::from_hours(1000), true)).await?;
         leave(&store, &place, &record(10, now - SignedDuration::from_hours(30), true)).await?;
         let found = inventory.look(&store, &place, now).await?;
         let mut sizes: Vec<u64> = found.points.iter().map(|point| point.size.bytes).collect();
@@ -100,6 +100,10 @@ async fn points_are_what_has_a_record_and_both_snapshots() -> Outcome {
         let future: Vec<u64> =
             found.points.iter().filter(|one| one.is_future_dated()).map(|one| one.size.bytes).collect();
         assert_eq!(future, [8], "{name}: it says a time that the store's clock hasn't reached");
+        // Nor does that hide who tells the right time later, and who is read already isn't read again.
+        leave(&store, &place, &record(12, now, true)).await?;
+        let found = inventory.look(&store, &place, now).await?;
+        assert_eq!((found.points.len(), found.past.len()), (5, 7), "{name}: {found:?}");
         let gone = inventory.gone_early(30, found.clock);
         assert_eq!(gone.iter().map(|point| point.size.bytes).collect::<Vec<_>>(), [2], "{name}");
         let later = found.clock + SignedDuration::from_mins(1);

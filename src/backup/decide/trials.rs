@@ -105,7 +105,7 @@ pub(super) fn asked(known: Known<'_>, store: &Store) -> Vec<Want> {
 
 fn ask(known: Known<'_>, store: &Store, asked: &Asked) -> Option<Want> {
     let kind = if asked.restore.is_some() { Kind::Restore } else { Kind::AskedDrill };
-    let job = names::asked(kind, &asked.name, 1);
+    let job = names::asked(kind, &asked.name, asked.created);
     let there = known.runs.iter().any(|run| run.job == job) || store.past.iter().any(|past| past.id == job);
     // Files are brought back by hand; nothing restores them yet.
     let fits =

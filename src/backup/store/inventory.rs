@@ -36,6 +36,8 @@ pub struct Inventory {
     read: HashSet<String>,
     /// When the newest run of them began.
     newest: Option<Timestamp>,
+    /// Runs that began before are listed no more. It never goes back: what was forgotten would be read twice.
+    from: Option<Timestamp>,
     points: Vec<Kept>,
     past: Vec<Past>,
     evidence: Evidence,
@@ -93,8 +95,7 @@ impl Inventory {
     }
 
     async fn read_records(&mut self, store: &Store, place: &Place) -> Result<(), StoreError> {
-        let from = self.newest.and_then(|newest| newest.checked_sub(LONGEST_RUN).ok());
-        let after = from.map(|from| format!("{}{}", place.records(), stamp(from))).unwrap_or_default();
+        let after = self.from.map(|from| format!("{}{}", place.records(), stamp(from))).unwrap_or_default();
         let listing = store.list(&place.records(), &after, MOST).await?;
         whole(store, &place.records(), listing.cut)?;
         let new: Vec<_> = listing.objects.into_iter().filter(|one| !self.read.contains(&one.key)).collect();
@@ -120,7 +121,7 @@ impl Inventory {
         }
         Past::thin(&mut self.past);
         self.evidence = Evidence::of(self.evidence.times().iter().copied().chain(times));
-        self.forget(place);
+        self.forget(place, store.clock().now());
         Ok(())
     }
 
@@ -132,9 +133,12 @@ impl Inventory {
         self.past.push(past);
     }
 
-    /// Names of records that no later look lists again.
-    fn forget(&mut self, place: &Place) {
-        let Some(from) = self.newest.and_then(|newest| newest.checked_sub(LONGEST_RUN).ok()) else { return };
+    /// Names of records that no later look lists again. A node whose clock was ahead has said a time that hasn't come: that
+    /// hides none of those who come later.
+    fn forget(&mut self, place: &Place, clock: Timestamp) {
+        let newest = self.newest.map(|newest| newest.min(clock));
+        self.from = self.from.max(newest.and_then(|newest| newest.checked_sub(LONGEST_RUN).ok()));
+        let Some(from) = self.from else { return };
         let oldest = format!("{}{}", place.records(), stamp(from));
         self.read.retain(|key| *key > oldest);
     }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use kube::ResourceExt;
+use jiff::Timestamp;
+use kube::{ResourceExt, api::ObjectMeta};
 use serde_json::json;
 use tracing::warn;
 
@@ -32,9 +33,6 @@ use super::{case::Case, start, vault::Vault};
 
 /// What people asked for of a Tenant and what hasn't ended. What can't be read is asked for by nobody.
 pub(super) fn of(runs: &Runs, tenant: &str) -> Vec<Asked> {
-    let created = |meta: &kube::api::ObjectMeta| {
-        meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
-    };
     let drills = runs.drills(tenant);
     let drills = drills.iter().filter(|one| !is_ours(one) && is_open(one.status.as_ref().map(|s| s.result)));
     let drills = drills.filter_map(|one| {
@@ -58,6 +56,10 @@ pub(super) fn of(runs: &Runs, tenant: &str) -> Vec<Asked> {
         })
     });
     drills.chain(restores).collect()
+}
+
+fn created(meta: &ObjectMeta) -> Timestamp {
+    meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
 }
 
 fn of_drill(spec: &RestoreDrillSpec) -> Result<Choice, Wait> {
@@ -224,7 +226,8 @@ fn why_not(
 
 async fn tell_drill(ctx: &Context, drill: &RestoreDrill, jobs: &[JobFacts], wait: Option<Wait>) {
     let (name, before) = (drill.name_any(), drill.status.as_ref());
-    let said = said(Kind::AskedDrill, &name, jobs, wait).filter(|_| is_open(before.map(|one| one.result)));
+    let said = said(Kind::AskedDrill, &drill.metadata, jobs, wait);
+    let said = said.filter(|_| is_open(before.map(|one| one.result)));
     let Some(status) = said.map(drill_status).filter(|status| before != Some(status)) else { return };
     let written =
         ctx.writer.run_status("restoredrills", "RestoreDrill", &drill.metadata, &json!(status)).await;
@@ -233,7 +236,8 @@ async fn tell_drill(ctx: &Context, drill: &RestoreDrill, jobs: &[JobFacts], wait
 
 async fn tell_restore(ctx: &Context, restore: &Restore, jobs: &[JobFacts], wait: Option<Wait>) {
     let (name, before) = (restore.name_any(), restore.status.as_ref());
-    let said = said(Kind::Restore, &name, jobs, wait).filter(|_| is_open(before.map(|one| one.result)));
+    let said = said(Kind::Restore, &restore.metadata, jobs, wait);
+    let said = said.filter(|_| is_open(before.map(|one| one.result)));
     let Some(result) = said else { return };
     let made = restore.spec.to.clone().unwrap_or_else(|| restore.spec.database.clone());
     let database = if result.result == RunResult::Succeeded { made } else { String::new() };
@@ -246,8 +250,8 @@ async fn tell_restore(ctx: &Context, restore: &Restore, jobs: &[JobFacts], wait:
 }
 
 /// How its Job stands, or why there is none.
-fn said(kind: Kind, name: &str, jobs: &[JobFacts], wait: Option<Wait>) -> Option<DrillResult> {
-    let job = names::asked(kind, name, 1);
+fn said(kind: Kind, object: &ObjectMeta, jobs: &[JobFacts], wait: Option<Wait>) -> Option<DrillResult> {
+    let job = names::asked(kind, object.name.as_deref().unwrap_or_default(), created(object));
     let found = jobs.iter().find(|one| one.name == job).map(result);
     let waits = |wait: Wait| tell::result(&job, RunResult::Pending, None, (wait.reason(), &wait.to_string()));
     found.or_else(|| wait.map(waits))

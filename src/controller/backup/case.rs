@@ -19,7 +19,7 @@ use crate::{
     validate::{self, platform::ValidatedPlatform, problem::Problem},
 };
 
-use super::volumes::Volumes;
+use super::{ended::Ended, volumes::Volumes};
 
 /// Time after which it is decided anew though nothing is: what failed is tried again, and time alone changes things.
 const ANEW: SignedDuration = SignedDuration::from_mins(1);
@@ -34,8 +34,8 @@ pub(super) struct Case {
     pub(super) decision: Decision,
     /// Whether this round decided.
     pub(super) awake: bool,
-    /// Whether a run of a volume is under way, or has something left to take away.
-    busy: bool,
+    /// Whether a run of a volume waits for something, or has something left to take away; now, and in the last round.
+    busy: [bool; 2],
     subject: Subject,
     version: Option<u64>,
     /// When it was decided last, and on what.
@@ -161,7 +161,7 @@ impl Case {
             jobs: Vec::new(),
             decision: Decision::default(),
             awake: true,
-            busy: false,
+            busy: [false; 2],
             subject,
             version: None,
             decided: None,
@@ -180,8 +180,8 @@ impl Case {
     }
 
     /// Takes what is known of its volumes.
-    pub(super) fn mark(&mut self, volumes: &Volumes) {
-        self.busy = volumes.is_busy(&self.jobs);
+    pub(super) fn mark(&mut self, volumes: &Volumes, ended: &Ended) {
+        self.busy = [volumes.is_busy(&self.jobs) || ended.is_busy(&self.name), self.busy[0]];
         if volumes.mark(&mut self.settings) {
             self.decided = None;
         }
@@ -224,7 +224,8 @@ impl Case {
             // What may begin waits for its turn; buckets of files are looked at beside all this.
             && self.decision.starts.is_empty()
             && self.tenant.spec.buckets.is_empty()
-            && !self.busy
+            // That nothing is left any more has to be said, too.
+            && self.busy == [false; 2]
     }
 }
 

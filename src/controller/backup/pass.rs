@@ -1,32 +1,25 @@
-//! One round over a Platform's Tenants: look, decide, start, tell.
+//! One round over a Platform's Tenants: look, decide, begin, tell.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::{info, warn};
 
 use crate::{
-    api::{Platform, backup::Backups},
-    backup::{
-        job,
-        known::Kind,
-        spread::{self, Budget, Taken},
-        view::View,
-    },
+    api::Platform,
+    backup::{job, known::Kind, view::View},
     controller::context::Context,
     observe::runs::{JobFacts, Runs, State},
 };
 
-use super::{
-    asked,
-    case::{Case, Cases},
-    start, tend,
-    vault::Vault,
-    volumes,
-};
+use super::{asked, begin, case::Case, ended::Ended, vault::Vault, volumes};
 
 /// One round.
-pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, vault: &mut Vault) {
+pub(super) async fn round(
+    ctx: &Context,
+    (runs, ended): (&Runs, &Ended),
+    platform: &Arc<Platform>,
+    vault: &mut Vault,
+) {
     let Some(backups) = &platform.spec.backups else { return };
     vault.refresh(ctx, platform, backups).await;
     let tenants = ctx.world().tenants_of(platform.metadata.name.as_deref().unwrap_or_default());
@@ -40,98 +33,42 @@ pub(super) async fn round(ctx: &Context, runs: &Runs, platform: &Arc<Platform>, 
     let with_volumes = cases.iter().filter(|one| !one.tenant.spec.volumes.is_empty());
     vault.volumes.look(ctx, with_volumes.map(|one| &one.tenant)).await;
     for one in cases.iter_mut() {
-        one.mark(&vault.volumes);
+        one.mark(&vault.volumes, ended);
         one.decide(vault.seen(&one.name), |name| asked::of(runs, name), now);
     }
     for one in cases.iter().filter(|one| one.awake) {
         volumes::advance(ctx, vault, &one.tenant, &one.jobs).await;
     }
-    begin(ctx, platform, backups, vault, &cases).await;
+    begin::begin(ctx, platform, backups, vault, &cases).await;
     for one in cases.iter().filter(|one| one.awake) {
         let store = vault.seen(&one.name);
         let problem = vault.problems.get(&one.name);
         asked::tell(ctx, runs, one, store.as_deref(), problem.map(String::as_str)).await;
         asked::show(ctx, runs, &one.tenant).await;
-        tell(ctx, vault, one);
+        tell(ctx, vault, ended, one);
     }
     vault.cases = cases;
 }
 
-/// Starts what the budget lets in.
-async fn begin(ctx: &Context, platform: &Platform, backups: &Backups, vault: &mut Vault, cases: &Cases) {
-    if !vault.tended.is_empty() {
-        let there: HashSet<&String> = cases.iter().flat_map(|one| &one.jobs).map(|job| &job.uid).collect();
-        vault.tended.retain(|uid, _| there.contains(uid));
-        vault.volumes.forget(&there);
-    }
-    let ended = tend::ended(vault, cases.iter().flat_map(|one| &one.jobs));
-    tend::clear(ctx, vault, ended).await;
-    if !vault.is_fit() {
-        return;
-    }
-    for one in cases.iter().filter(|one| !one.jobs.is_empty()) {
-        tend::supply(ctx, vault, &one.tenant, &one.jobs).await;
-    }
-    let ready = |one: &&Case| start::namespaces(&one.tenant).is_some();
-    let places: Vec<(&Case, usize)> = cases
-        .iter()
-        .filter(ready)
-        .flat_map(|one| (0..one.decision.starts.len()).map(move |index| (one, index)))
-        .collect();
-    if places.is_empty() {
-        return;
-    }
-    let bids: Vec<_> =
-        places.iter().map(|(one, index)| one.decision.bids(&one.name).swap_remove(*index)).collect();
-    let admission = spread::admit(&bids, &taken(cases), &budget(backups, cases), Timestamp::now());
-    for index in admission.admitted {
-        let (one, index) = places[index];
-        let want = &one.decision.starts[index];
-        match start::start(ctx, platform, vault, &one.tenant, want).await {
-            Ok(true) => info!(tenant = one.name, job = want.job, "run begun"),
-            Ok(false) => {}
-            Err(problem) => {
-                warn!(tenant = one.name, job = want.job, problem, "run can't begin");
-                vault.problems.insert(one.name.clone(), problem);
-                continue;
-            }
-        }
-        vault.problems.remove(&one.name);
-    }
-}
-
-fn budget(backups: &Backups, cases: &Cases) -> Budget {
-    let rates = cases.iter().flat_map(|one| one.settings.databases.iter().map(|one| one.schedule.rate()));
-    Budget {
-        concurrency: backups.concurrency,
-        drills: backups.drills.concurrency,
-        per_minute: spread::per_minute(rates),
-    }
-}
-
-/// What of its budget a Platform has given away; the runs of others have theirs.
-fn taken(cases: &Cases) -> Vec<Taken> {
-    let jobs = cases.iter().flat_map(|one| &one.jobs);
-    jobs.filter_map(|job| {
-        let kind = Kind::of(&job.name)?;
-        Some(Taken { kind, created: job.created, active: job.state == State::Active })
-    })
-    .collect()
-}
-
 /// Puts what is known where the status is made of it.
-fn tell(ctx: &Context, vault: &Vault, one: &Case) {
+fn tell(ctx: &Context, vault: &Vault, ended: &Ended, one: &Case) {
+    let now = Timestamp::now();
+    let problems = [
+        vault.problems.get(&one.name).cloned().unwrap_or_default(),
+        leak(&one.jobs, false, now),
+        vault.volumes.waits(&one.name),
+    ];
     let view = View {
         store: vault.seen(&one.name),
         gone_early: vault.gone_early(&one.name, one.settings.retention_days),
         locked: vault.locked(&one.name),
         settings: Arc::clone(&one.settings),
         decision: one.decision.clone(),
-        leak: leak(&one.jobs, Timestamp::now()),
+        leak: leak(&one.jobs, true, now),
         words: one.jobs.iter().filter_map(|job| Some((job.name.clone(), word(job)?))).collect(),
         runs: one.runs.clone(),
-        problem: vault.problems.get(&one.name).cloned().unwrap_or_else(|| vault.volumes.waits(&one.name)),
-        left: vault.volumes.left(&one.name),
+        problem: problems.into_iter().find(|problem| !problem.is_empty()).unwrap_or_default(),
+        left: ended.left(&one.name),
         shared_credentials: !vault.is_scoped(),
         buckets: vault.files.of(&one.name),
     };
@@ -144,18 +81,24 @@ fn tell(ctx: &Context, vault: &Vault, one: &Case) {
     }
 }
 
-/// Drills that should have ended and haven't. A Job goes on as long as a pod of its own is there, and a node that is gone
-/// ends none.
-fn leak(jobs: &[JobFacts], now: Timestamp) -> String {
-    let drills = jobs.iter().filter(|job| Kind::of(&job.name).is_some_and(Kind::is_drill));
-    let late = drills
-        .filter(|job| job.state == State::Active && job::is_late(job.task.as_deref(), job.created, now));
+/// Whether a run should have ended long ago and hasn't. A Job goes on as long as a pod of its own is there, and a node
+/// that is gone ends none.
+pub(super) fn stays(job: &JobFacts, now: Timestamp) -> bool {
+    let over = job.over.is_some_and(|over| job::stays(over, now));
+    job.state == State::Active && (over || job::is_late(job.task.as_deref(), job.created, now))
+}
+
+/// Drills that stay, or other runs that do.
+fn leak(jobs: &[JobFacts], drills: bool, now: Timestamp) -> String {
+    let of_kind = |job: &&JobFacts| Kind::of(&job.name).is_some_and(|kind| kind.is_drill() == drills);
+    let copy = if drills { ", with a copy of the data" } else { "" };
     let one = |job: &JobFacts| {
         format!(
-            "Job {0}/{1} had to end long ago, and its pod is still there, with a copy of the data: see kubectl -n {0} get pods -o wide; if its node is gone for good, kubectl -n {0} delete pods --force -l batch.kubernetes.io/job-name={1}",
+            "Job {0}/{1} had to end long ago, and its pod is still there{copy}: see kubectl -n {0} get pods -o wide; if its node is gone for good, kubectl -n {0} delete pods --force -l batch.kubernetes.io/job-name={1}",
             job.namespace, job.name
         )
     };
+    let late = jobs.iter().filter(of_kind).filter(|job| stays(job, now));
     late.map(one).collect::<Vec<_>>().join("; ")
 }
 
@@ -164,4 +107,33 @@ fn word(job: &JobFacts) -> Option<(String, String)> {
     let words = job.words.as_ref()?;
     let said = words.record.as_ref().map(|record| (record.message.clone(), record.log_line.clone()));
     Some(said.unwrap_or_else(|| (words.message.clone(), String::new())))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn b15_what_stays_on_a_node_that_is_gone_is_told() {
+        let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let job = |name: &str, over: Option<i64>, state| JobFacts {
+            namespace: "acme-drill".into(),
+            name: name.into(),
+            over: over.map(|minutes| now - SignedDuration::from_mins(minutes)),
+            state,
+            ..JobFacts::default()
+        };
+        let jobs = [
+            job("drill-app-1", Some(11), State::Active),
+            job("drill-app-2", Some(9), State::Active),
+            job("olddrill-app-3", Some(11), State::Failed),
+            job("backup-app-4", Some(11), State::Active),
+            job("backup-app-5", None, State::Active),
+        ];
+        let (drills, others) = (leak(&jobs, true, now), leak(&jobs, false, now));
+        assert!(drills.starts_with("Job acme-drill/drill-app-1 ") && !drills.contains("; Job"), "{drills}");
+        assert!(others.starts_with("Job acme-drill/backup-app-4 ") && !others.contains("copy"), "{others}");
+    }
 }

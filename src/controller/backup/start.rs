@@ -22,7 +22,8 @@ use crate::{
         volumes::{self, TAKEN},
     },
     controller::context::Context,
-    observe::secrets,
+    observe::secrets::{self, SecretError},
+    runtime::call::CallError,
 };
 
 use super::{tend::Tended, vault::Vault};
@@ -34,17 +35,54 @@ pub(super) fn namespaces(tenant: &Tenant) -> Option<(&str, &str)> {
     Some((&find(Purpose::Backup)?.name, &find(Purpose::Drill)?.name))
 }
 
+/// Why a run can't begin.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// What is missing, for people.
+    pub(super) text: String,
+    /// Whether it is the API server that asks everybody to wait.
+    pub(super) later: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(text: String) -> Self {
+        Self { text, later: false }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        Self { text: error.to_string(), later: matches!(error, CallError::TooManyRequests { .. }) }
+    }
+}
+
+impl From<SecretError> for Refusal {
+    fn from(error: SecretError) -> Self {
+        let text = error.to_string();
+        match error {
+            SecretError::Unreadable { source, .. } => Self { text, ..source.into() },
+            _ => text.into(),
+        }
+    }
+}
+
 /// Starts a run. Returns whether it was new.
 ///
 /// # Errors
-/// What is missing, for people.
+/// As [`Refusal`].
 pub(super) async fn start(
     ctx: &Context,
     platform: &Platform,
     vault: &mut Vault,
     tenant: &Tenant,
     want: &Want,
-) -> Result<bool, String> {
+) -> Result<bool, Refusal> {
     let name = tenant.metadata.name.clone().unwrap_or_default();
     let (backup, drill) = namespaces(tenant).ok_or("its namespaces for backups aren't there yet")?;
     let backups = platform.spec.backups.as_ref().ok_or("the Platform has no backups")?;
@@ -93,12 +131,12 @@ pub(super) async fn start(
         claim: waits.then_some(claim.as_str()),
     });
     job::place_files(&mut job, files.keys().map(String::as_str));
-    match ctx.writer.make_job(&job).await.map_err(|error| error.to_string())? {
+    match ctx.writer.make_job(&job).await? {
         // Its Secret says when the snapshot was taken: there is none yet.
         Made::New(_) if waits => Ok(true),
         Made::New(uid) => {
             let secret = job::secret(&task, (namespace, &uid), tenant_uid, &files);
-            ctx.writer.make_run_secret(&secret).await.map_err(|error| error.to_string())?;
+            ctx.writer.make_run_secret(&secret).await?;
             vault.tended.insert(uid, Tended::of(&files, Timestamp::now()));
             Ok(true)
         }
@@ -140,20 +178,22 @@ impl<'a> Subject<'a> {
 }
 
 /// How its database is reached, where it needs one.
+///
+/// # Errors
+/// As [`Refusal`].
 pub(super) async fn connection(
     ctx: &Context,
     tenant: &Tenant,
     database: Option<&Database>,
     work: &Work,
-) -> Result<BTreeMap<String, String>, String> {
+) -> Result<BTreeMap<String, String>, Refusal> {
     if matches!(work, Work::Backup(_) | Work::Restore(_)) {
         let database = database.ok_or("the Tenant no longer lists the database")?;
         let secret = &database.connection_secret_ref.name;
         let namespace = tenant.namespace();
-        let values =
-            secrets::texts(&ctx.client, namespace, secret).await.map_err(|error| error.to_string())?;
+        let values = secrets::texts(&ctx.client, namespace, secret).await?;
         return connection::files(&values, namespace)
-            .map_err(|problem| format!("Secret {namespace}/{secret} {problem}"));
+            .map_err(|problem| format!("Secret {namespace}/{secret} {problem}").into());
     }
     Ok(BTreeMap::new())
 }

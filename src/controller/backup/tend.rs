@@ -1,10 +1,9 @@
-//! The Secrets of runs: made where another process died before it could, renewed before their credentials end, and taken
-//! away as soon as the run has ended.
+//! The Secrets of runs that go on: made where another process died before it could, and renewed before their credentials
+//! end.
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use crate::{
@@ -20,34 +19,30 @@ use crate::{
 
 use super::{start, vault::Vault};
 
-/// Secrets that are taken away in one round: after a restart nobody knows which are gone.
-const MOST: usize = 100;
-/// Of those, at once.
-const AT_ONCE: usize = 8;
+/// Shortest time between two renewals: by a clock that is ahead everything has ended long ago.
+const SHORTEST: SignedDuration = SignedDuration::from_mins(5);
 
-/// How the Secret of a Job stands.
+/// The Secret of a Job, which is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tended {
-    /// It is there.
-    There {
-        /// When its credentials are renewed; `None` where they don't end.
-        renew: Option<Timestamp>,
-    },
-    /// It was taken away.
-    Gone,
+pub(super) struct Tended {
+    /// When its credentials are renewed; `None` where they don't end.
+    renew: Option<Timestamp>,
 }
 
 impl Tended {
-    /// A Secret with these files, just made: renewed at half the time, so that an operator that is away for a while, and a
+    /// One with these files, just made: renewed at half the time, so that an operator that is away for a while, and a
     /// kubelet that brings it a minute later, break no run.
     pub(super) fn of(files: &BTreeMap<String, String>, now: Timestamp) -> Self {
         let end = files.get("aws-expiration").and_then(|end| end.parse::<Timestamp>().ok());
-        let half = |end: Timestamp| now.saturating_add(end.duration_since(now) / 2).unwrap_or(end);
-        Self::There { renew: end.map(half) }
+        let half = |end: Timestamp| {
+            let wait = (end.duration_since(now) / 2).max(SHORTEST);
+            now.saturating_add(wait).unwrap_or(end)
+        };
+        Self { renew: end.map(half) }
     }
 
     fn is_due(self, now: Timestamp) -> bool {
-        matches!(self, Self::There { renew: Some(at) } if at <= now)
+        self.renew.is_some_and(|at| at <= now)
     }
 }
 
@@ -94,7 +89,7 @@ pub(super) async fn one(
     let name = tenant.metadata.name.as_deref().unwrap_or_default();
     let mut files = vault.files(&ctx.install_id, name, &task.work).await?;
     let tended = Tended::of(&files, Timestamp::now());
-    let ends = tended != Tended::There { renew: None };
+    let ends = tended.renew.is_some();
     let keys = if ends { job::renewed(&files) } else { BTreeMap::new() };
     if ctx.writer.renew_run_secret(of(job), &keys).await.map_err(|error| error.to_string())? {
         if ends {
@@ -107,7 +102,8 @@ pub(super) async fn one(
         return Ok(());
     } else {
         let database = tenant.spec.databases.iter().find(|one| one.name == job.database);
-        files.extend(start::connection(ctx, tenant, database, &task.work).await?);
+        let connection = start::connection(ctx, tenant, database, &task.work).await;
+        files.extend(connection.map_err(|refusal| refusal.text)?);
         files.extend(more);
         let tenant_uid = tenant.metadata.uid.as_deref().unwrap_or_default();
         let secret = job::secret(task, (&job.namespace, &job.uid), tenant_uid, &files);
@@ -117,28 +113,6 @@ pub(super) async fn one(
     Ok(())
 }
 
-/// Jobs that have ended and whose Secrets may still be there.
-pub(super) fn ended<'a>(vault: &Vault, jobs: impl Iterator<Item = &'a JobFacts>) -> Vec<JobFacts> {
-    let there = |job: &&JobFacts| vault.tended.get(&job.uid) != Some(&Tended::Gone);
-    jobs.filter(|job| job.state != State::Active).filter(there).take(MOST).cloned().collect()
-}
-
-/// Takes away the Secrets of Jobs that have ended: they hold a tenant's key, and nobody needs them any more.
-pub(super) async fn clear(ctx: &Context, vault: &mut Vault, ended: Vec<JobFacts>) {
-    let removals = stream::iter(ended).map(|job| {
-        let ctx = ctx.clone();
-        async move {
-            let removed = ctx.writer.remove_run_secret(of(&job)).await;
-            if let Err(error) = &removed {
-                warn!(job = job.name, %error, "the Secret of an ended run can't be removed now");
-            }
-            removed.is_ok().then_some(job.uid)
-        }
-    });
-    let gone: Vec<_> = removals.buffer_unordered(AT_ONCE).collect().await;
-    vault.tended.extend(gone.into_iter().flatten().map(|uid| (uid, Tended::Gone)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,11 +120,12 @@ mod tests {
     #[test]
     fn credentials_are_renewed_at_half_their_time() {
         let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
-        let after = |minutes| now + jiff::SignedDuration::from_mins(minutes);
+        let after = |minutes| now + SignedDuration::from_mins(minutes);
         let files = BTreeMap::from([("aws-expiration".to_owned(), after(60).to_string())]);
         let tended = Tended::of(&files, now);
         assert!(!tended.is_due(after(29)) && tended.is_due(after(30)));
+        let tended = Tended::of(&files, after(90));
+        assert!(!tended.is_due(after(94)) && tended.is_due(after(95)), "a clock that is ahead");
         assert!(!Tended::of(&BTreeMap::new(), now).is_due(after(1 << 20)), "they don't end");
-        assert!(!Tended::Gone.is_due(after(1 << 20)), "nobody needs them");
     }
 }

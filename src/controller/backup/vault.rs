@@ -1,5 +1,5 @@
-//! What a Platform's backups need beside its spec: Secrets, read now and then; the store, asked whether it is fit; the keys
-//! of Tenants, unwrapped; and what each Tenant has in the store.
+//! What a Platform's backups need beside its spec: the store, asked whether it is fit; the keys of Tenants, unwrapped; and
+//! what each Tenant has in the store.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,31 +13,26 @@ use tracing::{debug, warn};
 use crate::{
     api::{Platform, backup::Backups, conditions::reasons, marks},
     backup::{
-        key::{self, Claim, Owner, Password, SecretKey},
+        key::{self, Claim, Owner, Password},
         known,
         layout::Place,
         store::{
             checks::{self, Asked},
             inventory::Inventory,
-            keys,
-            policy::Role,
-            probe_key, scoped,
+            keys, probe_key,
         },
         task::Work,
     },
     controller::context::Context,
-    observe::{
-        runs::{JobFacts, State},
-        secrets,
-    },
-    store::{
-        Credentials, Store, StoreAddress,
-        access::{Access, Base, RoleAddress},
-        verdict::Judgement,
-    },
+    observe::runs::{JobFacts, State},
+    store::{Credentials, StoreAddress, verdict::Judgement},
 };
 
-use super::{case::Cases, locks::Locks};
+use super::{
+    case::Cases,
+    locks::Locks,
+    open::{Open, Shut, open},
+};
 
 /// Time between two looks at Secrets and at the store.
 const REFRESH: SignedDuration = SignedDuration::from_mins(5);
@@ -50,8 +45,12 @@ const AT_ONCE: usize = 16;
 #[derive(Default)]
 pub(super) struct Vault {
     open: Option<Open>,
-    /// When the Secrets and the store were looked at last, and for which generation of the spec.
-    tried: Option<(Timestamp, i64)>,
+    /// The spec that it was opened for.
+    opened: Option<Generation>,
+    /// Whose part of which store is known.
+    part: Option<Part>,
+    /// When the Secrets and the store were looked at last, and for which Platform and generation of its spec.
+    tried: Option<(Timestamp, Generation)>,
     fit: bool,
     /// Installations whose keys are ours by now.
     adopted: Vec<String>,
@@ -64,19 +63,17 @@ pub(super) struct Vault {
     pub(super) volumes: super::volumes::Volumes,
     /// What the last round knew of its Tenants.
     pub(super) cases: Cases,
+    /// Its runs that couldn't begin and let others go first.
+    pub(super) back: super::begin::Back,
     /// Why a Tenant's runs couldn't begin.
     pub(super) problems: HashMap<String, String>,
 }
 
-/// What a look at the Secrets gave.
-struct Open {
-    platform: String,
-    backups: Backups,
-    address: StoreAddress,
-    access: Access,
-    store: Store,
-    key: SecretKey,
-}
+/// uid of a Platform, and the generation of its spec: another one of its name begins at 1 again.
+type Generation = (Option<String>, Option<i64>);
+
+/// uid of a Platform, its store, and the prefix there.
+type Part = (Option<String>, StoreAddress, String);
 
 #[derive(Default)]
 struct OfTenant {
@@ -96,12 +93,15 @@ impl Vault {
         let annotations = platform.metadata.annotations.as_ref();
         let adopt = annotations.and_then(|map| map.get(marks::ADOPT_INSTALL_IDS));
         self.adopted = adopt.map(|ids| key::adopted(ids)).unwrap_or_default();
-        let (now, generation) = (Timestamp::now(), platform.metadata.generation.unwrap_or_default());
+        let meta = &platform.metadata;
+        let (now, generation) = (Timestamp::now(), (meta.uid.clone(), meta.generation));
         let wait = if self.fit { REFRESH } else { AGAIN };
-        if self.tried.is_some_and(|(at, of)| of == generation && now.duration_since(at).abs() < wait) {
+        let young =
+            |(at, of): &(Timestamp, Generation)| *of == generation && now.duration_since(*at).abs() < wait;
+        if self.tried.as_ref().is_some_and(young) {
             return;
         }
-        self.tried = Some((now, generation));
+        self.tried = Some((now, generation.clone()));
         let name = platform.metadata.name.clone().unwrap_or_default();
         let judgement = match open(ctx, &name, backups).await {
             Ok(open) => {
@@ -111,18 +111,40 @@ impl Vault {
                     scoped: open.access.is_scoped(),
                 };
                 let findings = open.store.look(&probe_key(&backups.store.prefix, &name)).await;
-                self.open = Some(open);
+                self.take(generation, open);
                 checks::judge(&backups.store.bucket, &asked, &findings)
             }
-            Err((reason, problem)) => {
-                self.open = None;
-                Judgement::no(reason, problem)
+            Err(Shut::Passing(problem))
+                if self.open.is_some() && self.opened.as_ref() == Some(&generation) =>
+            {
+                // What was found stands, and grows old. The next round tries again.
+                warn!(platform = name, problem, "its Secrets can't be read now");
+                self.tried = None;
+                return;
             }
+            Err(Shut::Passing(problem)) => self.lose(Judgement::no(reasons::INPUT_UNREADABLE, problem)),
+            Err(Shut::Wrong(judgement)) => self.lose(judgement),
         };
         self.fit = judgement.fit;
         debug!(platform = name, reason = judgement.reason, fit = judgement.fit, "store looked at");
         ctx.board().stores.insert(name.clone(), (judgement, now));
         ctx.platforms.add(name);
+    }
+
+    /// Takes a store. What is known of another one says nothing of it, and least of all may the key of a Tenant be taken
+    /// along: where its wrapped key isn't, nobody could ever read what was written with it.
+    fn take(&mut self, generation: Generation, open: Open) {
+        let part = Some((generation.0.clone(), open.address.clone(), open.backups.store.prefix.clone()));
+        if self.part != part {
+            self.tenants.clear();
+            self.part = part;
+        }
+        (self.open, self.opened) = (Some(open), Some(generation));
+    }
+
+    fn lose(&mut self, judgement: Judgement) -> Judgement {
+        self.open = None;
+        judgement
     }
 
     /// Whether backups may go there.
@@ -243,19 +265,6 @@ impl Vault {
 /// A Tenant that can't be: names have no dots.
 const NOBODY: &str = "no.body";
 
-impl Open {
-    fn place(&self, tenant: &str) -> Place {
-        Place::of(&self.backups.store.prefix, &self.platform, tenant)
-    }
-
-    /// Credentials of one run.
-    async fn credentials(&self, place: &Place, session: &str, work: &Work) -> Result<Credentials, String> {
-        let life = self.backups.run_deadline.0;
-        let made = scoped(&self.access, (Role::of(work), place), session, life).await;
-        made.map(|made| made.credentials).map_err(|error| error.to_string())
-    }
-}
-
 impl OfTenant {
     fn is_due(&self, jobs: &[JobFacts], now: Timestamp) -> bool {
         if self.failed.is_some_and(|failed| now.duration_since(failed).abs() < AGAIN) {
@@ -279,46 +288,44 @@ fn put(files: &mut BTreeMap<String, String>, below: &str, credentials: &Credenti
     }
 }
 
-/// Reads the Secrets that the Platform names.
-async fn open(ctx: &Context, platform: &str, backups: &Backups) -> Result<Open, (&'static str, String)> {
-    let unreadable = |problem: String| (reasons::INPUT_UNREADABLE, problem);
-    let read = async |name: &str| {
-        let texts = secrets::texts(&ctx.client, &ctx.namespace, name).await;
-        texts.map_err(|error| unreadable(error.to_string()))
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        backup::key::SecretKey,
+        store::access::{Access, Base},
     };
-    let wrong = |name: &str, what: &str| unreadable(format!("Secret {}/{name} {what}", ctx.namespace));
-    let ca = match &backups.store.ca {
-        Some(secret) => {
-            let found = read(&secret.name).await?.remove("ca.crt");
-            Some(found.ok_or_else(|| wrong(&secret.name, "has no ca.crt"))?)
-        }
-        None => None,
-    };
-    let base = match &backups.store.credentials {
-        Some(secret) => {
-            let values = read(&secret.name).await?;
-            let part = |key: &str| values.get(key).map(String::as_str);
-            let (Some(id), Some(key)) = (part("aws-access-key-id"), part("aws-secret-access-key")) else {
-                return Err(wrong(&secret.name, "has no aws-access-key-id, or no aws-secret-access-key"));
-            };
-            let given = Credentials::new(id, key, part("aws-session-token"));
-            Base::Given(given.map_err(|error| wrong(&secret.name, &format!("can't be used: {error}")))?)
-        }
-        None => Base::Pod,
-    };
-    let secret = &backups.key.secret.name;
-    let text = read(secret).await?.remove("key").ok_or_else(|| wrong(secret, "has no key"))?;
-    let key = SecretKey::parse(&text).map_err(|error| wrong(secret, &error.to_string()))?;
-    let address = StoreAddress::of(&backups.store, ca);
-    let role = backups.store.role.as_ref().map(|role| RoleAddress {
-        arn: role.arn.clone(),
-        external_id: role.external_id.clone(),
-        endpoint: role.sts_endpoint.clone(),
-    });
-    let access = Access::new(address.clone(), base, role);
-    let store = access.store().await.map_err(|error| {
-        let failed = Judgement::failed(&error);
-        (failed.reason, failed.message)
-    })?;
-    Ok(Open { platform: platform.to_owned(), backups: backups.clone(), address, access, store, key })
+
+    async fn open_at(bucket: &str, prefix: &str) -> Open {
+        let backups = json!({
+            "store": {"region": "r", "bucket": bucket, "prefix": prefix, "credentials": {"name": "k"}},
+            "key": {"secret": {"name": "k"}},
+        });
+        let backups: Backups = serde_json::from_value(backups).unwrap();
+        let address = StoreAddress::of(&backups.store, None);
+        let base = Base::Given(Credentials::new("id", "secret", None).unwrap());
+        let access = Access::new(address.clone(), base, None);
+        let store = access.store().await.unwrap();
+        let key = SecretKey::parse(&"0123456789abcdef".repeat(4)).unwrap();
+        Open { platform: "shop".into(), backups, address, access, store, key }
+    }
+
+    #[tokio::test]
+    async fn keys_and_restore_points_of_one_bucket_are_none_of_anothers() {
+        let mut vault = Vault::default();
+        let uid = |uid: &str| (Some(uid.to_owned()), Some(1));
+        let mut taken = |generation: Generation, open: Open| {
+            vault.take(generation, open);
+            let known = vault.tenants.contains_key("acme");
+            vault.tenants.entry("acme".into()).or_default().password = Password::new().ok();
+            known
+        };
+        assert!(!taken(uid("1"), open_at("one", "").await));
+        assert!(taken(uid("1"), open_at("one", "").await), "Secrets are read again and again");
+        assert!(!taken(uid("1"), open_at("two", "").await), "another bucket");
+        assert!(!taken(uid("1"), open_at("two", "eu").await), "another folder of it");
+        assert!(!taken(uid("2"), open_at("two", "eu").await), "another Platform of the same name");
+    }
 }

@@ -1,16 +1,19 @@
-//! A tower layer: counts calls by verb and outcome, and limits how many are
-//! under way.
+//! A tower layer: counts calls by verb and outcome, limits how many are
+//! under way, and sends none while the server asks to wait.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::BoxError;
+use axum::body::{Body as Answer, Bytes, HttpBody};
 use http::{Method, Request, Response, StatusCode, Uri, header};
 use kube::client::Body;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
+use super::shut::Shut;
 use crate::runtime::health::Health;
 use crate::runtime::metrics::Metrics;
 
@@ -20,11 +23,12 @@ pub(super) struct Gate {
     metrics: Metrics,
     health: Health,
     slots: Arc<Semaphore>,
+    shut: Shut,
 }
 
 impl Gate {
     pub(super) fn new(metrics: Metrics, health: Health, in_flight: usize) -> Self {
-        Self { metrics, health, slots: Arc::new(Semaphore::new(in_flight)) }
+        Self { metrics, health, slots: Arc::new(Semaphore::new(in_flight)), shut: Shut::default() }
     }
 }
 
@@ -48,11 +52,12 @@ where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
-    B: Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
-    type Response = S::Response;
+    type Response = Response<Answer>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -68,12 +73,18 @@ where
         // A watch that begins (and begins anew) is a sign of life, also when nothing happens in it.
         let renewed = (verb == "watch").then(|| (self.gate.health.clone(), plural(request.uri())));
         let slots = (verb != "watch").then(|| Arc::clone(&self.gate.slots));
+        // A Lease that isn't renewed goes to another replica, and that one would ask for everything anew.
+        let shut = if is_lease(request.uri()) { Shut::default() } else { self.gate.shut.clone() };
         let call = self.inner.call(request); // lazy: nothing is sent before its first poll
         Box::pin(async move {
             let _slot = match slots {
                 Some(slots) => slots.acquire_owned().await.ok(), // never closed
                 None => None,
             };
+            if let Some(refusal) = shut.refusal() {
+                count.end("held");
+                return Ok(refusal);
+            }
             let answer = call.await;
             if let (Some((health, name)), Ok(answer)) = (renewed, &answer)
                 && answer.status().is_success()
@@ -81,7 +92,7 @@ where
                 health.beat(&name);
             }
             count.end(answer.as_ref().map_or("transport", |answer| outcome(answer.status())));
-            answer
+            answer.map(|answer| shut.heard(answer.map(Answer::new)))
         })
     }
 }
@@ -107,7 +118,7 @@ impl Drop for Count {
     }
 }
 
-/// The words of `CallError::label`.
+/// The words of `CallError::label`; what wasn't sent is `held`.
 fn outcome(status: StatusCode) -> &'static str {
     match status.as_u16() {
         100..400 => "ok",
@@ -149,6 +160,10 @@ fn verb(request: &Request<Body>) -> &'static str {
 /// The last part of a collection's path.
 fn plural(uri: &Uri) -> String {
     uri.path().rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn is_lease(uri: &Uri) -> bool {
+    uri.path().starts_with("/apis/coordination.k8s.io/")
 }
 
 fn is_watch(uri: &Uri) -> bool {

@@ -2,7 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Request, Response};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{ConfigMap, Namespace},
+};
 use kube::api::{Api, ListParams, WatchParams};
 use kube::client::Body;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,6 +74,59 @@ async fn a_call_dropped_at_its_deadline_counts_and_frees_its_slot() {
     assert!(matches!(late, Err(CallError::Timeout(_))));
     assert!(deadline(2 * SECOND, maps.list(&params)).await.is_ok());
     assert_eq!((counted(&metrics, "list", "timeout"), counted(&metrics, "list", "ok")), (1, 1));
+}
+
+/// A server in memory that refuses the first request like this, and no other.
+fn refusing(content_type: &'static str, gate: &Gate) -> (Client, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&sent);
+    let service = tower::service_fn(move |_: Request<Body>| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let first = seen.fetch_add(1, Ordering::SeqCst) == 0;
+            let list = br#"{"apiVersion":"v1","kind":"List","metadata":{},"items":[]}"#;
+            let refused = Response::builder().status(429).header("content-type", content_type);
+            let refused = refused.header("retry-after", "3").body(Body::from(b"Too many requests.".to_vec()));
+            let good = Response::new(Body::from(list.to_vec()));
+            Ok::<_, std::convert::Infallible>(if first { refused.unwrap() } else { good })
+        }
+    });
+    (ClientBuilder::new(service, "default").with_layer(gate).build(), sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_a_server_that_asks_to_wait_is_asked_nothing_meanwhile() {
+    let metrics = Metrics::new();
+    let gate = Gate::new(metrics.clone(), Health::default(), 4);
+    let (client, sent) = refusing("text/plain; charset=utf-8", &gate);
+    let (maps, params) = (Api::<ConfigMap>::all(client.clone()), ListParams::default());
+    let wait = async || match deadline(SECOND, maps.list(&params)).await {
+        Err(CallError::TooManyRequests { retry_after, .. }) => retry_after,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(wait().await, Some(3 * SECOND), "as its header says");
+    sleep(SECOND).await;
+    for _ in 0..100 {
+        assert_eq!(wait().await, Some(2 * SECOND));
+    }
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
+    let leases: Api<Lease> = Api::namespaced(client, "system");
+    let _ = leases.get_opt("tenantry").await;
+    assert_eq!(sent.load(Ordering::SeqCst), 2, "the Lease is renewed all the same");
+    sleep(2 * SECOND).await;
+    maps.list(&params).await.unwrap();
+    assert_eq!((counted(&metrics, "list", "throttled"), counted(&metrics, "list", "held")), (1, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_one_object_holds_up_nobody_else() {
+    let gate = Gate::new(Metrics::new(), Health::default(), 4);
+    let (client, sent) = refusing("application/json", &gate);
+    let (maps, params) = (Api::<ConfigMap>::all(client), ListParams::default());
+    let error: CallError = maps.list(&params).await.unwrap_err().into();
+    assert_eq!(error.label(), "throttled");
+    maps.list(&params).await.unwrap();
+    assert_eq!(sent.load(Ordering::SeqCst), 2);
 }
 
 /// A real socket that answers every request with this status.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails its test")]
 
+mod asked;
+mod clocks;
 mod faults;
 mod known;
 mod sixty;

@@ -39,11 +39,9 @@ impl Cluster {
         if running().as_ref().is_some_and(Snapshots::run) {
             return Ok(());
         }
-        let found = tokio::task::spawn_blocking(|| Ok((Csi::find()?, snapshot_crds()?))).await;
-        let (programs, crds) = found.map_err(|error| Error::Invalid(error.to_string()))??;
-        for crd in crds {
-            self.apply_path(crd).await?;
-        }
+        let found = tokio::task::spawn_blocking(Csi::find).await;
+        let programs = found.map_err(|error| Error::Invalid(error.to_string()))??;
+        self.define_snapshots().await?;
         self.apply_yaml(&objects()).await?;
         let folder = self.run().folder("csi")?;
         let kubeconfig = folder.join("kubeconfig");
@@ -77,6 +75,18 @@ impl Cluster {
             Process::start(self.run(), "snapshot-controller", controller)?,
         ];
         *running() = Some(Snapshots(all));
+        Ok(())
+    }
+
+    /// Lets the API server know snapshots; nobody takes any.
+    ///
+    /// # Errors
+    /// The definitions can't be found; the API server refuses them.
+    pub async fn define_snapshots(&self) -> Result<()> {
+        let found = tokio::task::spawn_blocking(snapshot_crds).await;
+        for crd in found.map_err(|error| Error::Invalid(error.to_string()))?? {
+            self.apply_path(crd).await?;
+        }
         Ok(())
     }
 }

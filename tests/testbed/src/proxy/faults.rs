@@ -99,7 +99,16 @@ impl Fault {
         Self::Status { code, headers: vec![json], body: body.to_string() }
     }
 
-    /// 429 with `Retry-After`.
+    /// What an API server says that is asked too much, to whoever asks: plain text, and for how long in a header.
+    #[must_use]
+    pub fn overloaded(retry_after: u32) -> Self {
+        let text = ("content-type".to_string(), "text/plain; charset=utf-8".to_string());
+        let header = ("retry-after".to_string(), retry_after.to_string());
+        let body = "Too many requests, please try again later.\n".to_string();
+        Self::Status { code: 429, headers: vec![text, header], body }
+    }
+
+    /// 429 with `Retry-After`, about one object.
     #[must_use]
     pub fn too_many_requests(retry_after: u32) -> Self {
         let header = ("retry-after".to_string(), retry_after.to_string());
