@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod faults;
+mod keeping;
 mod known;
 mod sixty;
 mod spread;
