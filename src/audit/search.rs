@@ -225,8 +225,14 @@ mod tests {
         let time: Timestamp = hit.time.parse().unwrap();
         assert!(Query { since: Some(time), ..Query::default() }.hit(&record(event)).is_some());
         assert!(Query { until: Some(time), ..Query::default() }.hit(&record(event)).is_none());
+        let acme = Query { tenant: Some("acme".into()), ..Query::default() };
+        for (resource, found) in [("tenants", true), ("namespaces", true), ("nodes", false)] {
+            let own = format!(r#"{{"objectRef":{{"resource":"{resource}","name":"acme"}}}}"#);
+            assert_eq!(acme.hit(&record(own.as_bytes())).is_some(), found, "{resource}");
+        }
         let mut seen = Seen::default();
         assert!(seen.is_new("a", "Panic") && !seen.is_new("a", "Panic") && seen.is_new("a", "b"));
+        assert!(seen.is_new("", "") && seen.is_new("", ""), "what has no name is nothing else");
     }
 
     #[test]

@@ -109,6 +109,13 @@ mod tests {
         assert_eq!(current(&gone, false, now), Current { number: 1, initialise: false });
         gone.past[0].succeeded = false;
         assert_eq!(current(&gone, false, now), Current { number: 1, initialise: true });
+        // Its week began with its first run, also where what that stored has gone.
+        let mut thinned = store(&[(1, "2026-11-21T00:00:00Z")]);
+        thinned.past.append(&mut gone.past);
+        thinned.past[0].started = "2026-11-15T00:00:00Z".parse().unwrap();
+        assert_eq!(current(&thinned, true, now).number, 1, "that run failed");
+        thinned.past[0].succeeded = true;
+        assert_eq!(current(&thinned, true, now).number, 2);
     }
 
     #[test]

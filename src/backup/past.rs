@@ -151,6 +151,12 @@ mod tests {
         assert_eq!(words, [false, false, true, false, true], "{list:?}");
         assert_eq!(list[3].details.as_ref().unwrap().rto_seconds, Some(0), "measures stay");
 
+        // Damage is named as long as it is there, whatever later looks at other parts say.
+        let damaged = Record { reason: reasons::DAMAGED.into(), ..record(1, "check", false) };
+        let mut list: Vec<Past> = [damaged, record(2, "check", false)].iter().filter_map(Past::of).collect();
+        Past::thin(&mut list);
+        assert_eq!(list[0].details.as_ref().map(|one| one.log_line.as_str()), Some("pg_dump: error"));
+
         // The newest run failed before it could look around; what the one before saw is still known.
         let beside = |n: u32| Neighbours::of("app".into(), vec![format!("shop{n}")]);
         let mut records =

@@ -158,3 +158,52 @@ pub(crate) fn noncurrent_of(rule: &LifecycleRule) -> Option<u32> {
     }
     rule.noncurrent_days.and_then(|days| u32::try_from(days).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::types::{
+        DefaultRetention, LifecycleRuleFilter, NoncurrentVersionExpiration, ObjectLockRetentionMode,
+        ObjectLockRule, Tag,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_lock_counts_where_it_is_enabled_and_says_how_long() {
+        let lock = |enabled: Option<ObjectLockEnabled>, days: Option<i32>, years: Option<i32>| {
+            let mode = ObjectLockRetentionMode::Compliance;
+            let retention = DefaultRetention::builder().mode(mode).set_days(days).set_years(years).build();
+            let rule = ObjectLockRule::builder().default_retention(retention).build();
+            let lock = ObjectLockConfiguration::builder().set_object_lock_enabled(enabled).rule(rule);
+            default_of(&lock.build()).map(|lock| (lock.mode, lock.days))
+        };
+        let enabled = || Some(ObjectLockEnabled::Enabled);
+        let locked = |days| Some(("COMPLIANCE".to_owned(), days));
+        assert_eq!(lock(enabled(), Some(14), None), locked(14));
+        // Stores send the one that isn't set as a zero.
+        assert_eq!(lock(enabled(), Some(0), Some(2)), locked(730));
+        assert_eq!(lock(None, Some(14), None), None);
+        assert_eq!(lock(enabled(), None, None), None);
+        let bare = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled);
+        assert_eq!(default_of(&bare.build()), None);
+    }
+
+    #[test]
+    fn a_rule_counts_where_it_removes_every_old_version() {
+        let rule = |status, filter, newer: Option<i32>| {
+            let expiry = NoncurrentVersionExpiration::builder().noncurrent_days(30);
+            let expiry = expiry.set_newer_noncurrent_versions(newer).build();
+            let rule = LifecycleRule::builder().status(status).filter(filter);
+            noncurrent_of(&rule.noncurrent_version_expiration(expiry).build().unwrap())
+        };
+        let filter = LifecycleRuleFilter::builder;
+        assert_eq!(rule(ExpirationStatus::Enabled, filter().prefix("").build(), None), Some(30));
+        assert_eq!(rule(ExpirationStatus::Enabled, filter().build(), Some(0)), Some(30));
+        assert_eq!(rule(ExpirationStatus::Disabled, filter().build(), None), None);
+        assert_eq!(rule(ExpirationStatus::Enabled, filter().prefix("logs/").build(), None), None);
+        let tagged = filter().tag(Tag::builder().key("k").value("v").build().unwrap()).build();
+        assert_eq!(rule(ExpirationStatus::Enabled, tagged, None), None);
+        assert_eq!(rule(ExpirationStatus::Enabled, filter().object_size_less_than(9).build(), None), None);
+        assert_eq!(rule(ExpirationStatus::Enabled, filter().build(), Some(3)), None, "three of each stay");
+    }
+}

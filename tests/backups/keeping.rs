@@ -2,6 +2,7 @@
 
 use tenantry::backup::record::reasons;
 use tenantry::backup::task::Work;
+use tenantry_testbed::{Fault, Matcher, Proxy};
 
 use crate::bed::{Bed, Outcome, Tenant};
 
@@ -48,6 +49,23 @@ async fn only_what_is_named_expires() -> Outcome {
     Ok(())
 }
 
+/// B21: the store says that a snapshot is gone, and keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_only_the_store_believes_in_is_told() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let proxy = Proxy::http(&bed.store.url())?;
+    let mut tenant = Tenant::new(&bed, "acme")?;
+    tenant.through(&proxy);
+    bed.fill("orders", 10)?;
+    let good = tenant.good_backup().await?;
+    let lie = proxy.fail(Matcher::path("/snapshots/").method("DELETE"), Fault::status(204));
+    let ran = tenant.run(expire(vec![good.snapshot.clone()], false)).await?;
+    assert!(proxy.hits(lie) > 0);
+    assert_eq!(ran.record.reason, reasons::STORE_UNREACHABLE, "{ran:#?}");
+    assert!(ran.record.message.contains(&good.snapshot) && ran.record.removed.is_empty(), "{ran:#?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_removals_fit_into_the_last_words() -> Outcome {
     let Some(bed) = Bed::start().await? else { return Ok(()) };
@@ -69,7 +87,9 @@ async fn many_removals_fit_into_the_last_words() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_generation_goes_and_one_that_holds_something_stays() -> Outcome {
     let Some(bed) = Bed::start().await? else { return Ok(()) };
-    let tenant = Tenant::new(&bed, "acme")?;
+    let proxy = Proxy::http(&bed.store.url())?;
+    let mut tenant = Tenant::new(&bed, "acme")?;
+    tenant.through(&proxy);
     bed.fill("orders", 10)?;
     let (first, second) = (tenant.good_backup().await?, tenant.good_backup().await?);
     let retire = |snapshots: Vec<String>| Work::Expire {
@@ -83,6 +103,11 @@ async fn an_emptied_generation_goes_and_one_that_holds_something_stays() -> Outc
     assert_eq!(tenant.names("keys").await?.len(), 1, "the second point is there, and its key");
     let drilled = tenant.run(Work::Drill(tenant.drill(&second))).await?;
     assert!(drilled.record.succeeded, "{drilled:#?}");
+    // Cut off on the way it is a repository still, and the next try ends what this one began.
+    let refused = proxy.fail(Matcher::path("/keys/").method("DELETE"), Fault::status(403));
+    let cut = tenant.run(retire(vec![second.manifest.clone(), second.snapshot.clone()])).await?;
+    assert!(!cut.record.succeeded && proxy.hits(refused) > 0, "{cut:#?}");
+    proxy.heal_all();
     let rest = tenant.run(retire(vec![second.manifest.clone(), second.snapshot.clone()])).await?;
     assert!(rest.record.succeeded, "{rest:#?}");
     for folder in ["keys", "index", "data", "snapshots", "locks"] {

@@ -1,10 +1,11 @@
 //! Buckets with files of tenants.
 
 use tenantry::backup::buckets::{Aspect, judge};
-use tenantry_testbed::make_bucket;
+use tenantry::store::Store;
+use tenantry_testbed::{Fault, Matcher, Proxy, make_bucket};
 
 use crate::Outcome;
-use crate::bed::{self, Server, open};
+use crate::bed::{self, Server, credentials, open};
 
 #[tokio::test]
 async fn a_bucket_is_set_right_and_what_a_store_cannot_do_is_said() -> Outcome {
@@ -33,6 +34,35 @@ async fn a_bucket_is_set_right_and_what_a_store_cannot_do_is_said() -> Outcome {
                 let all = [&kept.versions, &kept.retention, &kept.encryption, &kept.privacy];
                 assert_eq!(all, [&Aspect::Kept; 4], "{kept:?}");
             }
+        }
+    }
+    Ok(())
+}
+
+/// What isn't the owner's is left alone, and a yes of the store is no proof.
+#[tokio::test]
+async fn nothing_is_set_for_a_stranger_and_nothing_believed() -> Outcome {
+    let Some(servers) = bed::servers().await? else { return Ok(()) };
+    for server in &servers {
+        let name = server.name();
+        server.client().create_bucket().bucket("files").send().await?;
+        let proxy = Proxy::to(&server.url())?;
+        let mut address = server.address("files");
+        address.endpoint = Some(proxy.url(&server.url()));
+        let store = Store::open(&address, &credentials(&server.root()))?;
+        proxy.fail(Matcher::any().method("PUT"), Fault::status(200));
+        let lied = store.look_at_files(30, true).await;
+        let doubt = |words: &str| words.contains("the store took it, and doesn't have it");
+        assert!(matches!(&lied.versions, Aspect::Broken(words) if doubt(words)), "{name}: {lied:?}");
+        proxy.heal_all();
+        proxy.forget_requests();
+        address.expected_owner = Some("333333333333".into());
+        // The other one gives a bucket to whoever expects any owner.
+        if matches!(server, Server::Versitygw(_)) {
+            let strange = Store::open(&address, &credentials(&server.root()))?;
+            let said = strange.look_at_files(30, true).await;
+            assert!(matches!(said.owner, Aspect::Broken(_)), "{name}: {said:?}");
+            assert_eq!(proxy.writes(), Vec::<String>::new(), "{name}");
         }
     }
     Ok(())

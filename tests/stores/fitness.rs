@@ -1,5 +1,6 @@
 //! Whether a store is fit for backups, as its conditions say it.
 
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use tenantry::backup::store::checks::{Asked, judge};
 use tenantry::backup::store::probe_key;
 use tenantry::store::verdict::{Judgement, Owner};
@@ -50,11 +51,16 @@ async fn a_store_that_lacks_what_is_asked_is_refused() -> Outcome {
         let (name, root, client) = (server.name(), server.root(), server.client());
         client.create_bucket().bucket("bare").send().await?;
         make_bucket(&client, "long", Some(29)).await?;
+        make_bucket(&client, "paused", None).await?;
+        let suspended = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
+        let pause = client.put_bucket_versioning().bucket("paused").versioning_configuration(suspended);
+        pause.send().await?;
         for (bucket, days, reason) in [
             ("plain", Some(14), "NotImmutable"),
             ("locked", Some(15), "LockTooShort"),
             ("long", None, "LockTooLong"),
             ("bare", None, "NotVersioned"),
+            ("paused", None, "NotVersioned"),
             ("nobucket", None, "BucketMissing"),
         ] {
             let said = verdict(&server.address(bucket), &root, &asked(days)).await?;
@@ -130,6 +136,10 @@ async fn a_store_that_forgets_is_found_out() -> Outcome {
         proxy.fail(Matcher::path("records/a").method("PUT"), Fault::status(200));
         let lost = store.put_proved("records/a", b"{}").await.unwrap_err();
         assert_eq!((lost.class.clone(), lost.reason()), (Class::NotDurable, "NotDurable"), "{lost}");
+        let other = Fault::Status { code: 200, headers: Vec::new(), body: "[]".into() };
+        proxy.fail(Matcher::path("records/b").method("GET"), other);
+        let changed = store.put_proved("records/b", b"{}").await.unwrap_err();
+        assert_eq!(changed.class, Class::NotDurable, "{changed}");
         // One that ignores the condition.
         proxy.heal_all();
         store.put_new(&probe_key("b", "shop"), b"x").await?;

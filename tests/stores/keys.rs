@@ -6,9 +6,11 @@ use std::process::{Command, Stdio};
 use tenantry::backup::key::{Claim, KeyError, Owner, SecretKey, adopted};
 use tenantry::backup::layout::Place;
 use tenantry::backup::store::keys::{NoKey, tenant_key};
+use tenantry::store::Store;
+use tenantry_testbed::{Fault, Matcher, Proxy};
 
 use crate::Outcome;
-use crate::bed::{self, open};
+use crate::bed::{self, credentials, open};
 
 const PLATFORM_KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
 
@@ -104,6 +106,27 @@ async fn a_key_that_does_not_fit_is_refused_and_stays() -> Outcome {
                 .await
                 .unwrap_err();
         assert!(matches!(damaged, NoKey::Key(KeyError::Damaged(_))), "{damaged}");
+    }
+    Ok(())
+}
+
+/// Two operators at once: a key that the other one doesn't know would shut it out of every backup.
+#[tokio::test]
+async fn of_two_that_make_a_key_the_first_ones_counts() -> Outcome {
+    let Some(servers) = bed::servers().await? else { return Ok(()) };
+    for server in &servers {
+        let store = open(server, "locked")?;
+        let (place, platform) = (Place::of("b", "shop", "acme"), SecretKey::parse(PLATFORM_KEY)?);
+        let made = tenant_key(&store, &place, claim(&owner("acme")), &platform, true).await?;
+        let proxy = Proxy::to(&server.url())?;
+        let mut address = server.address("locked");
+        address.endpoint = Some(proxy.url(&server.url()));
+        let late = Store::open(&address, &credentials(&server.root()))?;
+        // It looked a moment before.
+        let none = proxy.fail_next(1, Matcher::path("key.json").method("GET"), Fault::status(404));
+        let found = tenant_key(&late, &place, claim(&owner("acme")), &platform, true).await?;
+        assert_eq!(proxy.hits(none), 1, "{}", server.name());
+        assert!(found == made, "{}", server.name());
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ async fn a_listing_is_paged_bounded_and_in_order() -> Outcome {
     let Some(servers) = bed::servers().await? else { return Ok(()) };
     for server in &servers {
         let store = open(server, "plain")?;
-        let keys: Vec<String> = (0..1203).map(|number| format!("shop/a/{number:05}")).collect();
+        let keys: Vec<String> = (0..1203).map(|number| format!("shop/a/{number:05}/x")).collect();
         let puts = futures::stream::iter(keys.iter().map(|key| store.put_new(key, b"x")));
         puts.buffer_unordered(16).try_collect::<Vec<_>>().await?;
         store.put_new("shop/b", b"x").await?;
@@ -76,10 +76,14 @@ async fn a_listing_is_paged_bounded_and_in_order() -> Outcome {
         let found: Vec<&String> = all.objects.iter().map(|object| &object.key).collect();
         assert_eq!(found, keys.iter().collect::<Vec<_>>(), "{}", server.name());
         assert!(!all.cut && all.objects.iter().all(|object| object.size == 1 && object.modified.is_some()));
-        let some = store.list("shop/a/", "shop/a/00009", 1100).await?;
+        let some = store.list("shop/a/", "shop/a/00009/x", 1100).await?;
         assert!(some.cut && some.objects.len() == 1100, "{}", server.name());
-        assert_eq!(some.objects[0].key, "shop/a/00010");
+        assert_eq!(some.objects[0].key, "shop/a/00010/x");
         assert_eq!(store.list("shop/none/", "", 10).await?.objects, []);
+        // A part of the folders is none, and what begins like a key isn't it.
+        assert_eq!(store.folders("shop/a/").await.unwrap_err().class, Class::Unexpected);
+        assert_eq!(store.listed("shop/a/0000").await.unwrap_err().class, Class::NotFound);
+        assert_eq!(store.listed("shop/a/00007/x").await?, 1);
         let versions = store.list_versions("shop/a/", 5000).await?;
         assert_eq!((versions.versions.len(), versions.cut), (1203, false), "{}", server.name());
         assert!(store.list_versions("shop/a/", 1001).await?.cut);

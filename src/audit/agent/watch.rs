@@ -277,3 +277,6 @@ fn of_spool(trouble: &spool::Trouble) -> Trouble {
     };
     Trouble { reason: reason.to_owned(), message: trouble.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,9 @@ async fn records_are_numbered_through_restarts_and_segments() {
     let epoch = spool.epoch().to_owned();
     assert_eq!(spool.append(texts(3, "a")).await, Ok(1..4));
     assert_eq!(spool.append(texts(0, "none")).await, Ok(4..4));
+    // No start could read it again.
+    let long = Batch::one(Source::AuditFile, vec![b'x'; MOST_BYTES + 1]);
+    assert_eq!(spool.append(long).await, Err(AppendError::TooLong));
     assert!(Spool::open(settings.clone()).unwrap_err().to_string().contains("another agent writes in"));
     spool.close().await;
     assert_eq!(spool.append(texts(1, "late")).await, Err(AppendError::Closed));
@@ -196,6 +199,60 @@ async fn the_last_sealed_segment_says_which_number_is_next() {
     let (spool, found) = Spool::open(settings).unwrap();
     assert_eq!(found, Found { next: 3, ..Found::default() });
     assert_eq!(spool.append(texts(1, "z")).await, Ok(3..4));
+}
+
+/// As a full disk leaves it, where no file of the next segment could be made.
+#[test]
+fn the_newest_segment_stays_until_another_says_which_number_is_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = open::open(&RealDisk, &settings(folder.path())).unwrap();
+    let (shared, mut removed) = (Shared::new(1000, &start), Vec::new());
+    for (first, last) in [(0, 4), (5, 9)] {
+        shared.sealed(Segment { first, last, bytes: 1 });
+    }
+    for first in [0, 5] {
+        shared
+            .forget(first, |segment| {
+                removed.push(segment.first);
+                Ok(())
+            })
+            .unwrap();
+    }
+    assert_eq!(removed, [0]);
+}
+
+#[tokio::test]
+async fn numbers_of_a_last_segment_that_is_gone_are_never_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (spool, _) = Spool::open(settings.clone()).unwrap();
+    spool.append(texts(2, "x")).await.unwrap();
+    spool.seal();
+    spool.seals().wait_for(|next| *next == 3).await.unwrap();
+    assert_eq!(spool.append(texts(2, "y")).await, Ok(3..5));
+    spool.close().await;
+    fs::remove_file(folder.path().join(SEGMENTS).join(Name::Open(3).file())).unwrap();
+    let (spool, found) = Spool::open(settings).unwrap();
+    assert_eq!((found.lost, found.next), (vec![(3, 4)], 5));
+    // The record that says so is the first one.
+    assert_eq!(spool.append(texts(1, "z")).await, Ok(6..7));
+}
+
+#[tokio::test]
+async fn what_the_shipper_needs_of_the_disk_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { reserve: u64::MAX, ..settings(folder.path()) };
+    let (spool, _) = Spool::open(settings).unwrap();
+    let late = tokio::spawn({
+        let spool = spool.clone();
+        async move { spool.append(texts(1, "late")).await }
+    });
+    while spool.trouble().is_none() && !late.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let trouble = spool.trouble().expect("nothing may be written");
+    assert!(trouble.to_string().contains("are kept for the shipper"), "{trouble}");
+    assert_eq!(all(folder.path()), []);
 }
 
 #[tokio::test]

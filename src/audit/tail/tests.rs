@@ -142,6 +142,19 @@ fn renaming_loses_nothing_also_while_nobody_looks_and_with_clocks_that_lie() {
 }
 
 #[test]
+fn a_last_line_that_grew_since_the_last_look_is_waited_for() {
+    let mut log = Log::new();
+    log.write("one\n");
+    assert_eq!(log.news(), ["one"]);
+    log.write("ha");
+    log.rename("audit.log", "audit.log.1");
+    log.write("two\n");
+    assert_eq!(log.tail.step().unwrap(), Step::Idle);
+    log.write_to("audit.log.1", "lf\n");
+    assert_eq!(log.news(), ["half", "two"]);
+}
+
+#[test]
 fn a_file_that_is_removed_while_it_is_read_is_read_to_its_end() {
     let mut log = Log::new();
     log.write("one\n");

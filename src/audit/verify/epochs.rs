@@ -121,6 +121,24 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_epoch_of_each_agent_has_to_reach_the_time() {
+        let at = |hour: i64| Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(hour);
+        let one = |agent: &str, epoch: &str, last: Option<i64>| {
+            let stream = layout::Stream { cluster: "c".into(), agent: agent.into(), epoch: epoch.into() };
+            let received = last.map(|last| (at(0).to_string(), at(last).to_string()));
+            (stream, None, Stream { proven: 4, received, ..Stream::default() })
+        };
+        let mut all =
+            [one("a", "1", Some(1)), one("a", "2", Some(5)), one("b", "1", Some(4)), one("c", "1", None)];
+        reach(&mut all, at(5));
+        let early: Vec<_> = all.iter().map(|(_, _, found)| found.faults.first()).collect();
+        assert_eq!((early[0], early[1]), (None, None));
+        for found in &early[2..] {
+            assert_eq!(found.map(|one| (one.reason, one.index)), Some((Reason::EndsEarly, Some(4))));
+        }
+    }
+
+    #[test]
     fn an_epoch_that_is_gone_or_shorter_is_named_by_the_next() {
         let one = |epoch: &str, records, previous: Option<(&str, u64)>| {
             let stream = layout::Stream { cluster: "c".into(), agent: "a".into(), epoch: epoch.into() };

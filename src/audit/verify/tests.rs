@@ -150,6 +150,11 @@ fn what_was_removed_is_named() {
         let found = look(&mut bad);
         assert!(found.faults.iter().any(|fault| fault.path == *path), "{path}: {:?}", found.faults);
     }
+    // The last one, where nobody has the witness' key.
+    let mut bad = files.clone();
+    bad.0.remove(&layout::segment(304, 308));
+    let found = verify(&mut bad, &stream(), &Keys { witness: None, ..keys() }, &mut |_| {}).unwrap().0;
+    assert_eq!((found.faults[0].reason, found.faults[0].index), (Reason::SegmentMissing, Some(304)));
     // The end, with everything that belongs to it.
     let mut bad = log(&[3, 300]);
     let longer = log(&[3, 300, 7]);
@@ -220,6 +225,27 @@ fn a_loss_that_the_agent_owns_up_to_is_a_gap_and_another_a_fault() {
         let faults: Vec<_> = found.faults.iter().map(|one| (one.reason, one.index)).collect();
         let wanted = if says { vec![] } else { vec![(Reason::RecordMissing, Some(2))] };
         assert_eq!(faults, wanted, "{:?}", found.faults);
+    }
+}
+
+/// Behind the last record of a segment, whose name alone tells of them; and half of an owning up is none.
+#[test]
+fn a_loss_is_owned_up_to_as_a_whole() {
+    for (last, wanted) in [(4, vec![]), (3, vec![(Reason::RecordMissing, Some(2))])] {
+        let mut writer = Writer::default();
+        let segment = writer.events(2);
+        writer.next += 3;
+        writer.seal(0, &segment);
+        let gap =
+            format!(r#"{{"auditID":"gap-1","first":2,"last":{last},"stage":"Gap","why":"a bad sector"}}"#);
+        let mut segment = Vec::new();
+        writer.record(&mut segment, Source::Agent, gap.as_bytes());
+        segment.extend(writer.events(3));
+        writer.seal(5, &segment);
+        writer.cosign();
+        let found = look(&mut writer.files);
+        let faults: Vec<_> = found.faults.iter().map(|one| (one.reason, one.index)).collect();
+        assert_eq!((faults, found.proven), (wanted, 6), "{:?}", found.faults);
     }
 }
 

@@ -183,3 +183,87 @@ fn fit(bucket: &str, asked: &Asked, findings: &Findings) -> Judgement {
     };
     Judgement { fit: true, reason, message: said }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::address::Written;
+    use crate::store::error::StoreError;
+
+    fn lock(mode: &str, days: u32) -> Lock {
+        Lock { mode: mode.into(), days }
+    }
+
+    fn good() -> Findings {
+        Findings {
+            bucket: Ok(Owner::Right),
+            versioned: Ok(true),
+            lock: Ok(Some(lock("COMPLIANCE", 14))),
+            noncurrent_days: Ok(Some(7)),
+            conditional: Ok(true),
+            ahead: None,
+        }
+    }
+
+    fn error(class: Class) -> StoreError {
+        let (place, said) = ("b".to_owned(), String::new());
+        StoreError { class, action: "read", place, said, written: Written::Platform }
+    }
+
+    fn said(want: Option<Lock>, findings: &Findings) -> &'static str {
+        let judged = judge("b", &Asked { lock: want, retention_days: 30, scoped: true }, findings);
+        assert_eq!(judged.fit, judged.reason == "Succeeded", "{judged:?}");
+        judged.reason
+    }
+
+    #[test]
+    fn a_store_is_fit_only_when_all_is_right() {
+        let (asked, ahead) = (Some(lock("COMPLIANCE", 14)), |count| Some(SignedDuration::from_mins(count)));
+        assert_eq!(said(asked.clone(), &good()), "Succeeded");
+        for (findings, reason) in [
+            (Findings { bucket: Ok(Owner::Wrong), ..good() }, "WrongOwner"),
+            (Findings { bucket: Err(error(Class::NoBucket)), ..good() }, "BucketMissing"),
+            (Findings { versioned: Ok(false), ..good() }, "NotVersioned"),
+            (Findings { versioned: Err(error(Class::Unsupported)), ..good() }, "NotVersioned"),
+            (Findings { lock: Ok(None), ..good() }, "NotImmutable"),
+            (Findings { lock: Err(error(Class::NotConfigured)), ..good() }, "NotImmutable"),
+            (Findings { lock: Err(error(Class::Denied)), ..good() }, "AccessDenied"),
+            (Findings { lock: Ok(Some(lock("GOVERNANCE", 20))), ..good() }, "NotImmutable"),
+            (Findings { lock: Ok(Some(lock("COMPLIANCE", 13))), ..good() }, "LockTooShort"),
+            // Two days are needed to remove what was locked until the last one.
+            (Findings { lock: Ok(Some(lock("COMPLIANCE", 29))), ..good() }, "LockTooLong"),
+            (Findings { conditional: Ok(false), ..good() }, "NoConditionalPut"),
+            (
+                Findings { conditional: Err(error(Class::Timeout(std::time::Duration::ZERO))), ..good() },
+                "StoreUnreachable",
+            ),
+            (Findings { ahead: ahead(6), ..good() }, "ClockSkew"),
+            (Findings { ahead: ahead(-6), ..good() }, "ClockSkew"),
+        ] {
+            assert_eq!(said(asked.clone(), &findings), reason, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_less_is_content_with_it_and_hears_what_is_missing() {
+        let bare =
+            Findings { bucket: Ok(Owner::Untold), lock: Ok(None), noncurrent_days: Ok(None), ..good() };
+        for lock in [Ok(None), Err(error(Class::Denied)), Ok(Some(lock("GOVERNANCE", 28)))] {
+            assert_eq!(said(None, &Findings { lock, ..bare.clone() }), "Succeeded");
+        }
+        // Nobody asked for a lock; what it keeps for too long breaks the promise all the same.
+        assert_eq!(
+            said(None, &Findings { lock: Ok(Some(lock("GOVERNANCE", 29))), ..bare.clone() }),
+            "LockTooLong"
+        );
+        let stricter = Findings { lock: Ok(Some(lock("COMPLIANCE", 14))), ..good() };
+        assert_eq!(said(Some(lock("GOVERNANCE", 14)), &stricter), "Succeeded");
+        let told = judge("b", &Asked { lock: None, retention_days: 30, scoped: false }, &bare);
+        assert_eq!(told.reason, "SharedCredentials");
+        for words in
+            ["has no lock", "doesn't check who owns", "no lifecycle rule", "share the Platform's credentials"]
+        {
+            assert!(told.message.contains(words), "{words}: {}", told.message);
+        }
+    }
+}

@@ -151,6 +151,14 @@ fn a_class_that_is_gone_is_waited_for_and_only_where_one_is_needed() {
 }
 
 #[test]
+fn a_copy_that_gets_no_volume_is_waited_for_and_then_given_up() {
+    let mut seen = states().0.remove(5);
+    seen.volume.as_mut().unwrap().bound = false;
+    assert!(matches!(next_at(&seen, 30), Step::Wait(_)));
+    assert!(matches!(next_at(&seen, 31), Step::GiveUp(reasons::SNAPSHOT_FAILED, _)));
+}
+
+#[test]
 fn a_claim_that_is_gone_is_no_source() {
     assert!(matches!(next_at(&Seen::default(), 1), Step::GiveUp(reasons::SOURCE_UNREACHABLE, _)));
 }

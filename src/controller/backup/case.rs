@@ -263,3 +263,66 @@ fn run(job: &JobFacts) -> Option<Run> {
         hosts: words.map(|words| words.hosts.clone()).unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{api::marks, observe::last_words::Words};
+
+    #[test]
+    fn a_job_did_what_its_record_says_and_nothing_without_one() {
+        let record = |succeeded: bool| {
+            let record = json!({
+                "version": 1, "kind": "backup", "id": "backup-app-x", "installId": "i", "platform": "p",
+                "tenant": "t", "generation": 1, "started": "", "ended": "", "succeeded": succeeded,
+                "reason": "Shrunken",
+            });
+            serde_json::from_value(record).unwrap()
+        };
+        let of = |state, words: Option<Option<bool>>| {
+            let words = words.map(|said| Words {
+                record: said.map(record),
+                reason: "Evicted".into(),
+                ..Words::default()
+            });
+            let (name, ended) = ("backup-app-x".to_owned(), Some(Timestamp::UNIX_EPOCH));
+            let run = run(&JobFacts { name, state, ended, words, ..JobFacts::default() }).unwrap();
+            (run.state, run.reason, run.ended.is_some())
+        };
+        let is = |state, reason: &str, ended| (state, reason.to_owned(), ended);
+        // Until its last words were read it goes on: what it did decides what comes next.
+        for state in [State::Active, State::Succeeded, State::Failed] {
+            assert_eq!(of(state, None), is(RunState::Active, "Interrupted", false), "{state:?}");
+        }
+        assert_eq!(of(State::Succeeded, Some(None)), is(RunState::Failed, "Evicted", true));
+        assert_eq!(of(State::Succeeded, Some(Some(false))), is(RunState::Failed, "Shrunken", true));
+        assert_eq!(of(State::Succeeded, Some(Some(true))), is(RunState::Succeeded, "Shrunken", true));
+        assert_eq!(of(State::Failed, Some(Some(true))), is(RunState::Failed, "Shrunken", true));
+    }
+
+    #[test]
+    fn who_is_observed_or_paused_is_left_alone() {
+        let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let meta = |paused: bool| {
+            let until = if paused { "2026-11-22T04:00:00Z" } else { "2026-11-22T02:00:00Z" };
+            json!({"name": "a", "annotations": {marks::PAUSED_UNTIL: until}})
+        };
+        let stopped = |mode: &str, tenant: bool, platform: bool| {
+            let tenant: Tenant = serde_json::from_value(json!({
+                "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": meta(tenant),
+                "spec": {"platformRef": {"name": "p"}, "mode": mode},
+            }))
+            .unwrap();
+            let platform: Platform = serde_json::from_value(json!({
+                "apiVersion": "tenantry.dev/v1alpha1", "kind": "Platform", "metadata": meta(platform), "spec": {},
+            }))
+            .unwrap();
+            Subject::of(&tenant, &platform, now).stopped
+        };
+        assert!(!stopped("Enforce", false, false));
+        assert!(stopped("Observe", false, false));
+        assert!(stopped("Enforce", true, false) && stopped("Enforce", false, true));
+    }
+}

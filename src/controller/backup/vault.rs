@@ -329,3 +329,24 @@ mod tests {
         assert!(!taken(uid("2"), open_at("two", "eu").await), "another Platform of the same name");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_part_is_looked_into_when_something_may_be_new() {
+        let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let ago = |minutes| now - SignedDuration::from_mins(minutes);
+        let due = |looked, failed: Option<Timestamp>, jobs: &[JobFacts]| {
+            OfTenant { looked, failed, ..OfTenant::default() }.is_due(jobs, now)
+        };
+        let job = |state, ended| JobFacts { state, ended: Some(ended), ..JobFacts::default() };
+        assert!(due(None, None, &[]) && due(Some(ago(5)), None, &[]) && !due(Some(ago(4)), None, &[]));
+        // What a run did is seen at once, and once.
+        assert!(due(Some(ago(4)), None, &[job(State::Failed, ago(3))]));
+        assert!(!due(Some(ago(2)), None, &[job(State::Failed, ago(3))]));
+        // A store that failed is left alone for a moment, whatever has ended.
+        assert!(!due(None, Some(now), &[job(State::Succeeded, now)]) && due(None, Some(ago(1)), &[]));
+    }
+}

@@ -319,6 +319,9 @@ fn drills_prove_for_as_long_as_they_may_and_no_longer() {
     assert_eq!((wrong.status, wrong.reason), (ConditionStatus::False, runs::CHECK_FAILED), "{wrong:?}");
     let after = both.into_iter().chain([passed("2026-11-21T00:00:00Z")]).collect();
     assert_eq!(verified(&old, after).status, ConditionStatus::True, "the newest counts");
+    let cut = past(Kind::Drill, "2026-11-21T00:00:00Z", runs::INTERRUPTED);
+    let cut = verified(&old, vec![passed("2026-11-20T00:00:00Z"), cut]);
+    assert_eq!(cut.status, ConditionStatus::True, "it says nothing of the restore point");
 }
 
 #[test]

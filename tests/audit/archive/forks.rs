@@ -2,7 +2,7 @@
 
 use tenantry::audit::layout;
 use tenantry::audit::ship::trouble::Trouble;
-use tenantry_testbed::Proxy;
+use tenantry_testbed::{Fault, Matcher, Proxy};
 
 use super::bed::{Agent, Bed, PREFIX};
 use super::spool::{Spool, ship, ship_all, witness_key};
@@ -37,6 +37,24 @@ async fn an_object_that_nobody_of_ours_put_stops_the_shipping() -> Outcome {
     assert_eq!(proxy.writes(), Vec::<String>::new());
     let agent = Agent::start(spool.shipper()?, sink, None);
     agent.until("the fork to be told", |state| matches!(state.trouble, Some(("ForkDetected", _)))).await?;
+    Ok(())
+}
+
+/// What the archive refused wasn't put: what lies there later is somebody else's.
+#[tokio::test]
+async fn a_put_that_was_refused_claims_nothing() -> Outcome {
+    let Some(bed) = Bed::start().await? else { return Ok(()) };
+    let proxy = Proxy::http(&bed.server.url())?;
+    let (mut spool, sink) = (Spool::new()?, bed.sink_at(&proxy.url(&bed.server.url()), PREFIX));
+    spool.seal(5)?;
+    let path = layout::segment(0, 4);
+    proxy.fail(Matcher::path("/segments/").method("PUT"), Fault::status(403));
+    let (mut shipper, store) = (spool.shipper()?, sink.writer().store().await?);
+    let refused = Box::pin(shipper.step(&store, sink.prefix())).await;
+    assert!(matches!(refused, Err(Trouble::Sink(_))), "{refused:?}");
+    proxy.heal_all();
+    bed.root()?.put_new(&format!("{}/{path}", spool.stream().folder(PREFIX)), b"of a stranger").await?;
+    is_fork(ship(&mut shipper, &sink).await.map(drop), &path);
     Ok(())
 }
 

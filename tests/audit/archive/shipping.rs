@@ -29,6 +29,12 @@ async fn segments_lie_there_under_lock_and_verify() -> Outcome {
     Ok(())
 }
 
+fn conflict() -> Fault {
+    let headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
+    let body = "<Error><Code>ConditionalRequestConflict</Code><Message>conflict</Message></Error>";
+    Fault::Status { code: 409, headers, body: body.to_owned() }
+}
+
 /// A5: each refusal has its word, is tried for ever, and costs nothing.
 #[tokio::test]
 async fn no_refusal_of_the_archive_loses_a_record() -> Outcome {
@@ -42,6 +48,8 @@ async fn no_refusal_of_the_archive_loses_a_record() -> Outcome {
         (Fault::status(404), "SinkMissing"),
         (Fault::status(500), "SinkFailing"),
         (Fault::status(503), "SinkFailing"),
+        // While another put of the same key goes on; nothing is there that a 412 would tell of.
+        (conflict(), "SinkFailing"),
         (Fault::Reset, "SinkFailing"),
         (Fault::LoseAnswer, "SinkFailing"),
     ] {
@@ -182,8 +190,14 @@ async fn the_spool_forgets_what_the_witness_confirmed() -> Outcome {
     // The next process knows it still, and an older checkpoint is none.
     let again = Agent::start(spool.shipper()?, bed.sink(), Some(witness_key().public().clone()));
     spool.seal(5)?;
-    let state = again.until("all to be shipped", |state| state.next == 20).await?;
+    spool.seal(5)?;
+    let state = again.until("all to be shipped", |state| state.next == 25).await?;
     assert_eq!(state.verified.map(|one| one.size), Some(15));
+    drop(again);
+    // What is shipped and not confirmed stays, and what was confirmed is known again.
+    let third = Agent::start(spool.shipper()?, bed.sink(), Some(witness_key().public().clone()));
+    let state = third.until("a pass", |state| state.archive.is_some()).await?;
+    assert_eq!((spool.kept()?, state.witness), (vec![15, 20], None));
     Ok(())
 }
 

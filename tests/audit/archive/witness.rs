@@ -57,7 +57,8 @@ async fn a_history_that_was_rewritten_is_never_cosigned() -> Outcome {
     let (sink, state) = (bed.sink(), tempfile::tempdir()?);
     let (mut honest, mut other) = (Spool::new()?, Spool::of("cp-2", "")?);
     for spool in [&mut honest, &mut other] {
-        spool.seal(10)?;
+        spool.seal(4)?;
+        spool.seal(6)?;
         ship_all(spool, &sink).await?;
     }
     let first = bed.witness(state.path()).await?;
@@ -87,6 +88,7 @@ async fn a_history_that_was_rewritten_is_never_cosigned() -> Outcome {
         .until("the refusal to be heard", |state| matches!(state.witness, Some(("WitnessRefused", _))))
         .await?;
     assert!(told.witness.is_some_and(|(_, said)| said.contains("history was rewritten")));
+    assert_eq!(honest.kept()?, [0, 4], "what was confirmed before may be needed now");
     let heard = listens(&other)?.until("the witness to be heard", |state| state.verified.is_some()).await?;
     assert_eq!(heard.witness, None);
     let said = || fs::metadata(files.join(REFUSAL)).and_then(|file| file.modified());

@@ -5,6 +5,7 @@
 mod asked;
 mod clocks;
 mod faults;
+mod keeping;
 mod known;
 mod sixty;
 mod spread;

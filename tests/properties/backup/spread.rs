@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tenantry::backup::{
+    known::Kind,
     schedule::{Schedule, Seed},
-    spread::{Budget, per_minute},
+    spread::{Bid, Budget, Taken, admit, per_minute},
 };
 
 use super::known::{hours, time};
@@ -50,6 +51,33 @@ fn b16_a_line_without_h_is_spread_as_well() {
     let histogram = play::play(&due, time("2026-12-01T03:00:00Z"), 60, &budget, 60);
     assert_eq!(histogram.minutes.iter().sum::<u32>(), 1000);
     assert!(histogram.ratio() <= 1.01 && histogram.minutes.len() == 60, "{histogram:?}");
+}
+
+#[test]
+fn drills_have_places_of_their_own_and_restores_wait_for_nobody() {
+    let now = time("2026-12-01T03:00:30Z");
+    let bids = [Kind::Restore, Kind::Backup, Kind::Drill].map(|kind| Bid {
+        kind,
+        due: now,
+        tenant: "acme".into(),
+        job: kind.word().into(),
+    });
+    let running = |kind| Taken { kind, created: now - hours(1), active: true };
+    let ended = |kind| Taken { active: false, ..running(kind) };
+    let admitted = |taken: &[Taken], per_minute| {
+        let budget = Budget { concurrency: 1, drills: 1, per_minute };
+        let admission = admit(&bids, taken, &budget, now);
+        assert_eq!(admission.again.is_some(), admission.admitted.len() < bids.len());
+        admission.admitted.into_iter().map(|index| bids[index].kind).collect::<Vec<_>>()
+    };
+    let all = [Kind::Restore, Kind::Backup, Kind::Drill];
+    assert_eq!(admitted(&[], 9), all);
+    assert_eq!(admitted(&[running(Kind::OldDrill)], 9), [Kind::Restore, Kind::Backup]);
+    assert_eq!(admitted(&[running(Kind::Check)], 9), [Kind::Restore, Kind::Drill]);
+    // A restore takes nobody's place, and what has ended has none.
+    assert_eq!(admitted(&[running(Kind::Restore), ended(Kind::Backup), ended(Kind::Drill)], 9), all);
+    let began = Taken { created: now, ..ended(Kind::Backup) };
+    assert_eq!(admitted(&[began], 1), [Kind::Restore, Kind::Drill], "the minute's token is gone");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tenantry::backup::{
     decide::{self, Decision, Known},
-    known::{Database, Kind, Settings, Store},
+    known::{Asked, Choice, Database, Kind, Settings, Store},
     task::Work,
     volumes::key,
 };
@@ -53,4 +53,14 @@ fn what_cannot_be_backed_up_keeps_nobody_waiting_and_is_tried_all_the_same() {
     let starts = decided(&all, &store).starts;
     let drill = starts.iter().find(|want| want.kind == Kind::Drill).unwrap();
     assert!(matches!(&drill.work, Work::VolumeDrill(_)), "{drill:?}");
+    // Files come back by hand.
+    let asked = Asked {
+        name: "please".into(),
+        created: now,
+        database: key("a"),
+        choice: Choice::Newest,
+        restore: Some(Some("copy".into())),
+    };
+    let known = Known { settings: &all, store: Some(&store), runs: &[], asked: &[asked], now };
+    assert!(decide::decide(known).starts.iter().all(|want| want.kind != Kind::Restore));
 }

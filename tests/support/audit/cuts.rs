@@ -1,4 +1,4 @@
-//! Power cuts at random moments: what was acknowledged before is there afterwards, under its number.
+//! Power cuts at random moments, and kills among them: what was acknowledged before is there afterwards, under its number.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +37,8 @@ type Told = Arc<Mutex<BTreeMap<u64, Vec<u8>>>>;
 /// Cuts the power that often.
 pub async fn run(cuts: usize, seed: u64) -> Outcome<Report> {
     let disk = FakeDisk::new(seed);
-    let mut round = Round { dice: Dice(seed), disk, told: Told::default(), archive: Segments::new(), ids: 0 };
+    let mut round =
+        Round { dice: Dice(seed), disk, told: Told::default(), archive: Segments::new(), shipped: 0, ids: 0 };
     let mut report = Report { cuts, ..Report::default() };
     for number in 0..cuts {
         round.play(&mut report).await.map_err(|error| format!("cut {number} of seed {seed}: {error}"))?;
@@ -70,6 +71,8 @@ struct Round {
     told: Told,
     /// What the shipper took away.
     archive: Segments,
+    /// Records below this number are there.
+    shipped: u64,
     ids: u64,
 }
 
@@ -96,7 +99,12 @@ impl Round {
             Err(OpenError::Disk { .. }) if self.disk.is_dead() => {}
             Err(error) => return Err(error.into()),
         }
-        self.disk.power_on();
+        // What a killed agent left is safe once the next one has begun to count on it.
+        if self.dice.roll(3) == 0 {
+            self.disk.restart();
+        } else {
+            self.disk.power_on();
+        }
         Ok(())
     }
 
@@ -132,7 +140,9 @@ impl Round {
             }
             let Ok(bytes) = spool.read(segment) else { break };
             self.archive.insert(segment.first, bytes);
-            let note = format!(r#"{{"next":{}}}"#, segment.last + 1);
+            // One that came back was shipped long ago: a shipper never goes back.
+            self.shipped = self.shipped.max(segment.last + 1);
+            let note = format!(r#"{{"next":{}}}"#, self.shipped);
             if replace(&self.disk, &Path::new(FOLDER).join(PROVER), note.as_bytes()).is_err() {
                 break;
             }

@@ -104,6 +104,13 @@ impl FakeDisk {
         self.platter().left == Some(0)
     }
 
+    /// Only the process ended: what it wrote is there, and still not safe.
+    pub fn restart(&self) {
+        let mut platter = self.platter();
+        platter.locked.clear();
+        platter.left = None;
+    }
+
     /// The power comes back: what wasn't safe is anything.
     pub fn power_on(&self) {
         let mut platter = self.platter();

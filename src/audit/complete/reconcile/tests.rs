@@ -112,6 +112,51 @@ fn what_comes_late_is_no_longer_missing() {
     assert_eq!(one.dropped(at(105)), 1);
 }
 
+/// The author of a request isn't known at its own time: it is counted some seconds later, and a look may lie in between.
+#[test]
+fn what_is_counted_after_its_time_is_no_loss() {
+    let mut one = reconciled();
+    look(&mut one, &counted(-9, 50), true, 0);
+    look(&mut one, &counted(-9, 50), true, 30);
+    event(&mut one, 22);
+    look(&mut one, &counted(-9, 51), true, 60);
+    assert_eq!(one.dropped(at(120)), 0);
+}
+
+/// Only what stands in the log before a look's own event was counted by it; what a webhook sends comes in any order.
+#[test]
+fn what_a_webhook_brings_says_nothing_of_what_was_counted() {
+    // Whether what was counted after the look came by the log, and whether the look's own event did.
+    for (late, own) in [(false, true), (true, false), (false, false)] {
+        let mut one = reconciled();
+        look(&mut one, &counted(-9, 50), true, 0);
+        let asked = Asked { began: at(30), ended: at(30), audit_id: Some("l".to_owned()) };
+        one.look(&counted(-9, 51), true, asked);
+        let other = Identity::default();
+        let begun = Identity { audit_id: "l".into(), stage: BEGUN.into() };
+        for (id, second, in_order) in [(other.clone(), 29, late), (other, 29, late), (begun, 30, own)] {
+            one.received(&Arrived { id, at: at(second), in_order });
+        }
+        look(&mut one, &counted(-9, 53), true, 60);
+        assert_eq!(one.dropped(at(120)), 0, "{late} {own}");
+    }
+}
+
+/// Of before a look that isn't kept any more: it says nothing of those that were lost since.
+#[test]
+fn what_comes_very_late_hides_nothing() {
+    let mut one = reconciled();
+    look(&mut one, &counted(-9, 50), true, 0);
+    (0..5).for_each(|_| event(&mut one, -1));
+    (1..11).for_each(|second| event(&mut one, second));
+    look(&mut one, &counted(-9, 62), true, 30);
+    // Ten are lost here, and two of those before are on their way.
+    [60, 90, 120].into_iter().for_each(|second| look(&mut one, &counted(-9, 72), true, second));
+    assert_eq!(one.dropped(at(120)), 10);
+    (0..2).for_each(|_| event(&mut one, 10));
+    assert_eq!(one.dropped(at(120)), 10);
+}
+
 /// The process begins again: its counters begin at zero, which is no gap, and what it made since its begin must arrive.
 #[test]
 fn a_new_process_is_no_gap_and_its_own_losses_are() {

@@ -39,6 +39,35 @@ fn nothing_hides_in_a_segment_whose_records_are_right() {
     assert_eq!(reasons(&mut marked), [Reason::SegmentDamaged]);
 }
 
+/// A segment beside the log, of numbers that the log has: its records are nobody's.
+#[test]
+fn a_segment_of_numbers_that_are_taken_is_named() {
+    let mut files = log(&[4, 4]);
+    let mut stranger = Writer { next: 6, ..Writer::default() };
+    let segment = stranger.events(4);
+    files.0.insert(layout::segment(6, 9), pack(&segment).unwrap());
+    let found = look(&mut files);
+    assert_eq!((found.faults[0].reason, found.faults[0].index), (Reason::SegmentDiffers, Some(6)));
+    assert_eq!((found.faults.len(), found.proven, found.unproven), (1, 8, 0), "{found:?}");
+}
+
+/// The agent's key alone: the same records in other segments, so that no checkpoint of the old ones contradicts.
+#[test]
+fn a_history_whose_segments_end_elsewhere_is_named() {
+    let old = log(&[4, 4]);
+    let mut other = Writer::default();
+    let segment = other.events(9);
+    other.seal(0, &segment);
+    let signed = other.files.clone();
+    other.files.0.insert(layout::CHECKPOINT.into(), old.0[layout::CHECKPOINT].clone());
+    assert_eq!(reasons(&mut other.files), [Reason::WitnessDiffers]);
+    // Of both histories one is there, and what was signed of the other.
+    let mut files = log(&[4, 8]);
+    let path = layout::checkpoint(9);
+    files.0.insert(path.clone(), signed.0[&path].clone());
+    assert_eq!(reasons(&mut files), [Reason::CheckpointDiffers]);
+}
+
 /// The agent's key alone: what comes long after the witness last spoke isn't taken.
 #[test]
 fn a_log_that_goes_on_without_the_witness_is_named() {
