@@ -128,14 +128,4 @@ mod tests {
         assert!(!tended.is_due(after(94)) && tended.is_due(after(95)), "a clock that is ahead");
         assert!(!Tended::of(&BTreeMap::new(), now).is_due(after(1 << 20)), "they don't end");
     }
-
-    #[test]
-    fn only_who_has_ended_loses_its_secret() {
-        let job = |uid: &str, state| JobFacts { uid: uid.into(), state, ..JobFacts::default() };
-        let jobs = [job("a", State::Active), job("b", State::Failed), job("c", State::Succeeded)];
-        let mut vault = Vault::default();
-        vault.tended.insert("c".into(), Tended::Gone);
-        let ended: Vec<String> = ended(&vault, jobs.iter()).into_iter().map(|job| job.uid).collect();
-        assert_eq!(ended, ["b"], "once, and not while it runs");
-    }
 }

@@ -328,11 +328,6 @@ mod tests {
         assert!(!taken(uid("1"), open_at("two", "eu").await), "another folder of it");
         assert!(!taken(uid("2"), open_at("two", "eu").await), "another Platform of the same name");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_tenants_part_is_looked_into_when_something_may_be_new() {
