@@ -170,11 +170,12 @@ impl Reconciled {
         let is_known = alone
             && !self.processes.is_empty()
             && (SignedDuration::ZERO..RECENT).contains(&at.duration_since(started));
-        // Of the process before, some of the last events may count here: they hide as many that are lost, at most.
-        let begin = moved(if is_known { started } else { at }, -SLACK);
+        // Of the process before, some of the last events may count here: they hide as many that are lost, at most. Where
+        // it isn't known when this one began, its clock isn't known either, and none of them are told apart by it.
+        let begin = if is_known { moved(started, -SLACK) } else { Timestamp::MIN };
         let floor = is_known.then_some((0, begin));
-        let received = self.recent.range(begin.as_second()..).map(|(_, count)| count).sum::<u64>();
-        let received = i64::try_from(received).unwrap_or(i64::MAX);
+        let since = self.recent.range(begin.as_second()..).map(|(_, count)| count).sum::<u64>();
+        let received = if is_known { i64::try_from(since).unwrap_or(i64::MAX) } else { 0 };
         self.processes.push_back(Process {
             started: seconds,
             begin,
@@ -232,7 +233,8 @@ impl Process {
     fn missing(&self, now: Timestamp, arrived: SignedDuration) -> u64 {
         let old = self.looks.iter().filter(|look| now.duration_since(look.at) >= arrived);
         let lost = old.filter_map(Look::least).max();
-        let before = self.looks.iter().map(Look::most).fold(self.floor, least);
+        let told = self.looks.iter().filter(|look| look.is_told() || now.duration_since(look.at) >= arrived);
+        let before = told.map(Look::most).fold(self.floor, least);
         let missing = lost.zip(before).map_or(0, |(lost, (before, _))| lost.saturating_sub(before));
         u64::try_from(missing).unwrap_or(0)
     }
@@ -289,6 +291,11 @@ impl Look {
         self.from <= at && at <= self.to
     }
 
+    /// Whether it is known by its own events what time it was there, or never will be.
+    fn is_told(&self) -> bool {
+        self.audit_id.is_none() || self.last.is_some()
+    }
+
     /// What was lost until this look and what was counted before the first one, at least.
     fn least(&self) -> Option<i64> {
         let last = self.last.unwrap_or(self.to);
@@ -300,7 +307,8 @@ impl Look {
         let (arrived, first) = self.first.unwrap_or((0, self.from));
         let near = self.near.iter().take(arrived);
         let near = near.filter(|(at, in_order)| *in_order && *at <= first);
-        self.knows(first).then(|| (self.without(near), self.from))
+        let known = self.knows(first) && self.last.is_none_or(|last| self.knows(last));
+        known.then(|| (self.without(near), self.from))
     }
 }
 
