@@ -172,15 +172,14 @@ impl Reconciled {
             && (SignedDuration::ZERO..RECENT).contains(&at.duration_since(started));
         // Of the process before, some of the last events may count here: they hide as many that are lost, at most. Where
         // it isn't known when this one began, its clock isn't known either, and none of them are told apart by it.
-        let begin = if is_known { moved(started, -SLACK) } else { Timestamp::MIN };
-        let floor = is_known.then_some((0, begin));
-        let since = self.recent.range(begin.as_second()..).map(|(_, count)| count).sum::<u64>();
-        let received = if is_known { i64::try_from(since).unwrap_or(i64::MAX) } else { 0 };
+        let begin = is_known.then(|| moved(started, -SLACK));
+        let since =
+            |begin: Timestamp| self.recent.range(begin.as_second()..).map(|(_, count)| count).sum::<u64>();
         self.processes.push_back(Process {
             started: seconds,
-            begin,
-            received,
-            floor,
+            begin: begin.unwrap_or(Timestamp::MIN),
+            received: begin.map_or(0, |begin| i64::try_from(since(begin)).unwrap_or(i64::MAX)),
+            floor: begin.map(|begin| (0, begin)),
             looks: VecDeque::new(),
         });
         if self.processes.len() > PROCESSES {
@@ -231,9 +230,9 @@ impl Process {
 
     /// What was lost, by looks whose events must have arrived.
     fn missing(&self, now: Timestamp, arrived: SignedDuration) -> u64 {
-        let old = self.looks.iter().filter(|look| now.duration_since(look.at) >= arrived);
-        let lost = old.filter_map(Look::least).max();
-        let told = self.looks.iter().filter(|look| look.is_told() || now.duration_since(look.at) >= arrived);
+        let is_old = |look: &&Look| now.duration_since(look.at) >= arrived;
+        let lost = self.looks.iter().filter(is_old).filter_map(Look::least).max();
+        let told = self.looks.iter().filter(|look| look.is_told() || is_old(look));
         let before = told.map(Look::most).fold(self.floor, least);
         let missing = lost.zip(before).map_or(0, |(lost, (before, _))| lost.saturating_sub(before));
         u64::try_from(missing).unwrap_or(0)
