@@ -98,7 +98,7 @@ async fn prove(
 
 /// The words of an answer; `None` where there was none.
 fn said(questions: &Questions, error: CallError) -> Option<String> {
-    if error.is_ambiguous() || matches!(error, CallError::TooManyRequests { .. } | CallError::NotLeader) {
+    if error.is_ambiguous() || error.is_throttled() || matches!(error, CallError::NotLeader) {
         let why = report(&error);
         warn!(tenant = questions.tenant, why, "isolation can't be tried now");
         return None;

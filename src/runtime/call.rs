@@ -122,6 +122,12 @@ impl CallError {
         matches!(self, Self::Timeout(_) | Self::Transport(_) | Self::Decode(_) | Self::Server { .. })
     }
 
+    /// Whether the API server asks to wait: what is true of this call is true of all others.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        matches!(self, Self::TooManyRequests { .. })
+    }
+
     /// A word for the `outcome` label of metrics.
     #[must_use]
     pub fn label(&self) -> &'static str {

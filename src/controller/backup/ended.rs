@@ -75,7 +75,7 @@ impl Ended {
                     self.open.entry(uid).and_modify(|open| open.failed = Some(Timestamp::now()));
                     warn!(job = open.job.name, error = report(&error), "what it left can't be removed now");
                     // The same goes for all others.
-                    if matches!(error, CallError::TooManyRequests { .. }) {
+                    if error.is_throttled() {
                         break;
                     }
                 }

@@ -33,10 +33,7 @@ use tracing::warn;
 use crate::{
     api::Tenant,
     observe::runs::{self, Runs},
-    runtime::{
-        call::{CallError, report},
-        health::Health,
-    },
+    runtime::{call::report, health::Health},
 };
 
 use super::context::Context;
@@ -105,7 +102,7 @@ async fn listen(ctx: &Context, runs: &Runs) {
             Err(error) => {
                 warn!(job = job.name, error = report(&error), "its last words can't be read now");
                 // The same goes for all others.
-                if matches!(error, CallError::TooManyRequests { .. }) {
+                if error.is_throttled() {
                     return;
                 }
             }

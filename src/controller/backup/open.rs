@@ -10,7 +10,6 @@ use crate::{
     },
     controller::context::Context,
     observe::secrets::{self, SecretError},
-    runtime::call::CallError,
     store::{
         Credentials, Store, StoreAddress,
         access::{Access, Base, RoleAddress},
@@ -59,9 +58,7 @@ impl From<SecretError> for Shut {
     fn from(error: SecretError) -> Self {
         let text = error.to_string();
         match error {
-            SecretError::Unreadable { source, .. }
-                if source.is_ambiguous() || matches!(source, CallError::TooManyRequests { .. }) =>
-            {
+            SecretError::Unreadable { source, .. } if source.is_ambiguous() || source.is_throttled() => {
                 Self::Passing(text)
             }
             _ => Self::Wrong(Judgement::no(reasons::INPUT_UNREADABLE, text)),
@@ -115,6 +112,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::runtime::call::CallError;
 
     #[test]
     fn an_api_server_that_does_not_answer_now_says_nothing_of_a_secret() {

@@ -58,7 +58,7 @@ impl From<&str> for Refusal {
 
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Self {
-        Self { text: error.to_string(), later: matches!(error, CallError::TooManyRequests { .. }) }
+        Self { text: error.to_string(), later: error.is_throttled() }
     }
 }
 
